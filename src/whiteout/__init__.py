@@ -1,0 +1,1 @@
+"""Privacy-first event tracking, compatible with Snowplow at every seam."""

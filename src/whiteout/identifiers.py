@@ -1,0 +1,310 @@
+"""The one table of identifiers: what each is, where it travels, where it lands, how it is masked.
+
+Everything that hides or looks for an identifier reads this table: the tracker's gate
+(`whiteout.anonymisation`), the collector's door, enrich, `whiteout demo` and the audit.
+
+Sources: reference sections 3.1 and 3.2 (the three switches, field by field), 3.5 (leaks) and the
+pipeline's 1.7 and 6 (what `SP-Anonymous` must do).
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from whiteout.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NULL_UUID = "00000000-0000-0000-0000-000000000000"
+
+CLIENT_SESSION = "iglu:com.snowplowanalytics.snowplow/client_session/jsonschema/1-0-2"
+MOBILE_CONTEXT = "iglu:com.snowplowanalytics.snowplow/mobile_context/jsonschema/1-0-3"
+
+
+class Anonymisation(enum.Flag):
+    """What is hidden: three groups of identifiers, switched separately.
+
+    `CLIENT` and `FULL` name two of the four documented levels; `USER` alone is client-side
+    anonymisation with session tracking, `SERVER` alone is server-side anonymisation.
+    """
+
+    NONE = 0
+    USER = 1
+    SESSION = 2
+    SERVER = 4
+    CLIENT = USER | SESSION
+    FULL = USER | SESSION | SERVER
+
+
+class Masked(enum.Enum):
+    """What stands where an identifier was."""
+
+    NULL_UUID = "null UUID"
+    NULL = "null"
+    ABSENT = "absent"
+
+    @property
+    def strength(self) -> int:
+        """The more it hides, the larger; the strongest of several masks wins."""
+        return (Masked.NULL_UUID, Masked.NULL, Masked.ABSENT).index(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of the tracker protocol, such as `uid`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class UrlQuery:
+    """Keys in the query string of the URLs that the given parameters hold."""
+
+    parameters: tuple[str, ...]
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EntityProperty:
+    """A property of an entity or of a self-describing event's data.
+
+    `vendor` and `schema_name` name the schema in all its versions; `path` leads to the property,
+    one key a step, through lists too.
+    """
+
+    vendor: str
+    schema_name: str
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the collector learns from the HTTP request itself: the address, the cookie."""
+
+    what: str
+
+
+Location = Parameter | UrlQuery | EntityProperty | Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identifier:
+    """One row of the table.
+
+    Attributes:
+        name: what it is called in the SDK's interface, reports and tests.
+        location: where it is on the wire.
+        masks: for each flag that hides it, what then stands in its place.
+        column: where it lands in the lake: an atomic column, or `column.field` for an entity;
+            empty where enrich has no place for it.
+        sent_by_sdk: False for what other trackers send and this SDK never does.
+    """
+
+    name: str
+    location: Location
+    masks: Mapping[Anonymisation, Masked]
+    column: str
+    sent_by_sdk: bool = True
+
+    def masked_at(self, level: Anonymisation) -> Masked | None:
+        """The mask that `level` asks for; None where the value passes."""
+        masks = [mask for flag, mask in self.masks.items() if flag & level]
+        return max(masks, key=lambda mask: mask.strength, default=None)
+
+
+_VENDOR = "com.snowplowanalytics.snowplow"
+_SESSION_COLUMN = "contexts_com_snowplowanalytics_snowplow_client_session_1"
+_MOBILE_COLUMN = "contexts_com_snowplowanalytics_snowplow_mobile_context_1"
+_USER, _SESSION, _SERVER = Anonymisation.USER, Anonymisation.SESSION, Anonymisation.SERVER
+_ABSENT = Masked.ABSENT
+
+CLICK_IDS = (
+    "gclid dclid gbraid wbraid gclsrc fbclid msclkid ttclid twclid li_fat_id igshid yclid"
+    " mc_eid _openstat epik rdt_cid ScCid irclickid"
+).split()
+"""Query keys that advertisers put on links and that name one click of one person (leak L19)."""
+
+
+def _session(name: str, field: str, user: Masked | None = None) -> Identifier:
+    masks = {_SESSION: _ABSENT}
+    if user is not None:
+        masks[_USER] = user
+    return Identifier(
+        name=f"session.{field}",
+        location=EntityProperty(_VENDOR, "client_session", (name,)),
+        masks=masks,
+        column=f"{_SESSION_COLUMN}.{field}",
+    )
+
+
+def _platform(name: str, field: str) -> Identifier:
+    return Identifier(
+        name=f"platform.{field}",
+        location=EntityProperty(_VENDOR, "mobile_context", (name,)),
+        masks={_USER: _ABSENT},
+        column=f"{_MOBILE_COLUMN}.{field}",
+    )
+
+
+IDENTIFIERS: tuple[Identifier, ...] = (
+    # What the app says of its user (the subject).
+    Identifier(
+        name="subject.user_id",
+        location=Parameter("uid"),
+        masks={_USER: _ABSENT},
+        column="user_id",
+    ),
+    Identifier(
+        name="subject.domain_user_id",
+        location=Parameter("duid"),
+        masks={_USER: _ABSENT},
+        column="domain_userid",
+    ),
+    Identifier(
+        name="subject.network_user_id",
+        location=Parameter("tnuid"),
+        # SERVER too: in the body it would override the collector's null UUID (leak L15).
+        masks={_USER: _ABSENT, _SERVER: _ABSENT},
+        column="network_userid",
+    ),
+    Identifier(
+        name="subject.ip_address",
+        location=Parameter("ip"),
+        masks={_USER: _ABSENT, _SERVER: _ABSENT},
+        column="user_ipaddress",
+    ),
+    # The session entity: gone as a whole under SESSION.
+    _session("userId", "user_id", Masked.NULL_UUID),
+    _session("previousSessionId", "previous_session_id", Masked.NULL),
+    _session("sessionId", "session_id"),
+    _session("sessionIndex", "session_index"),
+    _session("eventIndex", "event_index"),
+    _session("firstEventId", "first_event_id"),
+    _session("firstEventTimestamp", "first_event_timestamp"),
+    # The platform entity. The native trackers leave appSetId in (leak L16).
+    _platform("appleIdfa", "apple_idfa"),
+    _platform("appleIdfv", "apple_idfv"),
+    _platform("androidIdfa", "android_idfa"),
+    _platform("openIdfa", "open_idfa"),
+    _platform("appSetId", "app_set_id"),
+    _platform("appSetIdScope", "app_set_id_scope"),
+    # What a link carries of somebody (leak L19, weakness W14).
+    Identifier(
+        name="url.cross_navigation",
+        location=UrlQuery(("url", "refr"), ("_sp",)),
+        masks={_USER: _ABSENT},
+        column="refr_domain_userid",
+    ),
+    Identifier(
+        name="url.click_id",
+        location=UrlQuery(("url", "refr"), tuple(CLICK_IDS)),
+        masks={_USER: _ABSENT},
+        column="page_urlquery",
+    ),
+    # What the collector would add by itself.
+    Identifier(
+        name="collector.network_user_id",
+        location=Request("cookie"),
+        masks={_SERVER: Masked.NULL_UUID},
+        column="network_userid",
+    ),
+    Identifier(
+        name="collector.ip_address",
+        location=Request("address"),
+        masks={_SERVER: _ABSENT},
+        column="user_ipaddress",
+    ),
+    # What other trackers send in the same protocol.
+    Identifier(
+        name="protocol.nuid",
+        location=Parameter("nuid"),
+        masks={_USER: _ABSENT, _SERVER: _ABSENT},
+        column="network_userid",
+        sent_by_sdk=False,
+    ),
+    Identifier(
+        name="protocol.domain_session_id",
+        location=Parameter("sid"),
+        masks={_SESSION: _ABSENT},
+        column="domain_sessionid",
+        sent_by_sdk=False,
+    ),
+    Identifier(
+        name="protocol.domain_session_index",
+        location=Parameter("vid"),
+        masks={_SESSION: _ABSENT},
+        column="domain_sessionidx",
+        sent_by_sdk=False,
+    ),
+    Identifier(
+        name="protocol.user_fingerprint",
+        location=Parameter("fp"),
+        masks={_USER: _ABSENT},
+        column="user_fingerprint",
+        sent_by_sdk=False,
+    ),
+    Identifier(
+        name="protocol.mac_address",
+        location=Parameter("mac"),
+        masks={_USER: _ABSENT},
+        column="",
+        sent_by_sdk=False,
+    ),
+    Identifier(
+        name="protocol.advertisement_user_id",
+        location=Parameter("ad_uid"),
+        masks={_USER: _ABSENT},
+        column="",
+        sent_by_sdk=False,
+    ),
+)
+"""The table. Order is the order of reports."""
+
+SERVER_PARAMETERS: frozenset[str] = frozenset(
+    row.location.name
+    for row in IDENTIFIERS
+    if isinstance(row.location, Parameter) and _SERVER in row.masks
+)
+"""Parameters that collector and enrich drop from a request marked `SP-Anonymous` (W3)."""
+
+NOT_IDENTIFYING: frozenset[str] = frozenset(
+    "e eid dtm stm ttm tv tna aid p tid ue_pr ue_px co cx ue_na "
+    "ua lang tz res vp cd cs ds cookie ctype url page refr pp_mix pp_max pp_miy pp_may "
+    "se_ca se_ac se_la se_pr se_va "
+    "tr_id tr_af tr_tt tr_tx tr_sh tr_ci tr_st tr_co tr_cu "
+    "ti_id ti_sk ti_nm ti_na ti_ca ti_pr ti_qu ti_cu ad_ba ad_ca ad_ad sa sn st sp "
+    "f_pdf f_qt f_realp f_wma f_dir f_fla f_java f_gears f_ag".split()
+)
+"""Parameters that no flag removes: the event's own content, and coarse facts of the device."""
+
+
+def identifying_property(
+    criterion: str, path: str, *, group: Anonymisation = Anonymisation.USER
+) -> Identifier:
+    """Mark a property of a schema of the app's own as identifying.
+
+    Args:
+        criterion: `iglu:com.acme/customer`, the schema in all its versions.
+        path: the property; nested ones with dots, `address.street`.
+        group: the flag under which the gate removes it.
+
+    Raises:
+        ConfigurationError: `criterion` or `path` has another shape.
+    """
+    vendor, _, name = criterion.removeprefix("iglu:").partition("/")
+    steps = tuple(path.split("."))
+    if not criterion.startswith("iglu:") or not vendor or not name or "/" in name:
+        raise ConfigurationError(
+            f"criterion must look like iglu:com.acme/customer, got {criterion!r}"
+        )
+    if not all(steps):
+        raise ConfigurationError(f"path must look like email or address.street, got {path!r}")
+    return Identifier(
+        name=f"{vendor}/{name}.{path}",
+        location=EntityProperty(vendor, name, steps),
+        masks={group: Masked.ABSENT},
+        column="",
+    )
