@@ -1,0 +1,1 @@
+"""Enrich: collector payloads in, enriched events and bad rows out."""

@@ -1,0 +1,130 @@
+"""What enrich hands on: an enriched event, or a bad row that says why there is none."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from whiteout.enrich.atomic import ATOMIC_COLUMNS, COLUMN_INDEX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from whiteout.enrich.atomic import ColumnType
+    from whiteout.protocol.self_describing import SelfDescribingJson
+
+_TABS = len(ATOMIC_COLUMNS) - 1
+_LINE_BREAKERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_LATITUDE, _LONGITUDE = COLUMN_INDEX["geo_latitude"], COLUMN_INDEX["geo_longitude"]
+
+
+@dataclass(slots=True, kw_only=True)
+class EnrichedEvent:
+    """An event that passed: all columns as TSV text, and its self-describing parts as data.
+
+    Attributes:
+        fields: the text of the 131 columns in the order of `ATOMIC_COLUMNS`; None is null.
+        unstruct_event: the body of a self-describing event.
+        contexts: the entities that the tracker attached.
+        derived_contexts: the entities that enrichments added.
+    """
+
+    fields: list[str | None]
+    unstruct_event: SelfDescribingJson | None
+    contexts: list[SelfDescribingJson]
+    derived_contexts: list[SelfDescribingJson]
+
+    def __getitem__(self, column: str) -> str | None:
+        """The text of one column by its name."""
+        return self.fields[COLUMN_INDEX[column]]
+
+    def tsv(self) -> str:
+        """The canonical line: 131 fields, tab-separated, null as empty, no newline."""
+        line = "\t".join([field or "" for field in self.fields])
+        # Mapping has cleaned every value already; this keeps the promise whoever set a field.
+        if line.count("\t") == _TABS and "\n" not in line and "\r" not in line:
+            return line
+        return "\t".join([_LINE_BREAKERS.sub(" ", field or "") for field in self.fields])
+
+    def json_object(self) -> dict[str, Any]:
+        """The event as Snowplow's analytics SDKs give it in their lossy form.
+
+        Timestamps are ISO 8601 with `Z`. Entities stand under `contexts_<vendor>_<name>_<model>`
+        as lists, each with its `_schema_version`; derived entities replace the tracker's of the
+        same key. The body of a self-describing event is under `unstruct_event_<…>`.
+        """
+        fields = self.fields
+        result: dict[str, Any] = {
+            name: None if (text := fields[position]) is None else read(text)
+            for position, name, read in _JSON_READERS
+        }
+        result.update(_entity_lists(self.contexts))
+        result.update(_entity_lists(self.derived_contexts))
+        event = self.unstruct_event
+        if event is not None:
+            result[f"unstruct_event_{event.key.column_suffix}"] = event.data
+        latitude, longitude = fields[_LATITUDE], fields[_LONGITUDE]
+        if latitude is not None and longitude is not None:
+            result["geo_location"] = f"{latitude},{longitude}"
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A failed event: why it failed, and all of it, so that it can be recovered.
+
+    Attributes:
+        schema: an `iglu:com.snowplowanalytics.snowplow.badrows/…` URI.
+        data: `processor`, `failure` and `payload` as that schema wants them.
+    """
+
+    schema: str
+    data: dict[str, Any]
+
+    def json(self) -> str:
+        """One compact self-describing JSON, without newline."""
+        document = {"schema": self.schema, "data": self.data}
+        try:
+            return msgspec.json.encode(document).decode()
+        except UnicodeEncodeError:
+            # A lone surrogate is no text; escaped it still is JSON, and nothing is lost.
+            return json.dumps(document, separators=(",", ":"))
+
+
+def _entity_lists(entities: Iterable[SelfDescribingJson]) -> dict[str, list[Any]]:
+    lists: dict[str, list[Any]] = {}
+    for entity in entities:
+        key, data = entity.key, entity.data
+        if isinstance(data, dict):
+            data = {**data, "_schema_version": key.version}
+        lists.setdefault(f"contexts_{key.column_suffix}", []).append(data)
+    return lists
+
+
+def _number(text: str) -> float | None:
+    value = float(text)
+    return value if math.isfinite(value) else None
+
+
+def _timestamp(text: str) -> str:
+    return f"{text[:10]}T{text[11:]}Z"
+
+
+_READERS: Mapping[ColumnType, Callable[[str], Any]] = {
+    "string": str,
+    "timestamp": _timestamp,
+    "integer": int,
+    "double": _number,
+    "decimal": _number,
+    "boolean": "1".__eq__,
+}
+_JSON_READERS: tuple[tuple[int, str, Callable[[str], Any]], ...] = tuple(
+    (position, column.name, _READERS[column.type])
+    for position, column in enumerate(ATOMIC_COLUMNS)
+    if column.type != "json"
+)
