@@ -1,0 +1,208 @@
+"""How a property of an event or entity looks on the wire: the source of its schema and its checks.
+
+Each field of an event or entity type carries one `Property` in its metadata. The JSON Schemas
+(`whiteout.events.schema`), the checks of the constructors and the limits that the platform entity
+keeps are all read from there, so that they cannot disagree.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import re
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from whiteout.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_METADATA_KEY = "property"
+
+MAX_INT32 = 2**31 - 1
+MAX_INT64 = 2**63 - 1
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_DATE_TIME = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Property:
+    """One property, as its JSON Schema describes it.
+
+    Attributes:
+        name: on the wire.
+        type: the JSON type: `string`, `integer`, `number` or `boolean`.
+        description: in the schema.
+        required: the schema insists on it. The Python field may still have a default.
+        nullable: the schema allows `null` as well.
+        format: `uuid` or `date-time`.
+        pattern: a regular expression, searched for as JSON Schema does.
+        max_length: in characters.
+        minimum: inclusive.
+        maximum: inclusive.
+        choices: the only texts allowed; empty for any.
+    """
+
+    name: str
+    type: str
+    description: str
+    required: bool = False
+    nullable: bool = False
+    format: str | None = None
+    pattern: str | None = None
+    max_length: int | None = None
+    minimum: int | None = None
+    maximum: int | None = None
+    choices: tuple[str, ...] = ()
+
+    def json_schema(self) -> dict[str, Any]:
+        """The property's JSON Schema, draft 4."""
+        schema: dict[str, Any] = {"type": [self.type, "null"] if self.nullable else self.type}
+        if self.choices:
+            schema["enum"] = [*self.choices, None] if self.nullable else [*self.choices]
+        limits = {
+            "format": self.format,
+            "pattern": self.pattern,
+            "maxLength": self.max_length,
+            "minimum": self.minimum,
+            "maximum": self.maximum,
+        }
+        schema.update({keyword: limit for keyword, limit in limits.items() if limit is not None})
+        schema["description"] = self.description
+        return schema
+
+    def allows(self, value: object) -> bool:
+        """Tell whether `value`, which is not None, satisfies the schema."""
+        if self.type == "string":
+            return isinstance(value, str) and self._allows_text(value)
+        if self.type == "boolean":
+            return isinstance(value, bool)
+        numbers = (int,) if self.type == "integer" else (int, float)
+        return (
+            isinstance(value, numbers)
+            and not isinstance(value, bool)
+            and self._allows_number(value)
+        )
+
+    def range_text(self) -> str:
+        """What is allowed, in words: the last part of an error message."""
+        if self.type == "string":
+            if self.choices:
+                return f"one of {', '.join(self.choices)}"
+            parts = [{"uuid": "a UUID", "date-time": "a date-time"}.get(self.format or "", "text")]
+            if self.pattern is not None:
+                parts.append(f"matching {self.pattern}")
+            if self.max_length is not None:
+                parts.append(f"of at most {self.max_length} characters")
+            return " ".join(parts)
+        if self.type == "boolean":
+            return "True or False"
+        kind = "an integer" if self.type == "integer" else "a finite number"
+        if self.minimum is not None and self.maximum is not None:
+            return f"{kind} from {self.minimum} to {self.maximum}"
+        return kind
+
+    def _allows_text(self, value: str) -> bool:
+        if self.choices and value not in self.choices:
+            return False
+        if self.max_length is not None and len(value) > self.max_length:
+            return False
+        if self.pattern is not None and re.search(self.pattern, value) is None:
+            return False
+        if self.format == "uuid" and _UUID.fullmatch(value) is None:
+            return False
+        return self.format != "date-time" or _is_date_time(value)
+
+    def _allows_number(self, value: float) -> bool:
+        return (
+            is_finite(value)
+            and (self.minimum is None or value >= self.minimum)
+            and (self.maximum is None or value <= self.maximum)
+        )
+
+
+def wire(**definition: Any) -> dict[str, Property]:  # noqa: ANN401 - the arguments of Property
+    """Field metadata that says how the field looks on the wire; see `Property`."""
+    return {_METADATA_KEY: Property(**definition)}
+
+
+@functools.cache
+def properties_of(described: type) -> Mapping[str, Property]:
+    """The properties of an event or entity type, by attribute, in the order of its fields."""
+    return MappingProxyType(
+        {
+            field.name: field.metadata[_METADATA_KEY]
+            for field in dataclasses.fields(described)
+            if _METADATA_KEY in field.metadata
+        }
+    )
+
+
+def check_properties(described: Any) -> None:  # noqa: ANN401 - an event or entity
+    """Refuse wrong values, and required texts that are empty; None passes where it may be absent.
+
+    Raises:
+        ConfigurationError: naming the field, the value and what is allowed. Texts are not
+            repeated: they may be personal, and messages end up in logs.
+    """
+    for attribute, definition in properties_of(described.__class__).items():
+        value = getattr(described, attribute)
+        if definition.required:
+            fits = value != "" and definition.allows(value)
+        else:
+            fits = is_absent(value) or definition.allows(value)
+        if not fits:
+            raise wrong_value(attribute, value, definition.range_text())
+
+
+def wire_data(described: Any) -> dict[str, Any]:  # noqa: ANN401 - an event or entity
+    """The values that are present, by their name on the wire; a fresh dictionary."""
+    return {
+        definition.name: value
+        for attribute, definition in properties_of(described.__class__).items()
+        if not is_absent(value := getattr(described, attribute))
+    }
+
+
+def is_absent(value: object) -> bool:
+    """Tell whether an optional value is left out: None, and the empty text, which says nothing."""
+    return value is None or (isinstance(value, str) and not value)
+
+
+def wrong_value(field: str, value: object, allowed: str) -> ConfigurationError:
+    """The error for a wrong argument; shows numbers, but of a text only its length."""
+    if isinstance(value, str):
+        shown = f"a text of {len(value)} characters" if value else "an empty text"
+    elif value is None or isinstance(value, int | float):
+        # Python refuses to write integers of more than 4300 digits.
+        shown = "an integer out of range" if is_huge(value) else repr(value)
+    else:
+        shown = f"a value of type {type(value).__name__}"
+    return ConfigurationError(f"{field} must be {allowed}, got {shown}")
+
+
+def is_finite(value: float) -> bool:
+    """Tell whether `value` is a number that a double can hold: not NaN, infinite or too large."""
+    return not is_huge(value) and math.isfinite(value)
+
+
+def is_huge(value: object) -> bool:
+    """Tell whether `value` is an integer beyond the range of a double."""
+    return isinstance(value, int) and value.bit_length() > 1023  # noqa: PLR2004 - of a double
+
+
+def _is_date_time(text: str) -> bool:
+    if _DATE_TIME.fullmatch(text) is None:
+        return False
+    from datetime import datetime  # noqa: PLC0415 - rarely needed, and costs milliseconds
+
+    try:
+        datetime.fromisoformat(text.upper())
+    except ValueError:
+        return False
+    return True

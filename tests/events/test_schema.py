@@ -1,0 +1,91 @@
+"""The schemas that are generated from the types say what Iglu Central's say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from whiteout.events.schema import META_SCHEMA, SCHEMAS
+from whiteout.protocol.iglu import parse_schema_key
+
+IGLU_CENTRAL = Path(__file__).parents[3] / "shared" / "iglu-central" / "schemas"
+
+needs_iglu_central = pytest.mark.skipif(
+    not IGLU_CENTRAL.is_dir(), reason="a copy of Iglu Central is not beside the repository"
+)
+
+
+def comparable(schema: dict[str, Any]) -> dict[str, Any]:
+    """What decides about validity: everything but texts, and the order of lists."""
+    return {
+        "self": schema["self"],
+        "$schema": schema["$schema"],
+        "type": schema["type"],
+        "required": sorted(schema.get("required", [])),
+        "additionalProperties": schema["additionalProperties"],
+        "properties": {
+            name: {
+                keyword: sorted(value, key=str) if isinstance(value, list) else value
+                for keyword, value in definition.items()
+                if keyword != "description"
+            }
+            for name, definition in schema["properties"].items()
+        },
+    }
+
+
+@needs_iglu_central
+@pytest.mark.parametrize("uri", SCHEMAS)
+def test_a_generated_schema_demands_what_the_published_one_demands(uri: str) -> None:
+    published = json.loads((IGLU_CENTRAL / parse_schema_key(uri).path).read_text("utf-8"))
+
+    generated = SCHEMAS[uri]
+
+    assert comparable(generated) == comparable(published)
+    # One keyword of the published schemas is left out, as the required properties imply it.
+    assert published.get("minProperties", 0) <= len(published.get("required", []))
+    known = {"$schema", "description", "self", "type", "properties", "required"}
+    assert set(published) <= known | {"additionalProperties", "minProperties"}
+
+
+@needs_iglu_central
+@pytest.mark.parametrize("uri", SCHEMAS)
+def test_descriptions_are_our_own_words(uri: str) -> None:
+    published = json.loads((IGLU_CENTRAL / parse_schema_key(uri).path).read_text("utf-8"))
+    theirs = {part.get("description") for part in (published, *published["properties"].values())}
+
+    ours = {part["description"] for part in (SCHEMAS[uri], *SCHEMAS[uri]["properties"].values())}
+
+    assert not ours & theirs
+
+
+@pytest.mark.parametrize("uri", SCHEMAS)
+def test_a_schema_names_itself_and_compiles(uri: str) -> None:
+    schema = SCHEMAS[uri]
+
+    named = "iglu:{vendor}/{name}/{format}/{version}".format(**schema["self"])
+
+    assert named == uri
+    assert schema["$schema"] == META_SCHEMA
+    bare = {key: value for key, value in schema.items() if key not in {"$schema", "self"}}
+    assert jsonschema_rs.Draft4Validator(bare) is not None
+
+
+def test_there_is_a_schema_for_all_that_the_tracker_sends_by_itself() -> None:
+    assert sorted(SCHEMAS) == [
+        "iglu:com.snowplowanalytics.mobile/application/jsonschema/1-0-0",
+        "iglu:com.snowplowanalytics.mobile/screen_view/jsonschema/1-0-0",
+        "iglu:com.snowplowanalytics.snowplow/client_session/jsonschema/1-0-2",
+        "iglu:com.snowplowanalytics.snowplow/desktop_context/jsonschema/1-0-0",
+        "iglu:com.snowplowanalytics.snowplow/mobile_context/jsonschema/1-0-3",
+        "iglu:com.snowplowanalytics.snowplow/timing/jsonschema/1-0-0",
+    ]
+
+
+def test_schemas_survive_json_unchanged() -> None:
+    """They are plain JSON values: a registry can serve them as they are."""
+    assert json.loads(json.dumps(dict(SCHEMAS))) == SCHEMAS
