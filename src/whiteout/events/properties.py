@@ -131,9 +131,13 @@ def wire(**definition: Any) -> dict[str, Property]:  # noqa: ANN401 - the argume
     return {_METADATA_KEY: Property(**definition)}
 
 
-@functools.cache
 def properties_of(described: type) -> Mapping[str, Property]:
     """The properties of an event or entity type, by attribute, in the order of its fields."""
+    return _properties_of(described)
+
+
+@functools.cache
+def _properties_of(described: type) -> Mapping[str, Property]:
     return MappingProxyType(
         {
             field.name: field.metadata[_METADATA_KEY]
@@ -150,7 +154,7 @@ def check_properties(described: Any) -> None:  # noqa: ANN401 - an event or enti
         ConfigurationError: naming the field, the value and what is allowed. Texts are not
             repeated: they may be personal, and messages end up in logs.
     """
-    for attribute, definition in properties_of(described.__class__).items():
+    for attribute, definition in properties_of(type(described)).items():
         value = getattr(described, attribute)
         if definition.required:
             fits = value != "" and definition.allows(value)
@@ -164,7 +168,7 @@ def wire_data(described: Any) -> dict[str, Any]:  # noqa: ANN401 - an event or e
     """The values that are present, by their name on the wire; a fresh dictionary."""
     return {
         definition.name: value
-        for attribute, definition in properties_of(described.__class__).items()
+        for attribute, definition in properties_of(type(described)).items()
         if not is_absent(value := getattr(described, attribute))
     }
 
