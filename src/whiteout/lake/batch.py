@@ -1,0 +1,129 @@
+"""Enriched events to Arrow tables, and failed events too: pure functions over a batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from whiteout.lake import atomic
+from whiteout.lake.arrow import SCHEMA_VERSION, TIMESTAMP
+from whiteout.lake.casting import CastError
+from whiteout.lake.failed import (
+    FailedEvent,
+    cast_failure,
+    error_name,
+    iglu_error,
+    lookup_failure,
+    of_event,
+    parsing_error,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from whiteout.enrich.event import EnrichedEvent
+    from whiteout.lake.families import Families, Part
+    from whiteout.protocol.self_describing import SelfDescribingJson
+
+LOAD_TSTAMP = "load_tstamp"
+LOAD_DATE = "load_tstamp_date"
+_LOAD_FIELDS = (pa.field(LOAD_TSTAMP, TIMESTAMP), pa.field(LOAD_DATE, pa.date32()))
+
+EVENTS_SCHEMA = pa.schema([*atomic.FIELDS, *_LOAD_FIELDS])
+"""The events table before its first event."""
+
+FAILED_SCHEMA = pa.schema(
+    [
+        *_LOAD_FIELDS,
+        pa.field("failure_tstamp", TIMESTAMP),
+        pa.field("type", pa.string()),
+        pa.field("schema", pa.string()),
+        pa.field("event_id", pa.string()),
+        pa.field("app_id", pa.string()),
+        pa.field("bad_row", pa.string()),
+    ]
+)
+"""The failed events table."""
+
+
+@dataclass(slots=True)
+class Row:
+    """One event, its self-describing parts cast: column name to what Arrow takes."""
+
+    event: EnrichedEvent
+    parts: dict[str, Any] = field(default_factory=dict)
+
+
+def to_row(event: EnrichedEvent, families: Families, *, now_ms: int) -> Row | FailedEvent:
+    """Cast an event; what a column cannot hold makes it a failed event, whole."""
+    faults = atomic.faults_of(event)
+    if faults:
+        return of_event(parsing_error(event, faults), event)
+    row = Row(event)
+    failures: list[dict[str, Any]] = []
+    if event.unstruct_event is not None:
+        _add(row, "event", event.unstruct_event, families, failures, now_ms)
+    for entity in (*event.contexts, *event.derived_contexts):
+        _add(row, "entity", entity, families, failures, now_ms)
+    return of_event(iglu_error(event, failures), event) if failures else row
+
+
+def _add(  # noqa: PLR0913, PLR0917 - the loop's state, for one caller
+    row: Row,
+    part: Part,
+    json: SelfDescribingJson,
+    families: Families,
+    failures: list[dict[str, Any]],
+    now_ms: int,
+) -> None:
+    try:
+        placement = families.place(part, json.key)
+    except Exception as error:  # noqa: BLE001 - a registry's failure, of whatever class
+        failures.append(lookup_failure(json.schema, error_name(error), now_ms=now_ms))
+        return
+    try:
+        value = placement.cast(json.data)
+    except CastError as error:
+        failures.append(cast_failure(json.schema, error))
+        return
+    if part == "event":
+        row.parts[placement.column] = value
+    else:
+        entity = {SCHEMA_VERSION: json.key.version, **(value or {})}
+        row.parts.setdefault(placement.column, []).append(entity)
+
+
+def events_table(rows: Sequence[Row], families: Families, *, load_us: int) -> pa.Table:
+    """The rows as Arrow, with the atomic columns and those that they use; `load_us` for all."""
+    columns = atomic.arrays([row.event for row in rows])
+    fields = [*atomic.FIELDS]
+    used = dict.fromkeys(name for row in rows for name in row.parts)
+    for name in used:
+        family = families.field(name)
+        columns.append(pa.array([row.parts.get(name) for row in rows], family.type))
+        fields.append(family)
+    columns.extend(_load_columns(load_us, len(rows)))
+    return pa.Table.from_arrays(columns, schema=pa.schema([*fields, *_LOAD_FIELDS]))
+
+
+def failed_table(rows: Sequence[FailedEvent], *, load_us: int) -> pa.Table:
+    """The failed events as Arrow."""
+    columns = [
+        *_load_columns(load_us, len(rows)),
+        pa.array([row.failed_at for row in rows], TIMESTAMP),
+        pa.array([row.type for row in rows], pa.string()),
+        pa.array([row.schema for row in rows], pa.string()),
+        pa.array([row.event_id for row in rows], pa.string()),
+        pa.array([row.app_id for row in rows], pa.string()),
+        pa.array([row.bad_row for row in rows], pa.string()),
+    ]
+    return pa.Table.from_arrays(columns, schema=FAILED_SCHEMA)
+
+
+def _load_columns(load_us: int, count: int) -> list[pa.Array]:
+    moment = pa.scalar(load_us, TIMESTAMP)
+    day = datetime.fromtimestamp(load_us // 1_000_000, UTC).date()
+    return [pa.repeat(moment, count), pa.repeat(pa.scalar(day, pa.date32()), count)]

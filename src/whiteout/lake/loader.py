@@ -1,0 +1,400 @@
+"""The loader: log records in, rows of the lake out, each exactly once.
+
+Invariants, which `tests/e2e/test_pipeline_kills.py` attacks with `kill -9`:
+
+1. The events table commits rows together with the next offset of the raw log; loading starts there.
+   A record is therefore loaded by exactly one commit, whatever was killed when.
+2. `failed_events` commits first, with the positions (offset, number of the result) of what it took.
+   When the commit to `events` does not follow, the records are enriched again and results at those
+   positions are passed over, even if a registry that was down now answers otherwise.
+3. The log is told of an offset only when both tables have it on the disk.
+4. The index of seen events is written last, and caught up from the lake when it is behind.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from whiteout.enrich.atomic import COLUMN_INDEX
+from whiteout.enrich.event import BadRow, EnrichedEvent
+from whiteout.errors import WhiteoutError
+from whiteout.lake.atomic import microseconds_to_text
+from whiteout.lake.batch import (
+    EVENTS_SCHEMA,
+    FAILED_SCHEMA,
+    LOAD_TSTAMP,
+    Row,
+    events_table,
+    failed_table,
+    to_row,
+)
+from whiteout.lake.failed import FailedEvent, error_name, from_bad_row, from_text, generic_error
+from whiteout.lake.families import Families
+from whiteout.lake.seen import DAY_US, KEY_COLUMNS, SeenEvents, event_key
+from whiteout.lake.tables import LakeTable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+    from typing import Any
+
+    from whiteout.log import Log
+    from whiteout.protocol.iglu import SchemaKey
+
+Record = tuple[int, bytes]
+Position = tuple[int, int]
+
+CONSUMER = "lake"
+_POSITIONS = "whiteout.positions"
+_WHOLE_RECORD = -1
+_WRITE_ATTEMPTS = 3  # of a batch, before a smaller one is tried
+_KEY_POSITIONS = tuple(COLUMN_INDEX[name] for name in KEY_COLUMNS)
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoaderSettings:
+    """How much the loader takes at once, and how it keeps the tables.
+
+    Attributes:
+        max_records: log records a commit.
+        max_bytes: of log records a commit; bounds the memory that a commit takes.
+        seen_days: how long a repeated delivery is recognised.
+        compact_after: commits after which small files are merged.
+        retention_hours: how long files that are no longer part of the table are kept for readers.
+        durable: whether commits are brought to the disk before the log forgets their records.
+    """
+
+    max_records: int = 5_000
+    max_bytes: int = 4 * 1024 * 1024
+    seen_days: int = 45
+    compact_after: int = 60
+    retention_hours: int = 1
+    durable: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A log to load from.
+
+    Attributes:
+        log: opened for reading.
+        name: what its offsets are stored under; a log that was made anew has another name.
+    """
+
+    log: Log
+    name: str
+
+
+@dataclass(slots=True)
+class Counts:
+    """What the loader did since it started."""
+
+    records: int = 0
+    events: int = 0
+    duplicates: int = 0
+    failed: int = 0
+    quarantined: int = 0
+    commits: int = 0
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What one commit to each table will hold."""
+
+    load_us: int
+    raw_next: int | None
+    bad_next: int | None
+    events: pa.Table | None = None
+    keys: list[bytes] = field(default_factory=list)
+    failed: list[FailedEvent] = field(default_factory=list)
+    positions: list[Position] = field(default_factory=list)
+    duplicates: int = 0
+
+
+class _WriteError(WhiteoutError):
+    """A table could not be written; the message names the kind of failure."""
+
+
+class Loader:
+    """Loads one lake from its logs. Used by one thread; one loader a lake.
+
+    Args:
+        directory: of the lake; holds `events`, `failed_events` and the index of seen events.
+        raw: CollectorPayload records.
+        bad: the collector's bad rows, one JSON each; None where there is no such log.
+        enrich: the events and bad rows of one record.
+        lookup: the JSON Schema of a key.
+        now_ms: the wall clock.
+
+    Raises:
+        LogError: another loader is at work in `directory`.
+    """
+
+    def __init__(  # noqa: PLR0913 - all keyword-only, none with a sensible default
+        self,
+        directory: Path,
+        *,
+        raw: Source,
+        bad: Source | None,
+        enrich: Callable[[bytes], list[EnrichedEvent | BadRow]],
+        lookup: Callable[[SchemaKey], Mapping[str, Any]],
+        settings: LoaderSettings,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self.counts = Counts()
+        self._raw, self._bad = raw, bad
+        self._enrich, self._lookup, self._now_ms = enrich, lookup, now_ms
+        self._settings = settings
+        self._limit = settings.max_records
+        self._failures = 0
+        self._commits_to_compact = 0
+        durable = settings.durable
+        self._events = LakeTable(directory / "events", EVENTS_SCHEMA, durable=durable)
+        self._failed = LakeTable(directory / "failed_events", FAILED_SCHEMA, durable=durable)
+        self._seen = SeenEvents(directory / "seen.sqlite3", self._events.table_id)
+        self._resume()
+
+    def _resume(self) -> None:
+        """Take up the state that the tables hold."""
+        self._events.reload()
+        self._failed.reload()
+        self._families = Families(self._lookup, self._events.fields())
+        self._raw_next = self._events.offset(self._raw.name)
+        self._bad_next = 0 if self._bad is None else self._failed.offset(self._bad.name)
+        self._failed_until = self._failed.offset(self._raw.name)
+        self._stored_failed: frozenset[Position] = frozenset()
+        if self._failed_until > self._raw_next:
+            self._stored_failed = _positions(self._failed.last_note(_POSITIONS))
+        last_event_us = self._events.last_load_us()
+        self._last_load_us = max(last_event_us, self._failed.last_load_us())
+        self._catch_up(last_event_us)
+
+    def _catch_up(self, last_event_us: int) -> None:
+        """Bring the index of seen events to the state of the lake."""
+        if self._seen.watermark_us > last_event_us:  # an older lake was put back
+            self._seen.clear()
+        if self._seen.watermark_us == last_event_us:
+            return
+        oldest = self._now_ms() * 1000 - self._settings.seen_days * DAY_US
+        after = max(self._seen.watermark_us, oldest)
+        moment = pa.scalar(after, pa.timestamp("us", tz="UTC"))
+        batches = self._events.dataset().to_batches(
+            columns=[*KEY_COLUMNS, LOAD_TSTAMP],
+            filter=pc.field(LOAD_TSTAMP) > moment,
+            batch_size=10_000,
+        )
+        day = last_event_us // DAY_US
+        for batch in batches:
+            # The watermark moves only at the end: the files of a table come in no set order.
+            self._seen.add(_keys_of(batch), day=day, watermark_us=self._seen.watermark_us)
+        self._seen.add((), day=day, watermark_us=last_event_us)
+
+    def load(self) -> int:
+        """Load one batch.
+
+        Returns:
+            How many records were taken; 0 where there is nothing new.
+
+        Raises:
+            Exception: the lake cannot be written. Nothing is lost or doubled: call again, later.
+        """
+        raw = self._raw.log.read(
+            self._raw_next, max_records=self._limit, max_bytes=self._settings.max_bytes
+        )
+        bad: list[Record] = []
+        if self._bad is not None:
+            bad = self._bad.log.read(
+                self._bad_next, max_records=self._limit, max_bytes=self._settings.max_bytes
+            )
+        if not raw and not bad:
+            return 0
+        try:
+            self._commit(self._prepare(raw, bad))
+        except sqlite3.DatabaseError:
+            _LOGGER.warning("the index of seen events is broken and is made anew")
+            self._seen.replace()
+            self._resume()
+        except Exception as error:  # noqa: BLE001 - the loop must not stick, whatever it is
+            self._resume()
+            self._after_failure(raw, error)
+        else:
+            self._failures = 0
+            self._limit = min(self._limit * 4, self._settings.max_records)
+            self.counts.records += len(raw) + len(bad)
+        return len(raw) + len(bad)
+
+    def _after_failure(self, raw: Sequence[Record], error: Exception) -> None:
+        """Take a smaller batch next time; a record that fails alone becomes a failed event."""
+        self._failures += 1
+        is_lake = isinstance(error, _WriteError)
+        _LOGGER.warning("loading a batch failed: %s", error_name(error))
+        if is_lake and self._failures < _WRITE_ATTEMPTS:
+            raise error
+        if len(raw) > 1:
+            self._limit = len(raw) // 2
+            return
+        self._failures = 0
+        if not raw:
+            raise error
+        self._quarantine(raw[0], error)
+
+    def _quarantine(self, record: Record, error: Exception) -> None:
+        offset, data = record
+        if offset < self._raw_next:
+            return
+        what = error_name(error.__cause__ if isinstance(error.__cause__, Exception) else error)
+        bad_row = generic_error(what, data, now_ms=self._now_ms())
+        batch = _Batch(self._next_load_us(), offset + 1, None)
+        batch.failed.append(from_bad_row(bad_row))
+        batch.positions.append((offset, _WHOLE_RECORD))
+        self._commit(batch)
+        self.counts.quarantined += 1
+
+    def _next_load_us(self) -> int:
+        # Whole milliseconds: Delta keeps no finer statistics, and the last one is read from them.
+        return max(self._now_ms() * 1000, self._last_load_us + 1_000)
+
+    def _prepare(self, raw: Sequence[Record], bad: Sequence[Record]) -> _Batch:
+        """Enrich, look for repeated events, cast: all that can be done before writing."""
+        now_ms = self._now_ms()
+        batch = _Batch(
+            self._next_load_us(),
+            raw[-1][0] + 1 if raw else None,
+            bad[-1][0] + 1 if bad else None,
+        )
+        events: list[tuple[Position, EnrichedEvent]] = []
+        for offset, record in raw:
+            self._take(offset, record, batch, events)
+        rows = self._unseen_rows(events, batch, now_ms)
+        if rows:
+            batch.events = events_table(rows, self._families, load_us=batch.load_us)
+        batch.failed.extend(from_text(record, now_ms=now_ms) for _, record in bad)
+        return batch
+
+    def _take(
+        self,
+        offset: int,
+        record: bytes,
+        batch: _Batch,
+        events: list[tuple[Position, EnrichedEvent]],
+    ) -> None:
+        if (offset, _WHOLE_RECORD) in self._stored_failed:
+            return
+        try:
+            results = self._enrich(record)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the record must be kept
+            results = [generic_error(error_name(error), record, now_ms=self._now_ms())]
+        for number, result in enumerate(results):
+            position = (offset, number)
+            if position in self._stored_failed:
+                continue
+            if isinstance(result, BadRow):
+                batch.failed.append(from_bad_row(result))
+                batch.positions.append(position)
+            else:
+                events.append((position, result))
+
+    def _unseen_rows(
+        self, events: Sequence[tuple[Position, EnrichedEvent]], batch: _Batch, now_ms: int
+    ) -> list[Row]:
+        keys = [event_key([event.fields[at] for at in _KEY_POSITIONS]) for _, event in events]
+        known = self._seen.among(keys)
+        rows: list[Row] = []
+        for key, (position, event) in zip(keys, events, strict=True):
+            if key in known:
+                batch.duplicates += 1
+                continue
+            row = to_row(event, self._families, now_ms=now_ms)
+            if isinstance(row, Row):
+                known.add(key)
+                batch.keys.append(key)
+                rows.append(row)
+            else:
+                batch.failed.append(row)
+                batch.positions.append(position)
+        return rows
+
+    def _commit(self, batch: _Batch) -> None:
+        """Failed events, then events, then the index: the order that the invariants rest on."""
+        try:
+            if batch.failed or batch.bad_next is not None:
+                self._commit_failed(batch)
+            if batch.raw_next is not None:
+                self._events.append(batch.events, {self._raw.name: batch.raw_next})
+        except Exception as error:
+            raise _WriteError(error_name(error)) from error
+        self._last_load_us = batch.load_us
+        if batch.raw_next is not None:
+            self._raw_next = batch.raw_next
+        if batch.bad_next is not None:
+            self._bad_next = batch.bad_next
+        self._commits_to_compact += 1
+        self._count(batch)
+        if batch.keys:
+            day = batch.load_us // DAY_US
+            self._seen.add(batch.keys, day=day, watermark_us=batch.load_us)
+
+    def _commit_failed(self, batch: _Batch) -> None:
+        offsets: dict[str, int] = {}
+        notes: dict[str, str] = {}
+        if batch.raw_next is not None:
+            self._failed_until = max(self._failed_until, batch.raw_next)
+            offsets[self._raw.name] = self._failed_until
+            stored = self._stored_failed.union(batch.positions)
+            notes[_POSITIONS] = " ".join(f"{offset}:{number}" for offset, number in sorted(stored))
+        if batch.bad_next is not None and self._bad is not None:
+            offsets[self._bad.name] = batch.bad_next
+        self._failed.append(failed_table(batch.failed, load_us=batch.load_us), offsets, notes=notes)
+
+    def _count(self, batch: _Batch) -> None:
+        counts = self.counts
+        counts.commits += 1
+        counts.events += len(batch.keys)
+        counts.failed += len(batch.failed)
+        counts.duplicates += batch.duplicates
+        if self._raw_next >= self._failed_until:
+            self._stored_failed = frozenset()
+
+    def settle(self) -> None:
+        """Tell the logs what the lake has, so that they can drop it."""
+        for source, offset in ((self._raw, self._raw_next), (self._bad, self._bad_next)):
+            if source is not None and offset > source.log.committed(CONSUMER):
+                source.log.commit(CONSUMER, offset)
+                source.log.trim()
+
+    def maintain(self, *, force: bool = False) -> bool:
+        """Merge small files once enough commits were made; True where there was work."""
+        if not force and self._commits_to_compact < self._settings.compact_after:
+            return False
+        self._commits_to_compact = 0
+        for table in (self._events, self._failed):
+            table.compact()
+            table.clean(retention_hours=self._settings.retention_hours)
+        self._seen.forget_before(self._now_ms() * 1000 - self._settings.seen_days * DAY_US)
+        return True
+
+    def close(self) -> None:
+        """Release the lake for another loader."""
+        self._seen.close()
+
+
+def _positions(note: str | None) -> frozenset[Position]:
+    pairs = (pair.partition(":") for pair in (note or "").split())
+    return frozenset((int(offset), int(number)) for offset, _, number in pairs)
+
+
+def _keys_of(batch: pa.RecordBatch) -> list[bytes]:
+    """The keys of rows in the lake, as they were when the rows were loaded."""
+    created = batch["dvce_created_tstamp"].cast(pa.int64()).to_pylist()
+    texts = {name: batch[name].to_pylist() for name in KEY_COLUMNS if name != "dvce_created_tstamp"}
+    texts["dvce_created_tstamp"] = [
+        None if value is None else microseconds_to_text(value) for value in created
+    ]
+    return [event_key(row) for row in zip(*(texts[name] for name in KEY_COLUMNS), strict=True)]

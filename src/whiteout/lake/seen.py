@@ -1,0 +1,166 @@
+"""The index of events that the lake holds, so that a repeated delivery is loaded once.
+
+Derived data: the lake's own columns rebuild it (`whiteout.lake.loader`). Its watermark is the
+`load_tstamp` up to which it knows the lake; loads have strictly rising ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from whiteout.errors import LogError
+from whiteout.lake.casting import clean_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+KEY_COLUMNS = ("event_id", "dvce_created_tstamp", "event_name", "app_id", "name_tracker")
+"""What makes two deliveries the same event: content that a tracker sends again unchanged."""
+
+DAY_US = 86_400_000_000
+_FORMAT = 1  # of this file; another one is rebuilt
+_SLICES = 256
+_LOOKUP = 500  # keys a statement; SQLite allows 32,766 variables
+_LOCK_TIMEOUT_S = 10.0  # a killed loader's lock goes with its process
+
+
+def event_key(texts: Iterable[str | None]) -> bytes:
+    """16 bytes that stand for the TSV texts of `KEY_COLUMNS`."""
+    digest = hashlib.blake2b(digest_size=16)
+    for text in texts:
+        # The length keeps ("ab", "c") and ("a", "bc") apart, -1 a null from an empty text.
+        data = b"" if text is None else clean_text(text).encode()
+        digest.update(f"{-1 if text is None else len(data)}:".encode())
+        digest.update(data)
+    return digest.digest()
+
+
+class SeenEvents:
+    """An SQLite file that only one process at a time can open. Used by one thread.
+
+    Args:
+        path: of the file; one that is broken or of another table is replaced.
+        table_id: of the events table that it belongs to.
+
+    Raises:
+        LogError: another loader holds it.
+    """
+
+    def __init__(self, path: Path, table_id: str) -> None:
+        self._path = path
+        self._table_id = table_id
+        self._sweep = 0
+        try:
+            self._connection = self._open(table_id)
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                raise LogError(f"another loader is at work in {path.parent}") from error
+            self._connection = self._replace(table_id)
+        except sqlite3.DatabaseError:
+            self._connection = self._replace(table_id)
+
+    def _open(self, table_id: str) -> sqlite3.Connection:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(
+            self._path, isolation_level=None, timeout=_LOCK_TIMEOUT_S, cached_statements=16
+        )
+        try:
+            _prepare(connection, table_id)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def replace(self) -> None:
+        """Start afresh, with an empty index."""
+        self._connection.close()
+        self._connection = self._replace(self._table_id)
+
+    def _replace(self, table_id: str) -> sqlite3.Connection:
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            with suppress(FileNotFoundError):
+                self._path.with_name(self._path.name + suffix).unlink()
+        return self._open(table_id)
+
+    @property
+    def watermark_us(self) -> int:
+        """The `load_tstamp` up to which the index knows the lake; 0 for a new one."""
+        row = self._connection.execute("SELECT value FROM state WHERE name='watermark'").fetchone()
+        return int(row[0]) if row else 0
+
+    def __len__(self) -> int:
+        return int(self._connection.execute("SELECT count(*) FROM seen").fetchone()[0])
+
+    def among(self, keys: Sequence[bytes]) -> set[bytes]:
+        """Those of `keys` that the index has."""
+        found: set[bytes] = set()
+        for start in range(0, len(keys), _LOOKUP):
+            some = keys[start : start + _LOOKUP]
+            marks = ",".join("?" * len(some))
+            query = f"SELECT key FROM seen WHERE key IN ({marks})"  # noqa: S608 - only marks
+            found.update(row[0] for row in self._connection.execute(query, some))
+        return found
+
+    def add(self, keys: Iterable[bytes], *, day: int, watermark_us: int) -> None:
+        """Remember keys loaded on `day` (days since the epoch) and set the watermark, as one."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO seen VALUES (?, ?)", ((key, day) for key in keys)
+            )
+            self._connection.execute("REPLACE INTO state VALUES ('watermark', ?)", (watermark_us,))
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    def forget_before(self, moment_us: int) -> None:
+        """Drop a part of what was loaded before `moment_us`; 256 calls go through all of it."""
+        low = bytes([self._sweep])
+        high = bytes([self._sweep + 1]) if self._sweep + 1 < _SLICES else b"\xff" * 17
+        self._connection.execute(
+            "DELETE FROM seen WHERE key >= ? AND key < ? AND day < ?",
+            (low, high, moment_us // DAY_US),
+        )
+        self._sweep = (self._sweep + 1) % _SLICES
+
+    def clear(self) -> None:
+        """Forget everything, the watermark too."""
+        self._connection.execute("DELETE FROM seen")
+        self._connection.execute("DELETE FROM state WHERE name='watermark'")
+
+    def close(self) -> None:
+        """Release the file."""
+        self._connection.close()
+
+
+def _prepare(connection: sqlite3.Connection, table_id: str) -> None:
+    # Exclusive: the lock that keeps a second loader away, and the operating system takes it
+    # back from a killed process.
+    connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute("PRAGMA cache_size=-8192")  # KiB
+    connection.execute("BEGIN EXCLUSIVE")
+    try:
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value) WITHOUT ROWID"
+        )
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS seen (key BLOB PRIMARY KEY, day INTEGER) WITHOUT ROWID"
+        )
+        owner = f"{_FORMAT}:{table_id}"
+        row = connection.execute("SELECT value FROM state WHERE name='owner'").fetchone()
+        if row is None or row[0] != owner:
+            connection.execute("DELETE FROM seen")
+            connection.execute("DELETE FROM state")
+            connection.execute("INSERT INTO state VALUES ('owner', ?)", (owner,))
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

@@ -1,0 +1,214 @@
+"""One Delta table, as the loader uses it: append with offsets, grow, tidy up, reach the disk.
+
+Exactly once rests on two facts of Delta Lake: a commit is one atomic file, and a commit may carry
+application transactions, so that the rows and the offset behind them become visible together.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+
+from whiteout.lake.batch import LOAD_DATE, LOAD_TSTAMP
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_LOG = "_delta_log"
+_HISTORY = 200  # commits to look back for the last note; it is one of the last few
+_COMPACTED_BYTES = 16 * 1024 * 1024
+"""Files that small are merged into one; larger ones are left, so that no byte is copied often."""
+
+_WORTH_COMPACTING = 2  # files
+
+_CONFIGURATION: Mapping[str, str | None] = {
+    "delta.checkpointInterval": "50",
+    "delta.logRetentionDuration": "interval 1 days",
+    # Statistics of the columns that readers filter by; of all 130 they would cost more than data.
+    "delta.dataSkippingStatsColumns": LOAD_TSTAMP,
+}
+
+
+class LakeTable:
+    """A Delta table partitioned by the date of loading. Used by one thread, the loader's.
+
+    Args:
+        directory: of the table; made when it is not there.
+        schema: the columns of a new table.
+        durable: whether a commit is on the disk, not only with the operating system, when
+            `append` returns.
+    """
+
+    def __init__(self, directory: Path, schema: pa.Schema, *, durable: bool) -> None:
+        self._directory = directory
+        self._durable = durable
+        _set_broken_commits_aside(directory / _LOG)
+        if not DeltaTable.is_deltatable(str(directory)):
+            directory.mkdir(parents=True, exist_ok=True)
+            DeltaTable.create(
+                str(directory),
+                schema=schema,
+                mode="ignore",
+                partition_by=[LOAD_DATE],
+                configuration=_CONFIGURATION,
+            )
+        self._table = DeltaTable(str(directory))
+        self._synced = self._table.version() if durable else 0
+
+    @property
+    def table_id(self) -> str:
+        """The identity that Delta gave the table when it was made."""
+        return str(self._table.metadata().id)
+
+    def reload(self) -> None:
+        """Forget what is in memory and read the table's state again."""
+        self._table = DeltaTable(str(self._directory))
+
+    def fields(self) -> list[pa.Field]:
+        """The columns, as Arrow fields with their metadata."""
+        return list(pa.schema(self._table.schema().to_arrow()))
+
+    def offset(self, source: str) -> int:
+        """The next offset of `source` to load: what the last commit that named it said, else 0."""
+        return self._table.transaction_version(source) or 0
+
+    def append(
+        self,
+        rows: pa.Table | None,
+        offsets: Mapping[str, int],
+        *,
+        notes: Mapping[str, str] | None = None,
+    ) -> None:
+        """Commit rows and the offsets behind them, together or not at all.
+
+        Args:
+            rows: None commits offsets alone.
+            offsets: of each source, the next one to load.
+            notes: kept with the commit; see `last_note`.
+        """
+        properties = CommitProperties(
+            custom_metadata=dict(notes or {}),
+            app_transactions=[Transaction(source, offset) for source, offset in offsets.items()],
+        )
+        if rows is None or rows.num_rows == 0:
+            self._table.create_write_transaction(
+                [],
+                "append",
+                self._table.schema(),
+                partition_by=[LOAD_DATE],
+                commit_properties=properties,
+            )
+            self._table.update_incremental()
+        else:
+            write_deltalake(
+                self._table,
+                rows,
+                mode="append",
+                schema_mode="merge",
+                commit_properties=properties,
+            )
+        self._sync()
+
+    def last_note(self, name: str) -> str | None:
+        """The latest note of that name, among the last commits."""
+        for commit in self._table.history(_HISTORY):
+            if name in commit:
+                return str(commit[name])
+        return None
+
+    def last_load_us(self) -> int:
+        """The greatest `load_tstamp` in the table, microseconds since the epoch; 0 when empty."""
+        actions = pa.table(self._table.get_add_actions(flatten=True))
+        name = f"max.{LOAD_TSTAMP}"
+        if name not in actions.column_names:
+            return 0
+        greatest = actions[name].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_pylist()
+        return max((value for value in greatest if value is not None), default=0)
+
+    def file_count(self) -> int:
+        """How many data files the table has."""
+        return len(self._table.file_uris())
+
+    def dataset(self) -> Any:  # noqa: ANN401 - pyarrow has no types
+        """The table as a `pyarrow.dataset.Dataset`."""
+        return self._table.to_pyarrow_dataset()
+
+    def compact(self) -> None:
+        """Merge small files within each load date. Rows, their order and offsets stay."""
+        if self.file_count() < _WORTH_COMPACTING:
+            return
+        self._table.optimize.compact(
+            target_size=_COMPACTED_BYTES,
+            max_concurrent_tasks=1,  # the loader shares the machine with the collector
+        )
+        self._sync()
+
+    def clean(self, *, retention_hours: int) -> None:
+        """Delete files that no version of the last `retention_hours` needs, and old log entries."""
+        self._table.vacuum(
+            retention_hours=retention_hours,
+            dry_run=False,
+            enforce_retention_duration=False,
+            full=True,
+        )
+        self._table.create_checkpoint()
+        self._table.cleanup_metadata()
+        self._sync()
+
+    def _sync(self) -> None:
+        """Bring the commits since the last call to the disk: data first, then the log entry."""
+        if not self._durable:
+            return
+        version = self._table.version()
+        log = self._directory / _LOG
+        folders = {log}
+        for number in range(self._synced + 1, version + 1):
+            entry = log / f"{number:020}.json"
+            for path in _added_paths(entry):
+                _sync_path(self._directory / path)
+                folders.add((self._directory / path).parent)
+            _sync_path(entry)
+        for folder in folders:
+            _sync_path(folder)
+        self._synced = version
+
+
+def _added_paths(entry: Path) -> list[str]:
+    actions = [json.loads(line) for line in entry.read_text("utf-8").splitlines()]
+    return [unquote(action["add"]["path"]) for action in actions if "add" in action]
+
+
+def _sync_path(path: Path) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:  # compacted away, and vacuumed since
+        return
+    except PermissionError:  # a folder on Windows, which has nothing to sync
+        return
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _set_broken_commits_aside(log: Path) -> None:
+    """Rename the last log entries while they are not whole.
+
+    A power failure may leave the entry of the very last commit empty. That commit was not yet
+    reported to anybody (`append` had not returned), so its rows are still in the log.
+    """
+    for entry in sorted(log.glob("[0-9]*.json"), reverse=True):
+        try:
+            lines = entry.read_text("utf-8").splitlines()
+            whole = bool(lines) and all(isinstance(json.loads(line), dict) for line in lines)
+        except ValueError:
+            whole = False
+        if whole:
+            return
+        entry.rename(entry.with_suffix(".broken"))
