@@ -1,1 +1,6 @@
 """Enrich: collector payloads in, enriched events and bad rows out."""
+
+from whiteout.enrich.enricher import Enricher as Enricher
+from whiteout.enrich.enricher import EnrichSettings as EnrichSettings
+from whiteout.enrich.event import BadRow as BadRow
+from whiteout.enrich.event import EnrichedEvent as EnrichedEvent

@@ -1,4 +1,4 @@
-"""References inside a schema: they stay inside, never lead in a circle and unfold to a bounded size.
+"""References inside a schema stay inside, never lead in a circle and unfold to a bounded size.
 
 Two lines of definitions that each name the next one twice unfold to two to the power of their
 number: a validator that follows them never comes back.

@@ -1,0 +1,113 @@
+"""What `SP-Anonymous` means for a request that is already in the log.
+
+The collector has stripped it at the door. Enrich does it again, before anything can fail: records
+also come from other collectors, and a failed event must hold no more than a good one.
+
+Sources: reference section 6, W1 (headers), W3 (parameters), W6 (bad rows), W14 (link decoration).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import quote_plus
+
+import msgspec
+
+from whiteout.enrich.urls import without_cross_navigation
+from whiteout.errors import ProtocolError
+from whiteout.identifiers import NULL_UUID, SERVER_PARAMETERS
+from whiteout.iglu import bounded_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from whiteout.protocol.collector_payload import CollectorPayload
+
+UNKNOWN_ADDRESS = "unknown"
+WITHHELD = "[withheld: anonymous, and not JSON]"
+"""Stands for a body of which nobody can say what it gives away."""
+
+_HEADER = "sp-anonymous"
+_MEDIA_TYPE = re.compile(
+    r"[a-z]{1,30}/[a-z.+-]{1,60}(?:; ?charset=[a-z0-9-]{1,20})?", re.IGNORECASE
+)
+_URL_PARAMETERS = frozenset({"url", "refr"})
+
+Pairs = list[tuple[str, str | None]]
+
+
+def is_anonymous(headers: Sequence[str]) -> bool:
+    """Tell whether the header `SP-Anonymous` is there; its value does not matter (W5)."""
+    if _HEADER not in "\n".join(headers).lower():
+        return False
+    return any(header.partition(":")[0].strip().lower() == _HEADER for header in headers)
+
+
+def clean_parameters(pairs: Pairs) -> Pairs:
+    """The parameters of a query string without those that identify, and with clean URLs."""
+    return [
+        (name, None if value is None else _clean_value(name, value))
+        for name, value in pairs
+        if not _identifies(name)
+    ]
+
+
+def clean_payload(payload: CollectorPayload, parameters: Pairs) -> CollectorPayload:
+    """The request without address, cookie, referrer, identifying parameters and needless headers.
+
+    Args:
+        payload: the request as logged.
+        parameters: those of its query string, clean already.
+    """
+    content_type = payload.content_type
+    if content_type is not None and _MEDIA_TYPE.fullmatch(content_type) is None:
+        content_type = None
+    return replace(
+        payload,
+        ip_address=UNKNOWN_ADDRESS,
+        network_user_id=NULL_UUID,
+        referer_uri=None,
+        headers=("SP-Anonymous: *", *([content_type] if content_type else ())),
+        content_type=content_type,
+        querystring=_query_text(parameters),
+        body=None if payload.body is None else _clean_body(payload.body),
+    )
+
+
+def _identifies(name: str) -> bool:
+    # Other spellings have no column, but bad rows would keep them.
+    return name in SERVER_PARAMETERS or name.strip().lower() in SERVER_PARAMETERS
+
+
+def _clean_value(name: str, value: str) -> str:
+    return without_cross_navigation(value) if name in _URL_PARAMETERS else value
+
+
+def _query_text(parameters: Pairs) -> str:
+    return "&".join(
+        quote_plus(name) if value is None else f"{quote_plus(name)}={quote_plus(value)}"
+        for name, value in parameters
+    )
+
+
+def _clean_body(body: str) -> str:
+    try:
+        document = bounded_json.decode(body)
+    except ProtocolError:
+        return WITHHELD
+    return msgspec.json.encode(_clean_json(document)).decode()
+
+
+def _clean_json(value: object) -> object:
+    """Any JSON without identifying keys, at whatever depth: a body may have any shape."""
+    if type(value) is dict:
+        return {
+            name: _clean_value(name, inner) if type(inner) is str else _clean_json(inner)
+            for name, inner in value.items()
+            if not _identifies(name)
+        }
+    if type(value) is list:
+        return [_clean_json(item) for item in value]
+    return value

@@ -1,0 +1,135 @@
+"""From a record of the log to a request: Thrift, the checks of the payload, anonymity.
+
+Source: reference section 2.2. Unlike Snowplow's enrich this one never reads an address from headers
+(weakness W2): the collector has decided which one counts.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_plus
+
+from whiteout.enrich import conversions
+from whiteout.enrich.anonymity import (
+    Pairs,
+    clean_parameters,
+    clean_payload,
+    is_anonymous,
+)
+from whiteout.enrich.failure import Message, format_error, format_expectation
+from whiteout.errors import ProtocolError
+from whiteout.protocol import collector_payload
+
+if TYPE_CHECKING:
+    from whiteout.protocol.collector_payload import CollectorPayload
+
+_PATH = re.compile(r"/?([^/]+)/([^/]+)/?")
+_LEGACY_PATH = re.compile(r"/(?:i|ice\.png)(?:[/?].*)?", re.DOTALL)
+LEGACY_VENDOR, LEGACY_VERSION = "com.snowplowanalytics.snowplow", "tp1"
+
+# Python knows encodings that unpack archives or run for ever; text needs no more than these.
+_ENCODINGS = {
+    "utf-8": "utf-8",
+    "utf8": "utf-8",
+    "us-ascii": "ascii",
+    "ascii": "ascii",
+    "iso-8859-1": "latin-1",
+    "windows-1252": "cp1252",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request that reached the collector.
+
+    Attributes:
+        payload: without anything identifying where it is anonymous.
+        vendor: first part of the path: who defined the protocol.
+        version: second part of the path.
+        parameters: of the query string, in order; None where a name has no value.
+        anonymous: it carried `SP-Anonymous`.
+    """
+
+    payload: CollectorPayload
+    vendor: str
+    version: str
+    parameters: Pairs
+    anonymous: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A record that is no request.
+
+    Attributes:
+        message: why, as the bad row has it.
+        record: its bytes, clean where it is anonymous; None where nobody can say whether it is.
+    """
+
+    message: Message
+    record: bytes | None
+
+
+def load(record: bytes) -> Request | Unreadable:
+    """Read one record of the log; never raises."""
+    try:
+        payload = collector_payload.decode(record)
+    except ProtocolError as error:
+        # Without its headers nothing shows that it is not anonymous.
+        return Unreadable(format_error(f"error deserializing raw event: {error}"), None)
+    anonymous = is_anonymous(payload.headers)
+    encoding = _ENCODINGS.get(payload.encoding.lower())
+    parameters = _parameters(payload.querystring or "", encoding or "utf-8")
+    if anonymous:
+        parameters = clean_parameters(parameters)
+        payload = clean_payload(payload, parameters)
+    problem = _problem(payload, encoding)
+    if problem is not None:
+        return Unreadable(problem, collector_payload.encode(payload) if anonymous else record)
+    vendor, version = _vendor_and_version(payload.path or "") or ("", "")
+    return Request(payload, vendor, version, parameters, anonymous)
+
+
+def _problem(payload: CollectorPayload, encoding: str | None) -> Message | None:
+    if payload.path is None:
+        return format_expectation("path", None, "request does not contain a path")
+    if _vendor_and_version(payload.path) is None:
+        return format_expectation(
+            "path",
+            payload.path,
+            "path does not match (/)vendor/version(/) nor is a legacy /i(ce.png) request",
+        )
+    if payload.network_user_id is not None:
+        try:
+            conversions.uuid(payload.network_user_id)
+        except conversions.ConversionError as error:
+            return format_expectation("networkUserId", payload.network_user_id, str(error))
+    if encoding is None and payload.querystring:
+        return format_expectation(
+            "querystring",
+            payload.querystring,
+            f"could not extract name-value pairs with encoding {payload.encoding[:50]}",
+        )
+    return None
+
+
+def _vendor_and_version(path: str) -> tuple[str, str] | None:
+    match = _PATH.fullmatch(path)
+    if match is not None:
+        return match[1], match[2]
+    if _LEGACY_PATH.fullmatch(path) is not None:
+        return LEGACY_VENDOR, LEGACY_VERSION
+    return None
+
+
+def _parameters(query: str, encoding: str) -> Pairs:
+    """Names and values of a query string; escapes that are none stay as they are."""
+    pairs: Pairs = []
+    for part in query.split("&") if query else ():
+        name, equals, value = part.partition("=")
+        if part:
+            decoded = unquote_plus(value, encoding=encoding) if equals else None
+            pairs.append((unquote_plus(name, encoding=encoding), decoded))
+    return pairs
