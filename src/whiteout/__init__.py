@@ -1,1 +1,46 @@
-"""Privacy-first event tracking, compatible with Snowplow at every seam."""
+"""Privacy-first event tracking, compatible with Snowplow at every seam.
+
+::
+
+    import whiteout
+
+    tracker = whiteout.create_tracker("shop", "https://collector.example.com")
+    tracker.track(whiteout.ScreenView(name="Checkout"))
+
+Importing this loads the tracker alone: the standard library and nothing of the pipeline.
+"""
+
+from whiteout.errors import ConfigurationError as ConfigurationError
+from whiteout.errors import EventStoreError as EventStoreError
+from whiteout.errors import ProtocolError as ProtocolError
+from whiteout.errors import WhiteoutError as WhiteoutError
+from whiteout.events.event import Event as Event
+from whiteout.events.page import PageView as PageView
+from whiteout.events.screen import ScreenView as ScreenView
+from whiteout.events.self_describing import SelfDescribing as SelfDescribing
+from whiteout.events.structured import Structured as Structured
+from whiteout.events.timing import Timing as Timing
+from whiteout.identifiers import Anonymisation as Anonymisation
+from whiteout.identifiers import identifying_property as identifying_property
+from whiteout.protocol.self_describing import SelfDescribingJson as SelfDescribingJson
+from whiteout.tracker.configuration import BufferOption as BufferOption
+from whiteout.tracker.configuration import DevicePlatform as DevicePlatform
+from whiteout.tracker.configuration import EmitterConfiguration as EmitterConfiguration
+from whiteout.tracker.configuration import HttpMethod as HttpMethod
+from whiteout.tracker.configuration import NetworkConfiguration as NetworkConfiguration
+from whiteout.tracker.configuration import Pending as Pending
+from whiteout.tracker.configuration import SessionConfiguration as SessionConfiguration
+from whiteout.tracker.configuration import SubjectConfiguration as SubjectConfiguration
+from whiteout.tracker.configuration import TrackerConfiguration as TrackerConfiguration
+from whiteout.tracker.counters import DropReason as DropReason
+from whiteout.tracker.instances import create_tracker as create_tracker
+from whiteout.tracker.instances import get_tracker as get_tracker
+from whiteout.tracker.instances import remove_tracker as remove_tracker
+from whiteout.tracker.network import Answer as Answer
+from whiteout.tracker.network import NetworkConnection as NetworkConnection
+from whiteout.tracker.network import OutgoingRequest as OutgoingRequest
+from whiteout.tracker.platform import PlatformContextRetriever as PlatformContextRetriever
+from whiteout.tracker.platform import PlatformProperty as PlatformProperty
+from whiteout.tracker.session import SessionState as SessionState
+from whiteout.tracker.tracker import Tracker as Tracker
+from whiteout.version import __version__ as __version__

@@ -68,6 +68,14 @@ class UrlQuery:
 
 
 @dataclass(frozen=True, slots=True)
+class Entity:
+    """A whole entity, in all versions of its schema."""
+
+    vendor: str
+    schema_name: str
+
+
+@dataclass(frozen=True, slots=True)
 class EntityProperty:
     """A property of an entity or of a self-describing event's data.
 
@@ -87,7 +95,7 @@ class Request:
     what: str
 
 
-Location = Parameter | UrlQuery | EntityProperty | Request
+Location = Parameter | UrlQuery | Entity | EntityProperty | Request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +185,12 @@ IDENTIFIERS: tuple[Identifier, ...] = (
         column="user_ipaddress",
     ),
     # The session entity: gone as a whole under SESSION.
+    Identifier(
+        name="session",
+        location=Entity(_VENDOR, "client_session"),
+        masks={_SESSION: _ABSENT},
+        column=_SESSION_COLUMN,
+    ),
     _session("userId", "user_id", Masked.NULL_UUID),
     _session("previousSessionId", "previous_session_id", Masked.NULL),
     _session("sessionId", "session_id"),

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from whiteout.tracker.platform_reader import PlatformReader, Value
 
 __all__ = [
+    "DesktopContext",
+    "MobileContext",
     "PlatformContext",
     "PlatformContextRetriever",
     "PlatformProperty",
@@ -63,7 +65,7 @@ _IDENTIFYING_NAMES = frozenset(
     and row.location.schema_name == "mobile_context"
     and Anonymisation.USER in row.masks
 )
-_RESOLUTION = re.compile(r"[0-9]{1,9}x[0-9]{1,9}", re.ASCII)
+_RESOLUTION: Final = "[0-9]{1,9}x[0-9]{1,9}"
 _MAX_TEXT: Final = 255  # where the schema has no limit; longer ones are no names of anything
 _NEVER: Final = float("inf")
 
@@ -293,7 +295,7 @@ def _allowed(value: object, name: str, definition: Property, identifying: bool) 
             value = value[: definition.max_length].rstrip("-_")
         if not _is_sendable(value) or (identifying and value == NULL_UUID):
             return None
-        if name == PlatformProperty.RESOLUTION and _RESOLUTION.fullmatch(value) is None:
+        if name == PlatformProperty.RESOLUTION and re.fullmatch(_RESOLUTION, value) is None:
             return None
     if is_absent(value) or not definition.allows(value):
         return None

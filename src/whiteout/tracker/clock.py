@@ -1,0 +1,67 @@
+"""Time and random ids: the only module of the tracker that asks the system for either."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Protocol
+
+_POOL_UUIDS = 256  # 4 KiB from the system at a time: 0.5 us an id instead of 2.5
+
+
+class Clock(Protocol):
+    """The only way to ask for the time. Wall time may step backwards; monotonic time never does."""
+
+    def now_ms(self) -> int:
+        """Wall time: Unix epoch milliseconds, UTC."""
+        ...
+
+    def monotonic_s(self) -> float:
+        """Seconds since an arbitrary origin."""
+        ...
+
+
+class SystemClock:
+    """The system's clocks."""
+
+    def now_ms(self) -> int:
+        """Wall time: Unix epoch milliseconds, UTC."""
+        return time.time_ns() // 1_000_000
+
+    def monotonic_s(self) -> float:
+        """Seconds since an arbitrary origin."""
+        return time.monotonic()
+
+
+class UuidSource:
+    """Random version 4 UUIDs as 16 bytes, drawn from the system's generator in blocks.
+
+    Any thread may call: taking one from the list is a single step of the interpreter. A fork must
+    call `reset`, or parent and child would hand out the same ids.
+    """
+
+    def __init__(self) -> None:
+        self._pool: list[bytes] = []
+
+    def reset(self) -> None:
+        """Throw the drawn bytes away."""
+        self._pool = []
+
+    def __call__(self) -> bytes:
+        """A fresh UUID, version and variant bits set (RFC 9562, section 5.4)."""
+        pool = self._pool
+        while True:
+            try:
+                raw = pool.pop()
+            except IndexError:
+                drawn = os.urandom(16 * _POOL_UUIDS)
+                pool.extend(drawn[start : start + 16] for start in range(0, len(drawn), 16))
+                continue
+            middle = bytes((raw[6] & 0x0F | 0x40, raw[7], raw[8] & 0x3F | 0x80))
+            return raw[:6] + middle + raw[9:]
+
+
+def uuid_text(raw: bytes) -> str:
+    """16 bytes as a lower-case UUID with dashes."""
+    text = raw.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -1,0 +1,375 @@
+"""What an app configures. Frozen, keyword-only, checked when made.
+
+Names and defaults are the native trackers' in snake_case (reference section 2) unless a docstring
+says why not. An option stands here only if it does something.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from whiteout.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from whiteout.identifiers import Identifier
+    from whiteout.tracker.network import NetworkConnection
+    from whiteout.tracker.platform import PlatformContextRetriever, PlatformProperty
+    from whiteout.tracker.session import SessionState
+
+_Number = TypeVar("_Number", int, float)
+
+_SIZE = re.compile(r"[0-9]{1,9}x[0-9]{1,9}")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_PATH = re.compile(r"[A-Za-z0-9._~%!$&'()*+,;=:@/-]+")
+_RESERVED_HEADERS = frozenset(
+    {"sp-anonymous", "cookie", "content-type", "content-length", "host", "transfer-encoding"}
+)
+
+
+class DevicePlatform(enum.Enum):
+    """The `p` parameter."""
+
+    WEB = "web"
+    MOBILE = "mob"
+    DESKTOP = "pc"
+    SERVER = "srv"
+    GENERAL = "app"
+    CONNECTED_TV = "tv"
+    GAME_CONSOLE = "cnsl"
+    INTERNET_OF_THINGS = "iot"
+    HEADSET = "headset"
+
+
+class HttpMethod(enum.Enum):
+    """How events reach the collector. Anonymous events always go by POST (leak L30)."""
+
+    GET = "GET"
+    POST = "POST"
+
+
+class BufferOption(enum.IntEnum):
+    """How many events must wait before a request is made."""
+
+    SINGLE = 1
+    SMALL_GROUP = 10
+    LARGE_GROUP = 25
+
+
+class Pending(enum.Enum):
+    """What happens to events that wait in the store when anonymity is switched on."""
+
+    KEEP = "keep"
+    ANONYMISE = "anonymise"
+    DROP = "drop"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackerConfiguration:
+    """What the tracker adds to every event, and how anonymous it is.
+
+    Attributes:
+        app_id: `aid`; at most 255 characters.
+        device_platform: `p`; by default mobile on iOS and Android, else desktop.
+        base64_encoding: entities and event bodies as `cx`/`ue_px` (True) or `co`/`ue_pr`.
+        user_anonymisation: hide who the user is. None: not said, which keeps the stricter of what
+            the namespace had before (leak L34), and is off for a new one.
+        session_context: attach the session entity. None: not said, as above; on for a new one.
+        platform_context: attach the platform entity.
+        platform_context_properties: only these, besides the four basics; None: all there are.
+        platform_context_retriever: overrides, one callback a property.
+        application_context: attach the application entity; needs the two values below.
+        application_version: the app's version, `2.4.1`.
+        application_build: the app's build, `2419`; by default the version.
+        tracker_version_suffix: added to `tv`, letters, digits, dots and dashes.
+        identifying_properties: properties of the app's own schemas that the gate masks; made with
+            `whiteout.identifying_property`.
+    """
+
+    app_id: str | None = None
+    device_platform: DevicePlatform | None = None
+    base64_encoding: bool = True
+    user_anonymisation: bool | None = None
+    session_context: bool | None = None
+    platform_context: bool = True
+    platform_context_properties: Collection[PlatformProperty] | None = None
+    platform_context_retriever: PlatformContextRetriever | None = None
+    application_context: bool = True
+    application_version: str | None = None
+    application_build: str | None = None
+    tracker_version_suffix: str | None = None
+    identifying_properties: tuple[Identifier, ...] = ()
+
+    def __post_init__(self) -> None:
+        _text("app_id", self.app_id, 255)
+        _text("application_version", self.application_version, 255)
+        _text("application_build", self.application_build, 255)
+        _text("tracker_version_suffix", self.tracker_version_suffix, 64)
+        _instance("device_platform", self.device_platform, DevicePlatform)
+        for name in ("base64_encoding", "platform_context", "application_context"):
+            _flag(name, getattr(self, name))
+        for name in ("user_anonymisation", "session_context"):
+            if getattr(self, name) is not None:
+                _flag(name, getattr(self, name))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkConfiguration:
+    """Where events go.
+
+    Attributes:
+        endpoint: the collector's address; `https://` is put in front where no scheme is given.
+        method: POST (many events a request) or GET (one).
+        custom_post_path: instead of `com.snowplowanalytics.snowplow/tp2`.
+        timeout: seconds for one request, connecting included; 1 to 300, default 30.
+        request_headers: more headers. Anonymous requests leave them out: they may carry a token
+            that identifies the user (leak L13).
+        network_connection: another sender than the built-in one. It is given whole requests, with
+            `SP-Anonymous` among the headers, and must declare that it sends those (leak L11).
+    """
+
+    endpoint: str
+    method: HttpMethod = HttpMethod.POST
+    custom_post_path: str | None = None
+    timeout: float = 30.0
+    request_headers: Mapping[str, str] = field(default_factory=dict)
+    network_connection: NetworkConnection | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "endpoint", _endpoint(self.endpoint))
+        _instance("method", self.method, HttpMethod)
+        _between("timeout", self.timeout, 1, 300, "seconds")
+        if self.custom_post_path is not None and not _PATH.fullmatch(self.custom_post_path):
+            raise ConfigurationError(
+                f"custom_post_path must be a URL path such as com.acme/track, "
+                f"got {self.custom_post_path!r}"
+            )
+        for name, value in self.request_headers.items():
+            _header(name, value)
+        object.__setattr__(self, "request_headers", dict(self.request_headers))
+        connection = self.network_connection
+        if connection is not None and getattr(connection, "sends_headers", False) is not True:
+            raise ConfigurationError(
+                "network_connection must declare sends_headers = True: it has to send the headers "
+                "of a request as they are, SP-Anonymous among them"
+            )
+
+    @property
+    def post_url(self) -> str:
+        """The URL of POST requests."""
+        path = self.custom_post_path or "com.snowplowanalytics.snowplow/tp2"
+        return f"{self.endpoint}/{path.strip('/')}"
+
+    @property
+    def get_url(self) -> str:
+        """The URL of GET requests, without the query."""
+        return f"{self.endpoint}/i"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmitterConfiguration:
+    """How events are kept and sent.
+
+    Attributes:
+        buffer_option: events that must wait before a request is made; default 1.
+        emit_range: events read from the store a round, 1 to 1000; default 100 (native: 25, which
+            with requests of at most 16 events costs five times the CPU an event).
+        byte_limit_post: bytes of a POST body; default 250,000 (native: 40,000), a quarter of what
+            collectors take.
+        byte_limit_get: bytes of an event sent by GET; default 40,000.
+        request_callback: called after each round with the numbers of events sent and failed.
+        custom_retry_for_status_codes: HTTP status to retry (True) or drop (False).
+        server_anonymisation: send `SP-Anonymous`. None: not said, as in `TrackerConfiguration`.
+        retry_failed_requests: False drops the events of any failed request.
+        max_event_store_size: events; default 100,000 (native: 1,000, which loses a burst). The
+            oldest go first, counted.
+        max_event_store_age: seconds; default 30 days.
+        storage_dir: the folder for the event store and the session; by default the user's data
+            folder. One folder may serve any number of namespaces and processes.
+    """
+
+    buffer_option: BufferOption = BufferOption.SINGLE
+    emit_range: int = 100
+    byte_limit_post: int = 250_000
+    byte_limit_get: int = 40_000
+    request_callback: Callable[[int, int], None] | None = None
+    custom_retry_for_status_codes: Mapping[int, bool] = field(default_factory=dict)
+    server_anonymisation: bool | None = None
+    retry_failed_requests: bool = True
+    max_event_store_size: int = 100_000
+    max_event_store_age: float = 30 * 86_400.0
+    storage_dir: str | Path | None = None
+
+    def __post_init__(self) -> None:
+        _instance("buffer_option", self.buffer_option, BufferOption)
+        _between("emit_range", self.emit_range, 1, 1000, "events")
+        _between("byte_limit_post", self.byte_limit_post, 1, 10_000_000, "bytes")
+        _between("byte_limit_get", self.byte_limit_get, 1, 10_000_000, "bytes")
+        _between("max_event_store_size", self.max_event_store_size, 1, 10_000_000, "events")
+        _between("max_event_store_age", self.max_event_store_age, 1, 10 * 365 * 86_400, "seconds")
+        _flag("retry_failed_requests", self.retry_failed_requests)
+        if self.server_anonymisation is not None:
+            _flag("server_anonymisation", self.server_anonymisation)
+        for status, retry in self.custom_retry_for_status_codes.items():
+            if isinstance(status, bool) or not isinstance(status, int) or not 100 <= status <= 599:  # noqa: PLR2004 - HTTP's range
+                raise ConfigurationError(
+                    f"custom_retry_for_status_codes must map statuses 100 to 599, got {status!r}"
+                )
+            _flag(f"custom_retry_for_status_codes[{status}]", retry)
+        object.__setattr__(
+            self, "custom_retry_for_status_codes", dict(self.custom_retry_for_status_codes)
+        )
+        if self.storage_dir is not None and not isinstance(self.storage_dir, (str, Path)):
+            raise ConfigurationError(
+                f"storage_dir must be a path, got {type(self.storage_dir).__name__}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionConfiguration:
+    """When a session ends.
+
+    Attributes:
+        foreground_timeout: seconds without an event; 1 to 86,400, default 1800.
+        background_timeout: the same while the app is in the background.
+        continue_session_on_restart: go on with the stored session when the app starts within
+            `foreground_timeout` of its last event.
+        on_session_update: called once for each new session, on a background thread, with a frozen
+            copy masked as the level asks (leak L29).
+    """
+
+    foreground_timeout: float = 1800
+    background_timeout: float = 1800
+    continue_session_on_restart: bool = False
+    on_session_update: Callable[[SessionState], None] | None = None
+
+    def __post_init__(self) -> None:
+        _between("foreground_timeout", self.foreground_timeout, 0.001, 86_400, "seconds")
+        _between("background_timeout", self.background_timeout, 0.001, 86_400, "seconds")
+        _flag("continue_session_on_restart", self.continue_session_on_restart)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectConfiguration:
+    """What the app says of its user and device; all of it can be changed through `tracker.subject`.
+
+    The first four identify the user and never leave while `user_anonymisation` is on.
+
+    Attributes:
+        user_id: `uid`.
+        network_user_id: `tnuid`; beats the collector's cookie.
+        domain_user_id: `duid`.
+        ip_address: `ip`; beats the address the collector sees.
+        user_agent: `ua`.
+        timezone: `tz`; by default the system's, such as `Europe/London`.
+        language: `lang`; by default the system's, as a tag such as `en-GB`.
+        screen_resolution: `res`, `1920x1080`.
+        screen_view_port: `vp`, the same form.
+        color_depth: `cd`, bits.
+    """
+
+    user_id: str | None = None
+    network_user_id: str | None = None
+    domain_user_id: str | None = None
+    ip_address: str | None = None
+    user_agent: str | None = None
+    timezone: str | None = None
+    language: str | None = None
+    screen_resolution: str | None = None
+    screen_view_port: str | None = None
+    color_depth: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, limit in SUBJECT_LIMITS.items():
+            _text(name, getattr(self, name), limit)
+        check_size("screen_resolution", self.screen_resolution)
+        check_size("screen_view_port", self.screen_view_port)
+        if self.color_depth is not None:
+            _between("color_depth", self.color_depth, 1, 128, "bits")
+
+
+SUBJECT_LIMITS = {
+    "user_id": 255,
+    "network_user_id": 128,
+    "domain_user_id": 128,
+    "ip_address": 128,
+    "user_agent": 1000,
+    "timezone": 255,
+    "language": 255,
+}
+"""Characters that the atomic columns hold (reference, pipeline 2.6)."""
+
+
+def check_size(name: str, value: str | None) -> None:
+    """Refuse what is not `WIDTHxHEIGHT`."""
+    if value is not None and not (isinstance(value, str) and _SIZE.fullmatch(value)):
+        raise ConfigurationError(f"{name} must look like 1920x1080, got {value!r}")
+
+
+def check_text(name: str, value: object, limit: int) -> None:
+    """Refuse what is neither None nor text of at most `limit` characters."""
+    _text(name, value, limit)
+
+
+def _text(name: str, value: object, limit: int) -> None:
+    if value is None:
+        return
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name} must be text, got {type(value).__name__}")
+    if len(value) > limit:
+        raise ConfigurationError(f"{name} must be at most {limit} characters, got {len(value)}")
+
+
+def _flag(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name} must be True or False, got {value!r}")
+
+
+def _instance(name: str, value: object, kind: type[enum.Enum]) -> None:
+    if value is not None and not isinstance(value, kind):
+        choices = ", ".join(f"{kind.__name__}.{member.name}" for member in kind)
+        raise ConfigurationError(f"{name} must be one of {choices}, got {value!r}")
+
+
+def _between(name: str, value: _Number, low: float, high: float, unit: str) -> None:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not low <= value <= high:
+        raise ConfigurationError(f"{name} must be {low} to {high} {unit}, got {value!r}")
+
+
+def _endpoint(value: object) -> str:
+    if not isinstance(value, str) or not value.strip("/ "):
+        raise ConfigurationError(
+            f"endpoint must be a URL such as https://collector.example.com, got {value!r}"
+        )
+    text = value.strip().strip("/")
+    if not text.lower().startswith(("http://", "https://")):
+        text = f"https://{text}"
+    scheme, _, rest = text.partition("://")
+    authority = rest.partition("/")[0]
+    if not authority or any(c.isspace() or c in "?#@" or ord(c) < 32 for c in rest):  # noqa: PLR2004 - control characters
+        raise ConfigurationError(
+            "endpoint must be a URL such as https://collector.example.com, without user name, "
+            "query or fragment"
+        )
+    return f"{scheme.lower()}://{rest}"
+
+
+def _header(name: object, value: object) -> None:
+    if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+        raise ConfigurationError(f"request_headers: {name!r} is not a header name")
+    if name.lower() in _RESERVED_HEADERS:
+        raise ConfigurationError(f"request_headers: {name} is set by the tracker itself")
+    if not isinstance(value, str) or any(ord(c) < 32 and c != "\t" for c in value):  # noqa: PLR2004 - control characters
+        raise ConfigurationError(f"request_headers: the value of {name} is not one line of text")
+    try:
+        value.encode("latin-1")
+    except UnicodeEncodeError as error:
+        raise ConfigurationError(
+            f"request_headers: the value of {name} has characters that a header cannot carry"
+        ) from error

@@ -1,0 +1,66 @@
+"""What was lost, and why: every drop has a reason and is counted under it.
+
+Also the one place that logs: at most one line a minute for each kind, and never a payload, an
+identifier, an address or a URL (leak L28).
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+import threading
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from whiteout.tracker.clock import Clock
+
+_LOGGER = logging.getLogger("whiteout")
+_QUIET_S: Final = 60.0
+
+
+class DropReason(enum.Enum):
+    """Why an event was not delivered, and will not be."""
+
+    JOURNAL_FULL = "the journal was full: events came faster than they could be stored"
+    TOO_LARGE = "the event was larger than a megabyte"
+    STORE_LIMIT = "the event store was over its maximum size or age: the oldest went"
+    STORE_FAILED = "the event store failed"
+    REJECTED = "the collector refused the event, or it was above the byte limit"
+    WITHDRAWN = "consent was withdrawn, with pending=drop"
+    FORGOTTEN = "forget() was called"
+
+
+class Counters:
+    """How many events were dropped, by reason, and how many faults met. Any thread may call."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._drops: dict[DropReason, int] = {}
+        self._quiet_until: dict[str, float] = {}
+
+    def drop(self, reason: DropReason, events: int = 1) -> None:
+        """Count dropped events."""
+        if events <= 0:
+            return
+        with self._lock:
+            self._drops[reason] = self._drops.get(reason, 0) + events
+        self.warn(reason.name, f"events dropped: {reason.value}")
+
+    def drops(self) -> dict[DropReason, int]:
+        """The counts so far."""
+        with self._lock:
+            return dict(self._drops)
+
+    def warn(self, kind: str, message: str) -> None:
+        """Log one line, unless one of this kind was logged within the last minute."""
+        now = self._clock.monotonic_s()
+        with self._lock:
+            if now < self._quiet_until.get(kind, 0.0):
+                return
+            self._quiet_until[kind] = now + _QUIET_S
+        _LOGGER.warning("%s", message)
+
+    def after_fork(self) -> None:
+        """In a forked child: a lock that another thread held would never be freed."""
+        self._lock = threading.Lock()

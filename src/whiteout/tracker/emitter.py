@@ -1,0 +1,311 @@
+"""The emitter: from the event store to the collector.
+
+One thread a tracker. Rounds are serial: read the oldest events, group them into requests, send, and
+remove what was delivered or must be dropped. What is to be retried simply stays in the store. Of
+several processes with one namespace one sends for all: it holds the sender's lock, which the
+operating system frees when that process ends.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final
+
+from whiteout.errors import EventStoreError
+from whiteout.tracker.counters import DropReason
+from whiteout.tracker.process_lock import ProcessLock
+from whiteout.tracker.requests import Batch, batches, request_for
+from whiteout.tracker.retry import Outcome, delay_s, outcome, retry_after_s
+from whiteout.tracker.template import Template
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from whiteout.tracker.clock import Clock
+    from whiteout.tracker.configuration import EmitterConfiguration, NetworkConfiguration
+    from whiteout.tracker.counters import Counters
+    from whiteout.tracker.event_store import EventStore
+    from whiteout.tracker.network import NetworkConnection
+    from whiteout.tracker.storage import Storage
+
+_COMPETE_S: Final = 0.5  # how often a process asks whether the sender is gone
+_IDLE_S: Final = 60.0  # and looks into the store unasked, as the iOS tracker does
+_STORE_FAILED_S: Final = 5.0
+_CACHED_TEMPLATES: Final = 64
+
+
+class Emitter:
+    """Sends what waits.
+
+    Owner of everything but `_state`: the emitter's thread. `_state` guards the fields that other
+    threads set.
+
+    Args:
+        storage: where events wait.
+        network: where they go.
+        configuration: how.
+        connection: what sends.
+        clock: for `stm`, waiting and `Retry-After`.
+        generator: for jitter.
+        counters: what is dropped.
+        sender_lock: the file that processes of one namespace compete for; None: there are no others.
+        on_delivered: called after requests that may have brought cookies.
+    """
+
+    def __init__(  # noqa: PLR0913 - one argument a collaborator
+        self,
+        storage: Storage,
+        network: NetworkConfiguration,
+        configuration: EmitterConfiguration,
+        *,
+        connection: NetworkConnection,
+        clock: Clock,
+        generator: random.Random,
+        counters: Counters,
+        sender_lock: Path | None,
+        on_delivered: Callable[[], None],
+    ) -> None:
+        self._storage = storage
+        self._network = network
+        self._configuration = configuration
+        self._connection = connection
+        self._clock = clock
+        self._generator = generator
+        self._counters = counters
+        self._sender_lock_path = sender_lock
+        self._on_delivered = on_delivered
+        self._sender_lock: ProcessLock | None = None
+        self._templates: dict[int, Template] = {}
+        self._undeleted: dict[EventStore, set[int]] = {}
+        self._failures = 0
+        self._not_before_s = 0.0
+        self._state = threading.Condition()
+        self._paused = False
+        self._closing = False
+        self._flushes = 0
+        self._sending = False
+        self._rounds = 0
+        self._thread: threading.Thread | None = None
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether a round is under way."""
+        return self._sending
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread = threading.Thread(target=self._run, name="whiteout-emitter", daemon=True)
+        self._thread.start()
+
+    def notify(self) -> None:
+        """Something was stored."""
+        with self._state:
+            self._state.notify_all()
+
+    def pause(self) -> None:
+        """Store, but do not send. A request that is under way ends first."""
+        with self._state:
+            self._paused = True
+            self._state.notify_all()
+
+    def resume(self) -> None:
+        """Send again, at once."""
+        with self._state:
+            self._paused = False
+            self._not_before_s = 0.0
+            self._state.notify_all()
+
+    def flush(self, timeout_s: float, is_done: Callable[[], bool]) -> bool:
+        """Send regardless of `buffer_option` until `is_done`; False: not within `timeout_s`."""
+        deadline = self._clock.monotonic_s() + timeout_s
+        with self._state:
+            self._flushes += 1
+            self._not_before_s = 0.0
+            self._state.notify_all()
+            try:
+                while not is_done():
+                    left = deadline - self._clock.monotonic_s()
+                    if left <= 0 or self._closing:
+                        return is_done()
+                    self._state.wait(min(left, _COMPETE_S))
+                return True
+            finally:
+                self._flushes -= 1
+
+    def close(self, timeout_s: float) -> bool:
+        """Stop the thread; False: a request is still under way after `timeout_s`."""
+        with self._state:
+            self._closing = True
+            self._state.notify_all()
+        thread = self._thread
+        if thread is None or thread is threading.current_thread():
+            return True
+        thread.join(timeout_s)
+        return not thread.is_alive()
+
+    def after_fork(self) -> None:
+        """In a forked child: the parent's thread, lock and connections stay with the parent."""
+        if self._sender_lock is not None:
+            self._sender_lock.abandon()
+            self._sender_lock = None
+        self._state = threading.Condition()
+        self._sending = False
+        self._thread = None
+
+    def _run(self) -> None:
+        try:
+            while self._wait_for_work():
+                self._round()
+        finally:
+            self._release()
+            self._connection.close()
+
+    def _wait_for_work(self) -> bool:
+        """Block until a round is due; False: time to end."""
+        with self._state:
+            while not self._closing:
+                wait_s = self._wait_s()
+                if wait_s <= 0:
+                    self._sending = True
+                    return True
+                self._state.wait(wait_s)
+            return False
+
+    def _wait_s(self) -> float:
+        """Seconds until a round could be due; the caller holds `_state`."""
+        if self._paused:
+            self._release()
+            return _IDLE_S
+        if self._storage.count < (1 if self._flushes else self._configuration.buffer_option):
+            return _IDLE_S
+        left = self._not_before_s - self._clock.monotonic_s()
+        if left > 0:
+            return left
+        return 0.0 if self._is_sender() else _COMPETE_S
+
+    def _is_sender(self) -> bool:
+        if self._sender_lock_path is None or self._sender_lock is not None:
+            return True
+        try:
+            self._sender_lock = ProcessLock.acquire_shared_name(self._sender_lock_path)
+        except OSError:
+            self._counters.warn("sender-lock", "the sender's lock cannot be made; sending anyway")
+            return True
+        return self._sender_lock is not None
+
+    def _release(self) -> None:
+        if self._sender_lock is not None:
+            self._sender_lock.release()
+            self._sender_lock = None
+
+    def _round(self) -> None:
+        delivered = failed = 0
+        wait_s = 0.0
+        try:
+            if not self._storage.is_ready():
+                wait_s = _STORE_FAILED_S
+            for store in self._storage.stores if not wait_s else ():
+                ok, bad, wait_s = self._send_from(store)
+                delivered, failed = delivered + ok, failed + bad
+                if wait_s:
+                    break
+        except EventStoreError as error:
+            self._counters.warn("store-failed", str(error))
+            wait_s = _STORE_FAILED_S
+        except Exception as error:  # noqa: BLE001 - the top of a thread: it counts, logs, goes on
+            self._counters.warn("emitter", f"the emitter failed: {type(error).__name__}")
+            wait_s = _STORE_FAILED_S
+        with self._state:
+            self._not_before_s = self._clock.monotonic_s() + wait_s if wait_s else 0.0
+            self._sending = False
+            self._rounds += 1
+            self._state.notify_all()
+        if delivered or failed:
+            self._call_back(delivered, failed)
+
+    def _send_from(self, store: EventStore) -> tuple[int, int, float]:
+        """One round of one store: events delivered, events failed, seconds to wait."""
+        undeleted = self._undeleted.get(store)
+        if undeleted and not self._remove(store, ()):
+            wait_s = _STORE_FAILED_S
+        else:
+            wait_s = 0.0
+        events = store.oldest(
+            self._configuration.emit_range, without=self._undeleted.get(store, ())
+        )
+        delivered = failed = 0
+        queue = list(
+            batches(
+                events,
+                lambda key: self._template(store, key),
+                sent_ms=self._clock.now_ms(),
+                network=self._network,
+                emitter=self._configuration,
+            )
+        )
+        while queue and not self._stopped():
+            batch = queue.pop(0)
+            answer = self._connection.send(request_for(batch, self._network))
+            match self._judge(answer.status, batch):
+                case Outcome.DELIVERED:
+                    delivered += len(batch.ids)
+                    self._failures = 0
+                    self._remove(store, batch.ids)
+                case Outcome.DROP:
+                    failed += len(batch.ids)
+                    self._counters.drop(DropReason.REJECTED, len(batch.ids))
+                    self._remove(store, batch.ids)
+                case Outcome.SPLIT:
+                    queue[:0] = batch.halves()
+                case Outcome.RETRY:
+                    failed += len(batch.ids)
+                    self._failures += 1
+                    asked = retry_after_s(answer.retry_after, self._clock.now_ms())
+                    return delivered, failed, max(asked, delay_s(self._failures, self._generator))
+        if delivered:
+            self._on_delivered()
+        return delivered, failed, wait_s if not delivered else 0.0
+
+    def _judge(self, status: int | None, batch: Batch) -> Outcome:
+        return outcome(
+            status,
+            events=len(batch.ids),
+            is_oversize=batch.is_oversize,
+            retry_failed_requests=self._configuration.retry_failed_requests,
+            custom=self._configuration.custom_retry_for_status_codes,
+        )
+
+    def _stopped(self) -> bool:
+        return self._paused or self._closing
+
+    def _remove(self, store: EventStore, ids: tuple[int, ...]) -> bool:
+        """Delete rows; what cannot be deleted is remembered, so that it is not sent again."""
+        pending = self._undeleted.get(store, set()).union(ids)
+        try:
+            store.remove(pending)
+        except EventStoreError as error:
+            self._undeleted[store] = pending
+            self._counters.warn("store-failed", str(error))
+            return False
+        self._undeleted.pop(store, None)
+        return True
+
+    def _template(self, store: EventStore, key: int) -> Template:
+        template = self._templates.get(key)
+        if template is None:
+            if len(self._templates) >= _CACHED_TEMPLATES:
+                self._templates.clear()
+            template = Template.from_text(store.template(key) or "")
+            self._templates[key] = template
+        return template
+
+    def _call_back(self, delivered: int, failed: int) -> None:
+        callback = self._configuration.request_callback
+        if callback is None:
+            return
+        try:
+            callback(delivered, failed)
+        except Exception as error:  # noqa: BLE001 - the app's code
+            self._counters.warn("callback", f"request_callback raised {type(error).__name__}")

@@ -1,0 +1,230 @@
+"""The moving parts behind a tracker: journal, storage, writer, emitter. One engine a process.
+
+A forked child leaves the parent's engine alone and starts one of its own.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final
+
+from whiteout.errors import EventStoreError
+from whiteout.tracker.counters import DropReason
+from whiteout.tracker.emitter import Emitter
+from whiteout.tracker.journal import EVENT, MAX_RECORD_BYTES, TEMPLATE, Journal, left_behind
+from whiteout.tracker.storage import Storage
+from whiteout.tracker.writer import EVENT_HEADER, TEMPLATE_HEADER, Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from whiteout.tracker.configuration import EmitterConfiguration, NetworkConfiguration
+    from whiteout.tracker.counters import Counters
+    from whiteout.tracker.environment import Environment
+    from whiteout.tracker.event_store import EventStore
+    from whiteout.tracker.journal import LeftBehind
+    from whiteout.tracker.network import NetworkConnection
+    from whiteout.tracker.pending import PendingChange
+    from whiteout.tracker.template import Template
+
+MAX_EVENT_BYTES: Final = 1_000_000  # what collectors take in one request
+_ADOPT_EVERY_S: Final = 5.0
+_TRIM_EVERY_S: Final = 3600.0  # it reads the whole store
+
+
+class Engine:
+    """Takes events from `track()`, and sees to it that they arrive.
+
+    Args:
+        folder: for the journal, the event store and the locks; None keeps all in memory.
+        name: the namespace, as it may stand in a file name.
+        network: where events go.
+        emitter: how they are kept and sent.
+        connection: what sends.
+        environment: time and randomness.
+        counters: what is dropped.
+        housekeeping: called on the writer's thread every few seconds and after each move.
+        on_delivered: called on the emitter's thread after requests were answered.
+        left: journals of processes that are gone, already locked.
+    """
+
+    def __init__(  # noqa: PLR0913 - one argument a collaborator
+        self,
+        folder: Path | None,
+        name: str,
+        *,
+        network: NetworkConfiguration,
+        emitter: EmitterConfiguration,
+        connection: NetworkConnection,
+        environment: Environment,
+        counters: Counters,
+        housekeeping: Callable[[], None],
+        on_delivered: Callable[[], None],
+        left: list[LeftBehind],
+    ) -> None:
+        self._folder = folder
+        self._name = name
+        self._clock = environment.clock
+        self._counters = counters
+        self._housekeeping = housekeeping
+        self._adopt_at_s = self._clock.monotonic_s() + _ADOPT_EVERY_S
+        self._trim_at_s = 0.0
+        self._written: dict[int, int] = {}  # template id -> segment that holds it
+        self.journal = Journal(folder, name, environment.new_uuid().hex())
+        self.storage = Storage(
+            folder / f"{name}.events.sqlite" if folder is not None else None,
+            clock=environment.clock,
+            counters=counters,
+            max_events=emitter.max_event_store_size,
+            max_age_s=emitter.max_event_store_age,
+        )
+        self.emitter = Emitter(
+            self.storage,
+            network,
+            emitter,
+            connection=connection,
+            clock=environment.clock,
+            generator=environment.generator,
+            counters=counters,
+            sender_lock=folder / f"{name}.sender.lock" if folder is not None else None,
+            on_delivered=on_delivered,
+        )
+        self.writer = Writer(
+            self.journal,
+            self.storage,
+            counters=counters,
+            on_stored=self.emitter.notify,
+            housekeeping=self._keep_house,
+            left=left,
+        )
+
+    def start(self) -> None:
+        """Start the threads; the writer's first act is to take over what others left."""
+        self.writer.start()
+        self.writer.wake()
+        self.emitter.start()
+
+    def append(self, template: Template, header: bytes, own: bytes) -> DropReason | None:
+        """Journal an event; the reason where that cannot be. Under the tracker's lock.
+
+        Never waits: with no segment at hand and 64 MiB waiting, the event is dropped and counted.
+        """
+        size = len(own) + EVENT_HEADER.size
+        if size > MAX_EVENT_BYTES:
+            return DropReason.TOO_LARGE
+        journal = self.journal
+        text = template.text
+        # A template may be as large as the app's subject makes it: bytes, not characters.
+        if not journal.has_room(size + 4 * len(text) + TEMPLATE_HEADER.size):
+            return (
+                DropReason.TOO_LARGE
+                if size + 4 * len(text) > MAX_RECORD_BYTES
+                else DropReason.JOURNAL_FULL
+            )
+        serial = journal.serial
+        if self._written.get(template.id) != serial:
+            if len(self._written) > 1024:  # noqa: PLR2004 - arbitrary; written again if needed
+                self._written.clear()
+            journal.append(TEMPLATE, TEMPLATE_HEADER.pack(template.id) + text.encode())
+            self._written[template.id] = serial
+        journal.append(EVENT, header + own)
+        return None
+
+    def drain(self) -> None:
+        """Move everything journalled to the event store, what others left first."""
+        self.writer.drain()
+
+    def flush(self, timeout_s: float) -> bool:
+        """Send until all that is stored now is delivered; False: not within `timeout_s`."""
+        self.drain()
+        targets = [(store, _last_id(store)) for store in self.storage.stores]
+
+        def is_done() -> bool:
+            return not any(_has_up_to(store, target) for store, target in targets)
+
+        return self.emitter.flush(timeout_s, is_done)
+
+    def apply(self, change: PendingChange | None, lock: threading.Lock) -> None:
+        """Pass every waiting event through `change`, and leave no older trace on the disk.
+
+        Args:
+            change: decides event by event; None leaves them all as they are.
+            lock: the tracker's.
+        """
+        with self.writer.lock:
+            self.drain()
+            if change is not None:
+                self._counters.drop(DropReason.WITHDRAWN, self.storage.rewrite(change))
+            with lock:
+                self.writer.drain()
+                # A journal that could not be moved to disk is the events' only copy there: it
+                # goes only where the app wants them changed, which memory has done by now.
+                if self.journal.is_drained or change is not None:
+                    self.journal.rotate()
+                    self._written.clear()
+
+    def forget(self, lock: threading.Lock) -> bool:
+        """Erase every waiting event; False: the disk refused. The caller keeps events out."""
+        with self.writer.lock:
+            self.drain()
+            with lock:
+                self.journal.rotate()
+                self._written.clear()
+            deleted, complete = self.storage.clear()
+        self._counters.drop(DropReason.FORGOTTEN, deleted)
+        return complete
+
+    def close(self, timeout_s: float) -> bool:
+        """Send what can be sent within the time, store the rest, stop; True: all was delivered."""
+        started = self._clock.monotonic_s()
+        self.drain()
+        delivered = self.flush(timeout_s) if timeout_s > 0 else self.storage.count == 0
+        left_s = max(0.1, timeout_s - (self._clock.monotonic_s() - started))
+        self.emitter.close(left_s)
+        self.writer.close(1.0)
+        self.drain()
+        with self.writer.lock:
+            self.journal.close()
+            self.storage.close()
+        return delivered
+
+    def abandon(self) -> None:
+        """In a forked child: let go of everything of the parent's without touching it."""
+        self.journal.abandon()
+        self.emitter.after_fork()
+        _PARENTS.append(self)
+
+    def _keep_house(self) -> None:
+        self._housekeeping()
+        now_s = self._clock.monotonic_s()
+        if now_s >= self._trim_at_s:
+            self._trim_at_s = now_s + _TRIM_EVERY_S
+            self.storage.trim()
+        if self._folder is None or now_s < self._adopt_at_s:
+            return
+        self._adopt_at_s = now_s + _ADOPT_EVERY_S
+        found = left_behind(self._folder, self._name)
+        if found:
+            with self.writer.lock:
+                self.writer.left.extend(found)
+                self.drain()
+
+
+# An inherited SQLite connection must not be closed by the child, not even by the garbage collector:
+# closing drops the locks of this process on the parent's files.
+_PARENTS: list[Engine] = []
+
+
+def _last_id(store: EventStore) -> int:
+    try:
+        return store.last_id()
+    except EventStoreError:
+        return 0
+
+
+def _has_up_to(store: EventStore, event_row: int) -> bool:
+    try:
+        return store.has_up_to(event_row)
+    except EventStoreError:
+        return True

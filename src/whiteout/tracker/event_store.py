@@ -1,0 +1,382 @@
+"""The event store: events that wait to be delivered, in SQLite.
+
+A row is an event's own part and its level; what it shares with others, its template, is stored
+once. Rows are read oldest first and deleted only once delivered, or dropped and counted.
+
+Any thread may call; one lock and one connection serve them all, since the calls are short. None of
+them is ever made by `track()`. Statements are few and large on purpose: each one lets go of the
+interpreter lock, and while the app computes it may wait 5 ms to get it back, so a thousand
+statements are five seconds.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from whiteout.errors import EventStoreError
+from whiteout.tracker.serialisation import loads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    level INTEGER NOT NULL,
+    line INTEGER NOT NULL,
+    template INTEGER NOT NULL,
+    event_id TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    event_index INTEGER NOT NULL,
+    data TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS templates (id INTEGER PRIMARY KEY, text TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS journals (instance TEXT PRIMARY KEY, position INTEGER NOT NULL);
+PRAGMA user_version = 1;
+"""
+_COLUMNS: Final = "level, line, template, event_id, created_ms, event_index, data"
+_ROWS_A_STATEMENT: Final = (256, 32, 1)
+_BUSY_TIMEOUT_S: Final = 2.0
+_CHECKPOINT_PAGES: Final = 256  # 4 MiB of write-ahead log
+_OLDEST: Final = f"""
+SELECT coalesce(json_group_array(json_array(id, {_COLUMNS})), '[]') FROM (
+    SELECT id, {_COLUMNS} FROM events
+    WHERE id > ? AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT ?
+)
+"""  # noqa: S608 - constants only
+
+
+class NewEvent(NamedTuple):
+    """An event to be stored; the fields are columns."""
+
+    level: int
+    line: int
+    template: int
+    event_id: str
+    created_ms: int
+    event_index: int
+    data: str
+
+
+class StoredEvent(NamedTuple):
+    """A waiting event. `id` is the row, and the order in which events were stored."""
+
+    id: int
+    level: int
+    line: int
+    template: int
+    event_id: str
+    created_ms: int
+    event_index: int
+    data: str
+
+
+class EventStore:
+    """One namespace's waiting events.
+
+    Args:
+        path: the database; None keeps it in memory.
+
+    Raises:
+        EventStoreError: the database cannot be opened (`is_corrupt` tells whether it is one at all).
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._count = 0
+        try:
+            self._connection = self._open()
+        except sqlite3.Error as error:
+            raise _store_error("open", error) from error
+
+    @property
+    def count(self) -> int:
+        """How many events wait; exact after any call of this process, near it between processes."""
+        return self._count
+
+    def add(
+        self,
+        events: Sequence[NewEvent],
+        templates: Mapping[int, str],
+        *,
+        moved: tuple[str, int] | None = None,
+    ) -> None:
+        """Store events, the templates they name, and how far a journal has been moved; or nothing.
+
+        Args:
+            events: in the order they were tracked.
+            templates: the text of every template that `events` name, by id.
+            moved: a journal's instance, and the position up to which `events` take it.
+
+        Raises:
+            EventStoreError: nothing was stored.
+        """
+        with self._transaction("add") as connection:
+            # Each time: another process may have dropped a template that no event used.
+            connection.executemany(
+                "INSERT OR IGNORE INTO templates VALUES (?, ?)", list(templates.items())
+            )
+            _insert(connection, events)
+            if moved is not None:
+                connection.execute("INSERT OR REPLACE INTO journals VALUES (?, ?)", moved)
+        self._count += len(events)
+
+    def oldest(
+        self, limit: int, *, after: int = 0, without: Iterable[int] = ()
+    ) -> list[StoredEvent]:
+        """The oldest waiting events, at most `limit`, with ids above `after` and not in `without`.
+
+        Raises:
+            EventStoreError: they cannot be read.
+        """
+        parameters = (after, "[" + ",".join(map(str, without)) + "]", limit)
+        with self._statement("read") as connection:
+            (text,) = connection.execute(_OLDEST, parameters).fetchone()
+        return [StoredEvent(*row) for row in loads(text)]
+
+    def template(self, template_id: int) -> str | None:
+        """The text of a template; None: it is not there.
+
+        Raises:
+            EventStoreError: it cannot be read.
+        """
+        with self._statement("read") as connection:
+            row = connection.execute(
+                "SELECT text FROM templates WHERE id = ?", (template_id,)
+            ).fetchone()
+        return None if row is None else str(row[0])
+
+    def remove(self, ids: Iterable[int]) -> int:
+        """Delete events, and say how many were there.
+
+        Raises:
+            EventStoreError: they are all still there.
+        """
+        with self._transaction("remove") as connection:
+            removed = connection.execute(
+                "DELETE FROM events WHERE id IN (SELECT value FROM json_each(?))",
+                ("[" + ",".join(map(str, ids)) + "]",),
+            ).rowcount
+        self._count = max(0, self._count - removed)
+        return removed
+
+    def last_id(self) -> int:
+        """The id of the newest event; 0 where none waits.
+
+        Raises:
+            EventStoreError: it cannot be read.
+        """
+        with self._statement("read") as connection:
+            return int(connection.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0])
+
+    def has_up_to(self, event_row: int) -> bool:
+        """Whether an event with an id of at most `event_row` still waits.
+
+        Raises:
+            EventStoreError: it cannot be read.
+        """
+        with self._statement("read") as connection:
+            row = connection.execute("SELECT 1 FROM events WHERE id <= ? LIMIT 1", (event_row,))
+            return row.fetchone() is not None
+
+    def position(self, instance: str) -> int:
+        """Up to where a journal has been moved; 0: not at all.
+
+        Raises:
+            EventStoreError: it cannot be read.
+        """
+        with self._statement("read") as connection:
+            row = connection.execute(
+                "SELECT position FROM journals WHERE instance = ?", (instance,)
+            ).fetchone()
+        return 0 if row is None else int(row[0])
+
+    def forget_journal(self, instance: str) -> None:
+        """The journal's files are gone: its position is of no use any more.
+
+        Raises:
+            EventStoreError: it cannot be written.
+        """
+        with self._transaction("write") as connection:
+            connection.execute("DELETE FROM journals WHERE instance = ?", (instance,))
+
+    def rewrite(self, change: Callable[[StoredEvent, str], tuple[NewEvent, str] | None]) -> int:
+        """Pass every waiting event through `change`, in one transaction, oldest first.
+
+        Args:
+            change: from an event and its template's text to both anew; None deletes the event.
+                The event itself, unchanged, leaves the row alone.
+
+        Returns:
+            how many events were deleted.
+
+        Raises:
+            EventStoreError: nothing was changed.
+        """
+        deleted: list[tuple[int]] = []
+        with self._transaction("rewrite") as connection:
+            texts = dict(connection.execute("SELECT id, text FROM templates"))
+            rows = connection.execute(f"SELECT id, {_COLUMNS} FROM events ORDER BY id")  # noqa: S608 - constants only
+            for row in rows.fetchall():
+                stored = StoredEvent(*row)
+                changed = change(stored, texts.get(stored.template, ""))
+                if changed is None:
+                    deleted.append((stored.id,))
+                    continue
+                event, text = changed
+                if event == stored[1:]:
+                    continue
+                connection.execute(
+                    "INSERT OR IGNORE INTO templates VALUES (?, ?)", (event.template, text)
+                )
+                connection.execute(
+                    "UPDATE events SET level=?, line=?, template=?, event_id=?, created_ms=?,"
+                    " event_index=?, data=? WHERE id=?",
+                    (*event, stored.id),
+                )
+            connection.executemany("DELETE FROM events WHERE id = ?", deleted)
+            _drop_unused_templates(connection)
+        self._count = max(0, self._count - len(deleted))
+        self.scrub()
+        return len(deleted)
+
+    def trim(self, *, max_events: int, not_before_ms: int) -> int:
+        """Drop what is too old, then the oldest beyond `max_events`; say how many went.
+
+        Raises:
+            EventStoreError: nothing was dropped.
+        """
+        with self._transaction("trim") as connection:
+            dropped = connection.execute(
+                "DELETE FROM events WHERE created_ms < ?", (not_before_ms,)
+            ).rowcount
+            dropped += connection.execute(
+                "DELETE FROM events WHERE id <= coalesce("
+                "(SELECT id FROM events ORDER BY id DESC LIMIT 1 OFFSET ?), 0)",
+                (max_events,),
+            ).rowcount
+            _drop_unused_templates(connection)
+            (self._count,) = connection.execute("SELECT count(*) FROM events").fetchone()
+        return dropped
+
+    def clear(self) -> int:
+        """Delete every event and template, leave no trace in the files, and say how many went.
+
+        Raises:
+            EventStoreError: nothing was deleted.
+        """
+        with self._transaction("clear") as connection:
+            removed = connection.execute("DELETE FROM events").rowcount
+            connection.execute("DELETE FROM templates")
+        self._count = 0
+        self.scrub()
+        return removed
+
+    def scrub(self) -> None:
+        """Empty the write-ahead log, which still holds what was deleted (pages are zeroed).
+
+        Raises:
+            EventStoreError: the log could not be written back.
+        """
+        with self._statement("checkpoint") as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+    def close(self) -> None:
+        """Close the database."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep every other thread out: what a fork needs, so that no call is under way."""
+        with self._lock:
+            yield
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            ":memory:" if self.path is None else self.path,
+            timeout=_BUSY_TIMEOUT_S,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            connection.execute("PRAGMA page_size = 16384")  # half the cost a row of 4096 (measured)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA secure_delete = ON")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+            connection.executescript(_SCHEMA)
+            (self._count,) = connection.execute("SELECT count(*) FROM events").fetchone()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    @contextmanager
+    def _transaction(self, verb: str) -> Iterator[sqlite3.Connection]:
+        with self._statement(verb) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _statement(self, verb: str) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                yield self._connection
+            except sqlite3.Error as error:
+                raise _store_error(verb, error) from error
+
+
+def is_corrupt(error: BaseException | None) -> bool:
+    """Whether an `EventStoreError` means that the file is no (whole) database."""
+    cause = error.__cause__ if error is not None else None
+    name = getattr(cause, "sqlite_errorname", "") or ""
+    return name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
+
+
+def set_aside(path: Path, now_ms: int) -> Path:
+    """Move a broken database and its side files out of the way; the new name is returned.
+
+    Raises:
+        OSError: it cannot be moved.
+    """
+    target = path.with_name(f"{path.name}.corrupt-{now_ms}")
+    for suffix in ("-wal", "-shm"):
+        side = path.with_name(path.name + suffix)
+        if side.exists():
+            side.replace(target.with_name(target.name + suffix))
+    path.replace(target)
+    return target
+
+
+def _insert(connection: sqlite3.Connection, events: Sequence[NewEvent]) -> None:
+    start = 0
+    for size in _ROWS_A_STATEMENT:
+        statement = (
+            f"INSERT INTO events ({_COLUMNS}) VALUES "  # noqa: S608 - constants only
+            + ",".join(["(?,?,?,?,?,?,?)"] * size)
+        )
+        while len(events) - start >= size:
+            values = [value for event in events[start : start + size] for value in event]
+            connection.execute(statement, values)
+            start += size
+
+
+def _drop_unused_templates(connection: sqlite3.Connection) -> None:
+    connection.execute("DELETE FROM templates WHERE id NOT IN (SELECT template FROM events)")
+
+
+def _store_error(verb: str, error: sqlite3.Error) -> EventStoreError:
+    name = getattr(error, "sqlite_errorname", type(error).__name__)
+    return EventStoreError(f"the event store failed to {verb}: {name}")

@@ -1,0 +1,48 @@
+"""Where a tracker keeps its files, and how a namespace stands in their names."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from whiteout.tracker.counters import Counters
+
+_UNSAFE: Final = re.compile(r"[^a-zA-Z0-9_]+")
+
+
+def safe_name(namespace: str) -> str:
+    """The namespace as part of a file name.
+
+    Each run of other characters becomes one dash, as in the native trackers (reference 4.2); a
+    short hash keeps `a b` and `a-b` apart, which collide there.
+    """
+    name = _UNSAFE.sub("-", namespace)[:80]
+    if name == namespace:
+        return name
+    digest = hashlib.blake2b(namespace.encode("utf-8", "replace"), digest_size=4).hexdigest()
+    return f"{name}-{digest}"
+
+
+def open_folder(storage_dir: str | Path | None, counters: Counters) -> Path | None:
+    """Make sure that the folder is there and can be written; None: keep everything in memory."""
+    if storage_dir is None:
+        from platformdirs import user_data_path  # noqa: PLC0415 - loads a module a system
+
+        folder = user_data_path("whiteout", appauthor=False) / "tracker"
+    else:
+        folder = Path(storage_dir).absolute()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        counters.warn(
+            "folder",
+            f"the storage folder cannot be written ({type(error).__name__}): events are kept in "
+            "memory and are lost when the process ends; set storage_dir to a folder that can",
+        )
+        return None

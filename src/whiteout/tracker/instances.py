@@ -1,0 +1,145 @@
+"""The trackers of this process, by namespace: the only module-level state of the SDK."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import weakref
+from typing import Final
+
+from whiteout.errors import ConfigurationError
+from whiteout.tracker.configuration import (
+    EmitterConfiguration,
+    NetworkConfiguration,
+    SessionConfiguration,
+    SubjectConfiguration,
+    TrackerConfiguration,
+)
+from whiteout.tracker.environment import Environment
+from whiteout.tracker.tracker import Tracker
+
+_Configuration = (
+    TrackerConfiguration | EmitterConfiguration | SessionConfiguration | SubjectConfiguration
+)
+_MAX_NAMESPACE: Final = 128  # the width of the atomic column `name_tracker`
+
+
+class _Registry:
+    """Namespaces and their trackers; hooks for exit and fork, set at the first tracker."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.trackers: dict[str, Tracker] = {}
+        self.live: weakref.WeakSet[Tracker] = weakref.WeakSet()
+        self._forking: list[Tracker] = []
+        self._has_hooks = False
+
+    def add_hooks(self) -> None:
+        if self._has_hooks:
+            return
+        self._has_hooks = True
+        atexit.register(self._at_exit)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(
+                before=self._before_fork,
+                after_in_parent=lambda: self._after_fork(in_child=False),
+                after_in_child=lambda: self._after_fork(in_child=True),
+            )
+
+    def _at_exit(self) -> None:
+        for tracker in list(self.live):
+            tracker.close(timeout=0.0)
+
+    def _before_fork(self) -> None:
+        self.lock.acquire()
+        self._forking = list(self.live)
+        for tracker in self._forking:
+            tracker.before_fork()
+
+    def _after_fork(self, *, in_child: bool) -> None:
+        while self._forking:
+            self._forking.pop().after_fork(in_child=in_child)
+        self.lock.release()
+
+
+_REGISTRY: Final = _Registry()
+
+
+def create_tracker(
+    namespace: str,
+    network: str | NetworkConfiguration,
+    *configurations: _Configuration,
+    environment: Environment | None = None,
+) -> Tracker:
+    """Make a tracker; one that had the namespace in this process is closed and replaced.
+
+    Args:
+        namespace: `tna` on the wire, and the name of the event store; at most 128 characters.
+        network: the collector's address, or more of it.
+        *configurations: at most one of each kind, in any order. What is not said about privacy
+            keeps the stricter of what the namespace had before, in this process or an earlier one.
+        environment: time, randomness and the device; for tests.
+
+    Raises:
+        ConfigurationError: an argument is wrong.
+    """
+    if not isinstance(namespace, str) or not 1 <= len(namespace) <= _MAX_NAMESPACE:
+        raise ConfigurationError(
+            f"namespace must be text of 1 to {_MAX_NAMESPACE} characters, got {namespace!r}"
+        )
+    if isinstance(network, str):
+        network = NetworkConfiguration(endpoint=network)
+    if not isinstance(network, NetworkConfiguration):
+        raise ConfigurationError(
+            f"network must be a URL or a NetworkConfiguration, got {type(network).__name__}"
+        )
+    of_kind: dict[type, _Configuration] = {}
+    for configuration in configurations:
+        kind = type(configuration)
+        if kind not in _Configuration.__args__:
+            raise ConfigurationError(
+                f"configurations must be tracker, emitter, session or subject configurations, "
+                f"got {kind.__name__}"
+            )
+        if kind in of_kind:
+            raise ConfigurationError(f"configurations must hold one {kind.__name__}, got two")
+        of_kind[kind] = configuration
+    with _REGISTRY.lock:
+        _REGISTRY.add_hooks()
+        before = _REGISTRY.trackers.pop(namespace, None)
+        if before is not None:
+            before.close(timeout=0.0)
+        tracker = Tracker(
+            namespace,
+            network,
+            of_kind.get(TrackerConfiguration) or TrackerConfiguration(),  # type: ignore[arg-type]  # by its type
+            of_kind.get(EmitterConfiguration) or EmitterConfiguration(),  # type: ignore[arg-type]  # by its type
+            of_kind.get(SessionConfiguration) or SessionConfiguration(),  # type: ignore[arg-type]  # by its type
+            of_kind.get(SubjectConfiguration) or SubjectConfiguration(),  # type: ignore[arg-type]  # by its type
+            environment=environment or Environment(),
+            level=before.anonymisation if before is not None else None,
+        )
+        _REGISTRY.trackers[namespace] = tracker
+        _REGISTRY.live.add(tracker)
+        return tracker
+
+
+def get_tracker(namespace: str) -> Tracker | None:
+    """The tracker of a namespace in this process; None: there is none."""
+    return _REGISTRY.trackers.get(namespace)
+
+
+def remove_tracker(namespace: str, timeout: float = 5.0) -> bool:
+    """Close a tracker, which is inert from then on; False: there was none.
+
+    Args:
+        namespace: as given to `create_tracker`.
+        timeout: seconds for sending what waits; the rest is stored.
+    """
+    with _REGISTRY.lock:
+        tracker = _REGISTRY.trackers.pop(namespace, None)
+    if tracker is None:
+        return False
+    tracker.close(timeout)
+    return True

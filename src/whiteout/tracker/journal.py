@@ -1,0 +1,330 @@
+"""The journal: what makes an event survive `kill -9` from the moment `track()` returns.
+
+Records go into memory-mapped files. The kernel keeps the pages of a killed process, so a record is
+safe once it is copied; no disk is waited for. (Power loss is another matter: nothing is synced
+before the event store is.) The writer thread moves the records on to the event store in groups, and
+a later process adopts what a killed one left.
+
+Invariants
+- A record is `length, crc32, kind` and a body; zero length ends a segment. A torn record fails its
+  checksum and ends the segment too.
+- Every segment explains itself: the template of an event stands before it in the same segment.
+- A position, `segment number << 32 | offset`, only grows. The event store keeps, in the
+  transaction that took the records, the position up to which a journal has been moved, so that no
+  record is moved twice, whoever moves it.
+- What is written obeys its event's level of anonymisation already.
+- Disk space is reserved when a segment is made: writing to a page that a full disk cannot back
+  would kill the process with SIGBUS.
+
+Measured on two shared cores: a record of 450 bytes costs 1.2 us; an `os.write` 3 us and, worse, it
+lets go of the interpreter lock and may wait 5 ms to get it back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import struct
+import zlib
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from whiteout.tracker.process_lock import ProcessLock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+EVENT: Final = 1
+TEMPLATE: Final = 2
+
+SEGMENT_BYTES: Final = 4 * 1024 * 1024
+MAX_SEGMENTS: Final = 16  # 64 MiB: some 140,000 events that the writer has not moved yet
+_MAGIC: Final = b"WOJ1"
+_SEGMENT_HEADER: Final = struct.Struct("<4sI8x")
+_RECORD_HEADER: Final = struct.Struct("<IIB")
+MAX_RECORD_BYTES: Final = SEGMENT_BYTES // 2
+
+
+class Record(NamedTuple):
+    """One record. `end` is the position after it."""
+
+    end: int
+    kind: int
+    body: bytes
+
+
+@dataclass(slots=True)
+class _Segment:
+    number: int
+    buffer: mmap.mmap | bytearray
+    path: Path | None
+    end: int = _SEGMENT_HEADER.size
+
+    def close(self) -> None:
+        if isinstance(self.buffer, mmap.mmap):
+            self.buffer.close()
+
+    def discard(self) -> None:
+        self.close()
+        if self.path is not None:
+            with contextlib.suppress(OSError):
+                self.path.unlink()
+
+
+class Journal:
+    """The journal of one tracker in one process.
+
+    `append` belongs to the tracker's lock. `read`, `release` and `prepare` belong to whoever holds
+    the writer's lock. The list of segments is the only thing both touch, one at each end.
+
+    Args:
+        folder: where the files go; None keeps the segments in memory, safe from nothing.
+        name: the namespace, as it may stand in a file name.
+        instance: sets this journal apart from others of the namespace; hexadecimal.
+    """
+
+    def __init__(self, folder: Path | None, name: str, instance: str) -> None:
+        self.instance = instance
+        self.in_memory = 0  # segments that could not be made on disk
+        self._folder = folder
+        self._name = name
+        self._lock: ProcessLock | None = None
+        self._spare: _Segment | None = None
+        self._next_number = 1
+        if folder is not None:
+            try:
+                self._lock = ProcessLock.acquire(_lock_path(folder, name, instance), create=True)
+            except OSError:
+                self._lock = None
+            if self._lock is None:
+                self._folder = None
+        self._segments: deque[_Segment] = deque()
+        self._enter(self._make())
+        self._released = 0
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether the current segment survives a kill."""
+        return self._current.path is not None
+
+    @property
+    def serial(self) -> int:
+        """The current segment's number: a template must be written once for each."""
+        return self._current.number
+
+    def append(self, kind: int, body: bytes) -> bool:
+        """Write a record; False: the journal is full, or the body larger than a record may be."""
+        end = self._end
+        after = end + _RECORD_HEADER.size + len(body)
+        if after > self._limit:
+            return False
+        self._buffer[end:after] = (
+            _RECORD_HEADER.pack(len(body), zlib.crc32(body), kind) + body
+        )
+        self._current.end = self._end = after
+        return True
+
+    def has_room(self, bytes_needed: int) -> bool:
+        """Whether bodies of so many bytes fit, in a new segment if need be."""
+        if self._end + bytes_needed + 2 * _RECORD_HEADER.size <= self._limit:
+            return True
+        if bytes_needed > MAX_RECORD_BYTES or len(self._segments) >= MAX_SEGMENTS:
+            return False
+        segment, self._spare = self._spare, None
+        self._enter(segment or self._make())
+        return True
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether every record has been released."""
+        return self._released >= self.end or self._current.end == _SEGMENT_HEADER.size
+
+    @property
+    def end(self) -> int:
+        """The position after the newest record."""
+        segment = self._current
+        return segment.number << 32 | segment.end
+
+    def read(self, limit: int, *, after: int) -> list[Record]:
+        """The oldest records that end beyond the position `after`, at most `limit`.
+
+        Args:
+            limit: records.
+            after: what an earlier `read` ended with; 0 for the start.
+        """
+        records: list[Record] = []
+        for segment in tuple(self._segments):
+            if segment.number < after >> 32:
+                continue
+            offset = _SEGMENT_HEADER.size
+            if segment.number == after >> 32:
+                offset = max(offset, after & 0xFFFFFFFF)
+            for record in _scan(segment.buffer, segment.number, offset, segment.end):
+                records.append(record)
+                if len(records) >= limit:
+                    return records
+        return records
+
+    def templates(self) -> Iterator[Record]:
+        """The templates in all the segments that are left."""
+        for segment in tuple(self._segments):
+            for record in _scan(segment.buffer, segment.number, _SEGMENT_HEADER.size, segment.end):
+                if record.kind == TEMPLATE:
+                    yield record
+
+    def release(self, position: int) -> None:
+        """Give up the records before `position`: they are in the event store."""
+        self._released = max(self._released, position)
+        number = self._released >> 32
+        while self._segments[0].number < number:
+            self._segments.popleft().discard()
+
+    def prepare(self) -> None:
+        """Make the next segment ahead of time, so that `append` need not."""
+        if self._spare is None:
+            self._spare = self._make()
+
+    def rotate(self) -> None:
+        """Erase what has been released; the caller holds both locks and has drained the journal."""
+        segment, self._spare = self._spare, None
+        self._enter(segment or self._make())
+        while len(self._segments) > 1:
+            self._segments.popleft().discard()
+        self._released = self.end
+
+    def close(self) -> None:
+        """Erase the files if all has been released, else leave them to a later process."""
+        drained = self.is_drained
+        for segment in (*self._segments, *((self._spare,) if self._spare else ())):
+            if drained or segment is self._spare:
+                segment.discard()
+            else:
+                segment.close()
+        if self._lock is not None:
+            self._lock.release(unlink=drained)
+
+    def abandon(self) -> None:
+        """In a forked child: let go of the parent's files without touching them."""
+        for segment in (*self._segments, *((self._spare,) if self._spare else ())):
+            segment.close()
+        if self._lock is not None:
+            self._lock.abandon()
+
+    def _enter(self, segment: _Segment) -> None:
+        self._segments.append(segment)
+        self._current = segment
+        self._buffer = segment.buffer
+        self._end = segment.end
+        self._limit = len(segment.buffer) - _RECORD_HEADER.size
+
+    def _make(self) -> _Segment:
+        number = self._next_number
+        self._next_number += 1
+        if self._folder is not None:
+            path = _segment_path(self._folder, self._name, self.instance, number)
+            try:
+                return _Segment(number, _map_file(path, number), path)
+            except (OSError, ValueError):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+        self.in_memory += 1
+        return _Segment(number, bytearray(SEGMENT_BYTES), None)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftBehind:
+    """The journal of a process that is gone. Holding this keeps others from adopting it too."""
+
+    instance: str
+    lock: ProcessLock
+    paths: tuple[Path, ...]
+
+    def records(self) -> Iterator[Record]:
+        """All its records, oldest first."""
+        for path in self.paths:
+            try:
+                content = path.read_bytes()
+            except OSError:
+                continue
+            if len(content) < _SEGMENT_HEADER.size:
+                continue
+            magic, number = _SEGMENT_HEADER.unpack_from(content)
+            if magic == _MAGIC:
+                yield from _scan(content, number, _SEGMENT_HEADER.size, len(content))
+
+    def discard(self) -> None:
+        """Erase it: its records are in the event store."""
+        for path in self.paths:
+            with contextlib.suppress(OSError):
+                path.unlink()
+        self.lock.release(unlink=True)
+
+
+def left_behind(folder: Path, name: str) -> list[LeftBehind]:
+    """The journals of this namespace whose processes are gone."""
+    found = []
+    for lock_path in sorted(folder.glob(f"{name}.*.lock")):
+        instance = lock_path.name.removeprefix(f"{name}.").removesuffix(".lock")
+        if "." in instance or instance == "sender":
+            continue
+        try:
+            lock = ProcessLock.acquire(lock_path, create=False)
+        except OSError:
+            continue
+        if lock is None:
+            continue
+        paths = sorted(folder.glob(f"{name}.{instance}.*.journal"), key=_number)
+        found.append(LeftBehind(instance, lock, tuple(paths)))
+    return found
+
+
+def _scan(
+    buffer: mmap.mmap | bytearray | bytes, number: int, offset: int, limit: int
+) -> Iterator[Record]:
+    """Whole records from `offset` on, up to `limit` or to the first that is not whole."""
+    base = number << 32
+    header_bytes = _RECORD_HEADER.size
+    while offset + header_bytes <= limit:
+        length, checksum, kind = _RECORD_HEADER.unpack_from(buffer, offset)
+        start = offset + header_bytes
+        offset = start + length
+        if length == 0 or offset > limit:
+            return
+        body = bytes(buffer[start:offset])
+        if zlib.crc32(body) != checksum:
+            return
+        yield Record(base | offset, kind, body)
+
+
+def _map_file(path: Path, number: int) -> mmap.mmap:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        _reserve(descriptor, SEGMENT_BYTES)
+        mapped = mmap.mmap(descriptor, SEGMENT_BYTES)
+    finally:
+        os.close(descriptor)
+    mapped[: _SEGMENT_HEADER.size] = _SEGMENT_HEADER.pack(_MAGIC, number)
+    return mapped
+
+
+def _reserve(descriptor: int, size: int) -> None:
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, size)
+        return
+    os.write(descriptor, bytes(size))  # macOS and Windows: reserved by writing it
+
+
+def _segment_path(folder: Path, name: str, instance: str, number: int) -> Path:
+    return folder / f"{name}.{instance}.{number}.journal"
+
+
+def _lock_path(folder: Path, name: str, instance: str) -> Path:
+    return folder / f"{name}.{instance}.lock"
+
+
+def _number(path: Path) -> int:
+    text = path.name.rsplit(".", 2)[-2]
+    return int(text) if text.isdigit() else 0

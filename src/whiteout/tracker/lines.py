@@ -1,0 +1,225 @@
+"""The privacy snapshot of each event: level, line, session, template. One owner, one lock.
+
+A *line* is a run of events between two changes of the user or session flag. What the tracker
+generates belongs to one line and never crosses into another (promise 2): session ids and indexes,
+first event ids, templates, requests, connections. The identified line is number 0 and is resumed;
+every other line gets a random number and begins with nothing.
+
+An event that is tracked more anonymously than the tracker is (`anonymisation=`) leaves no mark on
+the running line: it has a session of its own, of one event, or none.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from whiteout.identifiers import NULL_UUID, Anonymisation
+from whiteout.tracker.clock import uuid_text
+from whiteout.tracker.session import SessionLine, SessionState
+from whiteout.tracker.template import Template, build
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from whiteout.anonymisation import Gate
+    from whiteout.protocol.self_describing import SelfDescribingJson
+
+IDENTIFIED_LINE: Final = 0
+_CLIENT: Final = Anonymisation.CLIENT.value
+_USER: Final = Anonymisation.USER.value
+_SESSION: Final = Anonymisation.SESSION.value
+
+
+class Lines:
+    """Which line runs, and what its next event carries. Every call under the tracker's lock.
+
+    Args:
+        gate: what a level lets through.
+        new_uuid: random UUIDs.
+        base64: how templates are encoded.
+        parameters: what the tracker and the subject add, unmasked.
+        entities: the platform and application entities; the argument tells whether identifiers
+            may be among them.
+        version: differs whenever `parameters` or `entities` would answer differently.
+        foreground_timeout_ms: see `SessionConfiguration`.
+        background_timeout_ms: the same.
+    """
+
+    def __init__(  # noqa: PLR0913 - one argument a collaborator
+        self,
+        gate: Gate,
+        *,
+        new_uuid: Callable[[], bytes],
+        base64: bool,
+        parameters: Callable[[], Mapping[str, str]],
+        entities: Callable[[bool], Sequence[SelfDescribingJson]],
+        version: Callable[[], object],
+        foreground_timeout_ms: int,
+        background_timeout_ms: int,
+    ) -> None:
+        self._gate = gate
+        self._new_uuid = new_uuid
+        self._base64 = base64
+        self._parameters = parameters
+        self._entities = entities
+        self._version = version
+        self._foreground_timeout_ms = foreground_timeout_ms
+        self._background_timeout_ms = background_timeout_ms
+        self.bits = 0
+        self.checks = True
+        self.in_background = False
+        self.foreground_index = self.background_index = 0
+        self.started: list[SessionState] = []  # sessions begun since this was last emptied
+        self.installation_id: str | None = None
+        self._identified: SessionLine | None = None
+        self._session: SessionLine | None = None
+        self._number = IDENTIFIED_LINE
+        self._templates: dict[int, Template] = {}
+        self._templates_version: object = None
+
+    @property
+    def level(self) -> Anonymisation:
+        """The level of the running line."""
+        return Anonymisation(self.bits)
+
+    def enter(self, level: Anonymisation, installation_id: str | None) -> None:
+        """Switch to `level`; a change of the user or session flag begins another line.
+
+        Args:
+            level: from now on.
+            installation_id: who the installation is, where `level` lets the session entity say so.
+        """
+        crosses = (self.bits ^ level.value) & _CLIENT
+        self.bits = level.value
+        self._templates.clear()
+        if crosses:
+            self._begin_line(installation_id)
+
+    def resume(
+        self, level: Anonymisation, installation_id: str | None, line: SessionLine | None
+    ) -> None:
+        """Take up `level` at the start of a process, on the identified line if it is that."""
+        self.bits = level.value
+        self._identified = line
+        self._begin_line(installation_id, is_start=True)
+
+    def next_event(self, bits: int, event_id: bytes, now_ms: int) -> tuple[Template, int]:
+        """What the event carries besides its own part: its template and its index.
+
+        Args:
+            bits: the event's level, at least as anonymous as the line's.
+            event_id: 16 bytes.
+            now_ms: the event's device time.
+        """
+        version = self._version()
+        if version != self._templates_version:
+            self._templates.clear()
+            self._templates_version = version
+        if (bits ^ self.bits) & _CLIENT:
+            return self._single_event(bits, event_id, now_ms)
+        session = self._session
+        index = 0
+        if session is not None:
+            timeout_ms = (
+                self._background_timeout_ms if self.in_background else self._foreground_timeout_ms
+            )
+            if session.is_due(now_ms, timeout_ms, checks=self.checks):
+                self._start_session(session, event_id, now_ms)
+            if self.checks:
+                session.last_event_at_ms = now_ms
+            if session.state is not None:
+                index = session.event_index = session.event_index + 1
+        template = self._templates.get(bits)
+        if template is None:
+            state = session.state if session is not None else None
+            template = self._templates[bits] = self._build(bits, self._number, state)
+        return template, index
+
+    def renew_session(self) -> None:
+        """The next event starts a new session."""
+        if self._session is not None:
+            self._session.must_renew = True
+
+    def touch(self, now_ms: int) -> None:
+        """The app moved between foreground and background: activity, though not an event."""
+        session = self._session
+        if session is None or session.state is None or not self.checks:
+            return
+        timeout_ms = (
+            self._background_timeout_ms if self.in_background else self._foreground_timeout_ms
+        )
+        if session.is_due(now_ms, timeout_ms, checks=True):
+            session.must_renew = True
+        session.last_event_at_ms = now_ms
+
+    def state(self) -> SessionState | None:
+        """The running session, masked as the level asks."""
+        state = self._session.snapshot() if self._session is not None else None
+        return state.masked(self.level) if state is not None else None
+
+    def identified_state(self) -> SessionState | None:
+        """The identified line's last session, unmasked, to be stored."""
+        return self._identified.snapshot() if self._identified is not None else None
+
+    @property
+    def is_identified(self) -> bool:
+        """Whether the identified line runs."""
+        return not self.bits & _CLIENT
+
+    @property
+    def has_session(self) -> bool:
+        """Whether events carry the session entity."""
+        return self._session is not None
+
+    def forget(self) -> None:
+        """Break off every line: the next event knows nothing of the ones before."""
+        self._identified = None
+        self.installation_id = None
+        self.started.clear()
+
+    def invalidate(self) -> None:
+        """Build templates anew: a new segment or a new journal starts without them."""
+        self._templates.clear()
+
+    def _begin_line(self, installation_id: str | None, *, is_start: bool = False) -> None:
+        self._templates.clear()
+        self.started.clear()
+        if self.is_identified:
+            self._number = IDENTIFIED_LINE
+            self.installation_id = installation_id
+            if self._identified is None:
+                self._identified = SessionLine(installation_id or NULL_UUID)
+            elif not is_start:
+                self._identified.must_renew = True
+            self._session = self._identified
+            return
+        self.installation_id = None
+        # Never 0, and at most 62 bits, so that SQLite and JSON hold it exactly.
+        self._number = int.from_bytes(self._new_uuid()[:6], "big") + 1
+        self._session = None if self.bits & _SESSION else SessionLine(NULL_UUID)
+
+    def _start_session(self, session: SessionLine, event_id: bytes, now_ms: int) -> None:
+        state = session.start(uuid_text(self._new_uuid()), uuid_text(event_id), now_ms)
+        self._templates.clear()
+        self.started.append(state.masked(self.level))
+
+    def _single_event(self, bits: int, event_id: bytes, now_ms: int) -> tuple[Template, int]:
+        number = int.from_bytes(self._new_uuid()[:6], "big") + 1
+        if bits & _SESSION:
+            return self._build(bits, number, None), 0
+        user_id = NULL_UUID if bits & _USER else self.installation_id or NULL_UUID
+        line = SessionLine(user_id)
+        state = line.start(uuid_text(self._new_uuid()), uuid_text(event_id), now_ms)
+        return self._build(bits, number, state), 1
+
+    def _build(self, bits: int, number: int, state: SessionState | None) -> Template:
+        return build(
+            self._gate,
+            Anonymisation(bits),
+            line=number,
+            base64=self._base64,
+            parameters=self._parameters(),
+            entities=self._entities(not bits & _USER),
+            session=state,
+            is_identified_line=number == IDENTIFIED_LINE,
+        )

@@ -1,0 +1,151 @@
+"""What becomes of waiting events when anonymity is switched on (promise 4). Pure.
+
+An event that is anonymised after the fact loses what its new level hides, and everything that the
+tracker generated for it on the identified side: its id, its session id, its place in the session.
+Each would otherwise be found on both sides of the boundary, in what was sent before and in this.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from whiteout.identifiers import CLIENT_SESSION, NULL_UUID, Anonymisation
+from whiteout.protocol.self_describing import SelfDescribingJson
+from whiteout.tracker.clock import uuid_text
+from whiteout.tracker.configuration import Pending
+from whiteout.tracker.event_store import NewEvent, StoredEvent
+from whiteout.tracker.serialisation import dumps, loads
+from whiteout.tracker.session import rfc3339
+from whiteout.tracker.template import SEPARATOR, Template, session_fragment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from whiteout.anonymisation import Gate
+
+
+class PendingChange:
+    """Passes waiting events one by one, oldest first, through a decision; used once.
+
+    Args:
+        pending: what to do with events less anonymous than `level`.
+        level: what was switched on.
+        gate: what it lets through.
+        new_uuid: random UUIDs.
+    """
+
+    def __init__(
+        self,
+        pending: Pending,
+        level: Anonymisation,
+        gate: Gate,
+        new_uuid: Callable[[], bytes],
+    ) -> None:
+        self._pending = pending
+        self._level = level
+        self._gate = gate
+        self._new_uuid = new_uuid
+        self._line = int.from_bytes(new_uuid()[:6], "big") + 1
+        self._templates: dict[int, Template] = {}
+        self._sessions: dict[str, _NewSession] = {}
+
+    def __call__(self, stored: StoredEvent, text: str) -> tuple[NewEvent, str] | None:
+        """An event and its template's text as they shall be; None: drop the event."""
+        before = Anonymisation(stored.level)
+        level = before | self._level
+        event = NewEvent(*stored[1:])
+        if level == before or self._pending is Pending.KEEP:
+            return event, text
+        if self._pending is Pending.DROP:
+            return None
+        old = self._templates.get(stored.template)
+        if old is None:
+            old = self._templates[stored.template] = Template.from_text(text)
+        crosses = bool((level ^ before) & Anonymisation.CLIENT)
+        event_id = uuid_text(self._new_uuid()) if crosses else stored.event_id
+        session, index = self._session(old, level, event_id, stored, crosses=crosses)
+        new = Template(
+            level,
+            self._line if crosses else stored.line,
+            old.base64,
+            self._parameters(old.parameters, level),
+            self._entities(old.entities, level),
+            session,
+        )
+        event = NewEvent(
+            level.value,
+            new.line,
+            new.id,
+            event_id,
+            stored.created_ms,
+            index,
+            self._own(stored.data, level),
+        )
+        return event, new.text
+
+    def _session(
+        self,
+        old: Template,
+        level: Anonymisation,
+        event_id: str,
+        stored: StoredEvent,
+        *,
+        crosses: bool,
+    ) -> tuple[str, int]:
+        if not old.session or Anonymisation.SESSION in level:
+            return "", 0
+        if not crosses:
+            return old.session, stored.event_index
+        data = loads(old.session + "0}}")["data"]
+        del data["eventIndex"]
+        known = self._sessions.get(data["sessionId"])
+        if known is None:
+            known = self._sessions[data["sessionId"]] = _NewSession(
+                uuid_text(self._new_uuid()), event_id, stored.created_ms
+            )
+        known.events += 1
+        entity = SelfDescribingJson(
+            CLIENT_SESSION,
+            {
+                **data,
+                "userId": NULL_UUID,
+                "sessionId": known.session_id,
+                "previousSessionId": None,
+                "sessionIndex": 1,
+                "firstEventId": known.first_event_id,
+                "firstEventTimestamp": rfc3339(known.first_event_at_ms),
+            },
+        )
+        return session_fragment(self._gate.entity(entity, level)), known.events
+
+    def _parameters(self, fragment: str, level: Anonymisation) -> str:
+        passed = self._gate.parameters(loads("{" + fragment + "}"), level)
+        return dumps(passed).decode()[1:-1]
+
+    def _entities(self, fragment: str, level: Anonymisation) -> str:
+        entities = [_self_describing(item) for item in loads("[" + fragment + "]")]
+        passed = self._gate.entities(entities, level)
+        return dumps([entity.as_dict() for entity in passed]).decode()[1:-1]
+
+    def _own(self, data: str, level: Anonymisation) -> str:
+        parameters, body, entities = data.split(SEPARATOR)
+        if body:
+            masked = self._gate.body(_self_describing(loads(body)), level)
+            body = dumps(masked.as_dict()).decode()
+        return SEPARATOR.join(
+            (self._parameters(parameters, level), body, self._entities(entities, level))
+        )
+
+
+class _NewSession:
+    """The session that stands for one of the identified line."""
+
+    def __init__(self, session_id: str, first_event_id: str, first_event_at_ms: int) -> None:
+        self.session_id = session_id
+        self.first_event_id = first_event_id
+        self.first_event_at_ms = first_event_at_ms
+        self.events = 0
+
+
+def _self_describing(item: dict[str, Any]) -> SelfDescribingJson:
+    return SelfDescribingJson(item["schema"], item["data"])

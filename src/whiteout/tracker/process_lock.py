@@ -1,0 +1,85 @@
+"""A lock between processes that ends with its holder, however that ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(descriptor: int) -> None:
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+class ProcessLock:
+    """A locked file. The operating system frees it when the holder closes it or dies.
+
+    A forked child shares the lock's descriptor with its parent: it must `abandon` it, which closes
+    its copy and leaves the parent's lock as it is.
+    """
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self._descriptor: int | None = descriptor
+
+    @classmethod
+    def acquire(cls, path: Path, *, create: bool) -> ProcessLock | None:
+        """Lock `path` without waiting; None: somebody holds it, or it is not there.
+
+        Args:
+            path: the file to lock.
+            create: True makes the file, and gives None where it exists already; False takes the
+                file as it is.
+
+        Raises:
+            OSError: the file can be neither made nor opened.
+        """
+        flags = os.O_RDWR | (os.O_CREAT | os.O_EXCL if create else 0)
+        try:
+            descriptor = os.open(path, flags, 0o600)
+        except (FileExistsError, FileNotFoundError):
+            if create and not path.parent.exists():
+                raise
+            return None
+        return cls._locked(path, descriptor)
+
+    @classmethod
+    def acquire_shared_name(cls, path: Path) -> ProcessLock | None:
+        """Lock `path`, made if need be, that several processes compete for; None: it is held."""
+        return cls._locked(path, os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+
+    @classmethod
+    def _locked(cls, path: Path, descriptor: int) -> ProcessLock | None:
+        try:
+            _lock(descriptor)
+        except OSError:
+            os.close(descriptor)
+            return None
+        return cls(path, descriptor)
+
+    def release(self, *, unlink: bool = False) -> None:
+        """Let go, and remove the file if told to."""
+        if self._descriptor is None:
+            return
+        if unlink:
+            with contextlib.suppress(OSError):
+                self.path.unlink()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Close this process's copy of the descriptor."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None

@@ -1,0 +1,150 @@
+"""Waiting events become requests: grouped, sized, encoded. Pure functions.
+
+Rules: events of different levels or lines never share a request (promise 1, leaks L8, L9); order is
+kept within a group; a POST is filled up to the byte limit; an event above the limit goes alone, in
+an envelope as any other (the native trackers forget it); `stm` is stamped here, anew at each try.
+Source: reference sections 1.3 and 7.3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from whiteout.identifiers import Anonymisation
+from whiteout.protocol.self_describing import PAYLOAD_DATA
+from whiteout.tracker.configuration import HttpMethod
+from whiteout.tracker.network import USER_AGENT, OutgoingRequest
+from whiteout.tracker.serialisation import loads
+from whiteout.tracker.template import OwnPart, Template
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from whiteout.tracker.configuration import EmitterConfiguration, NetworkConfiguration
+    from whiteout.tracker.event_store import StoredEvent
+
+_ENVELOPE_HEAD: Final = f'{{"schema":"{PAYLOAD_DATA}","data":['
+ENVELOPE_BYTES: Final = 88  # what the reference allows for the envelope; ours has 86
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One request to be.
+
+    Attributes:
+        level: of all its events.
+        ids: the rows, in order.
+        payloads: finished payloads, one an event.
+        is_oversize: a single event above the byte limit: it is tried once.
+    """
+
+    level: Anonymisation
+    ids: tuple[int, ...]
+    payloads: tuple[str, ...]
+    is_oversize: bool
+
+    def halves(self) -> tuple[Batch, Batch]:
+        """Two smaller requests with the same events."""
+        middle = len(self.ids) // 2
+        return (
+            Batch(self.level, self.ids[:middle], self.payloads[:middle], is_oversize=False),
+            Batch(self.level, self.ids[middle:], self.payloads[middle:], is_oversize=False),
+        )
+
+
+def batches(
+    events: Iterable[StoredEvent],
+    template_of: Callable[[int], Template],
+    *,
+    sent_ms: int,
+    network: NetworkConfiguration,
+    emitter: EmitterConfiguration,
+) -> Iterator[Batch]:
+    """Group events into requests, in the order of each group's oldest event.
+
+    Args:
+        events: oldest first.
+        template_of: the template for its id.
+        sent_ms: `stm`, Unix epoch milliseconds; each group has the same.
+        network: tells the method.
+        emitter: tells the byte limits.
+    """
+    groups: dict[tuple[int, int], list[StoredEvent]] = {}
+    for event in events:
+        groups.setdefault((event.level, event.line), []).append(event)
+    end = f',"stm":"{sent_ms}"}}'
+    for (bits, _line), members in groups.items():
+        level = Anonymisation(bits)
+        if uses_get(level, network):
+            for event in members:
+                payload = template_of(event.template).payload(_own_part(event)) + end
+                is_oversize = len(payload.encode()) > emitter.byte_limit_get
+                yield Batch(level, (event.id,), (payload,), is_oversize=is_oversize)
+        else:
+            yield from _posts(level, members, template_of, end, emitter.byte_limit_post)
+
+
+def _posts(
+    level: Anonymisation,
+    events: Sequence[StoredEvent],
+    template_of: Callable[[int], Template],
+    end: str,
+    limit: int,
+) -> Iterator[Batch]:
+    ids: list[int] = []
+    payloads: list[str] = []
+    total = 0
+    for event in events:
+        payload = template_of(event.template).payload(_own_part(event)) + end
+        size = len(payload) if payload.isascii() else len(payload.encode())
+        if size > limit:
+            yield Batch(level, (event.id,), (payload,), is_oversize=True)
+            continue
+        if ids and total + size + len(ids) + ENVELOPE_BYTES > limit:
+            yield Batch(level, tuple(ids), tuple(payloads), is_oversize=False)
+            ids, payloads, total = [], [], 0
+        ids.append(event.id)
+        payloads.append(payload)
+        total += size
+    if ids:
+        yield Batch(level, tuple(ids), tuple(payloads), is_oversize=False)
+
+
+def _own_part(event: StoredEvent) -> OwnPart:
+    return OwnPart(event.event_id, event.created_ms, event.event_index, event.data)
+
+
+def uses_get(level: Anonymisation, network: NetworkConfiguration) -> bool:
+    """Anonymous events go by POST whatever is configured: URLs end in access logs (leak L30)."""
+    return network.method is HttpMethod.GET and not level
+
+
+def request_for(batch: Batch, network: NetworkConfiguration) -> OutgoingRequest:
+    """The HTTP request of a batch."""
+    headers = {"User-Agent": USER_AGENT}
+    if not batch.level:
+        headers |= network.request_headers
+    if batch.level & Anonymisation.SERVER:
+        headers["SP-Anonymous"] = "*"
+    if uses_get(batch.level, network):
+        from urllib.parse import urlencode  # noqa: PLC0415 - only GET pays for it
+
+        query = urlencode(loads(batch.payloads[0]))
+        return OutgoingRequest(
+            method="GET",
+            url=f"{network.get_url}?{query}",
+            headers=headers,
+            body=None,
+            is_anonymous=False,
+            timeout=network.timeout,
+        )
+    headers["Content-Type"] = "application/json; charset=utf-8"
+    return OutgoingRequest(
+        method="POST",
+        url=network.post_url,
+        headers=headers,
+        body=(_ENVELOPE_HEAD + ",".join(batch.payloads) + "]}").encode(),
+        is_anonymous=bool(batch.level),
+        timeout=network.timeout,
+    )

@@ -1,0 +1,132 @@
+"""What the tracker adds to every event besides the session: constants, subject, platform, app."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from whiteout.tracker.application import application_entity
+from whiteout.tracker.configuration import DevicePlatform
+from whiteout.tracker.platform import (
+    PlatformContext,
+    SystemPlatformReader,
+    entity_type_of,
+)
+from whiteout.tracker.subject import Subject
+from whiteout.version import __version__
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Mapping
+
+    from whiteout.protocol.self_describing import SelfDescribingJson
+    from whiteout.tracker.configuration import SubjectConfiguration, TrackerConfiguration
+    from whiteout.tracker.counters import Counters
+    from whiteout.tracker.environment import Environment
+
+TRACKER_VERSION: Final = f"whiteout-{__version__}"
+_NOT_IN_SUFFIX: Final = re.compile(r"[^A-Za-z0-9.-]")
+
+
+class SharedPart:
+    """The parameters and entities that every event of a tracker carries, unmasked.
+
+    `parameters`, `entities` and `version` are called under the tracker's lock.
+
+    Args:
+        namespace: `tna`.
+        tracker: says what is added.
+        subject: what the app says of its user and device.
+        environment: time, and the device.
+        lock: the tracker's.
+        counters: where failing retrievers are reported.
+    """
+
+    def __init__(  # noqa: PLR0913 - one argument a collaborator
+        self,
+        namespace: str,
+        tracker: TrackerConfiguration,
+        subject: SubjectConfiguration,
+        *,
+        environment: Environment,
+        lock: threading.Lock,
+        counters: Counters,
+    ) -> None:
+        self._counters = counters
+        self._subject_version = 0
+        self.subject = Subject(subject, lock=lock, on_change=self._count_change)
+        reader = environment.platform_reader or SystemPlatformReader()
+        os_type = reader.read("os_type")
+        natural = entity_type_of(str(os_type))
+        is_phone = natural is entity_type_of("android")
+        platform = tracker.device_platform or (
+            DevicePlatform.MOBILE if is_phone else DevicePlatform.DESKTOP
+        )
+        self._constants = _constants(namespace, tracker, platform)
+        self._application = None
+        if tracker.application_context:
+            build = tracker.application_build or tracker.application_version
+            self._application = application_entity(tracker.application_version, build)
+        self._platform = None
+        if tracker.platform_context:
+            is_mobile = platform is DevicePlatform.MOBILE
+            self._platform = PlatformContext(
+                entity_type=entity_type_of("android") if is_mobile else natural,
+                reader=reader,
+                monotonic_s=environment.clock.monotonic_s,
+                on_error=self._report,
+                retriever=tracker.platform_context_retriever,
+                properties=tracker.platform_context_properties,
+            )
+
+    def parameters(self) -> Mapping[str, str]:
+        """The tracker's and the subject's parameters."""
+        return {**self._constants, **self.subject.parameters()}
+
+    def entities(self, with_identifiers: bool) -> list[SelfDescribingJson]:  # noqa: FBT001 - a callback
+        """The platform and application entities."""
+        platform = None
+        if self._platform is not None:
+            platform = self._platform.entity(with_identifiers=with_identifiers)
+        return [entity for entity in (platform, self._application) if entity is not None]
+
+    def version(self) -> tuple[int, int]:
+        """Differs when `parameters` or `entities` would."""
+        platform = self._platform
+        return self._subject_version, 0 if platform is None else platform.version
+
+    def refresh(self, *, with_identifiers: bool) -> None:
+        """Read the device again, as far as it is due; not for the path of an event."""
+        if self._platform is not None:
+            self._platform.refresh(with_identifiers=with_identifiers)
+
+    def forget(self) -> None:
+        """Drop identifiers of user and device."""
+        self.subject.clear()
+        if self._platform is not None:
+            self._platform.forget_identifiers()
+
+    def after_fork(self) -> None:
+        """In a forked child: make new locks."""
+        if self._platform is not None:
+            self._platform.reset_after_fork()
+
+    def _count_change(self) -> None:
+        self._subject_version += 1
+
+    def _report(self, name: str, error: Exception) -> None:
+        self._counters.warn(f"platform-{name}", f"reading {name} raised {type(error).__name__}")
+
+
+def _constants(
+    namespace: str, tracker: TrackerConfiguration, platform: DevicePlatform
+) -> dict[str, str]:
+    suffix = _NOT_IN_SUFFIX.sub("", tracker.tracker_version_suffix or "")
+    constants = {
+        "tv": f"{TRACKER_VERSION} {suffix}" if suffix else TRACKER_VERSION,
+        "tna": namespace,
+        "p": platform.value,
+    }
+    if tracker.app_id:
+        constants["aid"] = tracker.app_id
+    return constants

@@ -1,0 +1,242 @@
+"""Which event store serves: the database on disk, or memory while that fails.
+
+A database that is none is set aside and made anew. One that is locked, full or cannot be written is
+tried again every few seconds; meanwhile new events go to memory and are sent from there, and the
+journal keeps its copy of them. Each kind of fault is one warning, never an exception in the app.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from whiteout.errors import EventStoreError
+from whiteout.tracker.counters import DropReason
+from whiteout.tracker.event_store import EventStore, NewEvent, StoredEvent, is_corrupt, set_aside
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from whiteout.tracker.clock import Clock
+    from whiteout.tracker.counters import Counters
+
+_RETRY_DISK_S: Final = 5.0
+_MOVE_BACK_EVENTS: Final = 500
+
+if TYPE_CHECKING:
+    _Change = Callable[[StoredEvent, str], tuple[NewEvent, str] | None]
+
+
+class Storage:
+    """The event store of a tracker, and its stand-in.
+
+    Args:
+        path: the database; None keeps events in memory for good.
+        clock: tells when to try a failed disk again, and names a database that is set aside.
+        counters: where faults are reported.
+        max_events: beyond it the oldest are dropped.
+        max_age_s: older ones are dropped, in seconds.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        clock: Clock,
+        counters: Counters,
+        max_events: int,
+        max_age_s: float,
+    ) -> None:
+        self._path = path
+        self._clock = clock
+        self._counters = counters
+        self._max_events = max_events
+        self._max_age_ms = int(max_age_s * 1000)
+        self._lock = threading.Lock()  # one add at a time, so that order is kept
+        self._disk_fails_until: float | None = None
+        self._moved: dict[str, int] = {}
+        self._due: _Change | None = None
+        self.overflow = EventStore(None)
+        self.primary = self._open()
+
+    @property
+    def count(self) -> int:
+        """How many events wait."""
+        return self.primary.count + self.overflow.count
+
+    @property
+    def stores(self) -> tuple[EventStore, EventStore]:
+        """Where events wait: the older ones first."""
+        return self.primary, self.overflow
+
+    def add(
+        self,
+        events: Sequence[NewEvent],
+        templates: Mapping[int, str],
+        *,
+        moved: tuple[str, int] | None = None,
+    ) -> bool:
+        """Store events; True: they are where they should be, so the journal may let go of them."""
+        with self._lock:
+            if self._disk_serves():
+                try:
+                    self._move_back()
+                    self.primary.add(events, templates, moved=moved)
+                except EventStoreError as error:
+                    self._disk_failed(error)
+                else:
+                    self._disk_fails_until = None
+                    self._enforce_limits()
+                    return True
+            self.overflow.add(events, templates)
+            if moved is not None:
+                self._moved[moved[0]] = moved[1]
+            if self.overflow.count > self._max_events:
+                self._drop_beyond(self.overflow)
+            return False
+
+    def settle(self) -> bool:
+        """Move what memory holds to the disk; True: memory holds nothing any more."""
+        with self._lock:
+            if not self._moved and not self.overflow.count:
+                return True
+            if not self._disk_serves():
+                return False
+            try:
+                self._move_back()
+            except EventStoreError as error:
+                self._disk_failed(error)
+                return False
+            self._disk_fails_until = None
+            return True
+
+    def trim(self) -> None:
+        """Drop what is too old or too much."""
+        with self._lock:
+            try:
+                for store in self.stores:
+                    self._drop_beyond(store)
+            except EventStoreError as error:
+                self._disk_failed(error)
+
+    def rewrite(self, change: _Change) -> int:
+        """Pass every waiting event through `change`, and say how many were deleted.
+
+        Where the disk refuses, nothing is sent until it has been done: see `is_ready`.
+        """
+        with self._lock:
+            return self._rewrite(change)
+
+    def is_ready(self) -> bool:
+        """Whether what waits may be sent: no change that is due has yet to be made."""
+        if self._due is None:
+            return True
+        with self._lock:
+            if self._due is not None and self._disk_serves():
+                self._counters.drop(DropReason.WITHDRAWN, self._rewrite(self._due))
+            return self._due is None
+
+    def _rewrite(self, change: _Change) -> int:
+        deleted = 0
+        self._due = None
+        for store in self.stores:
+            try:
+                deleted += store.rewrite(change)
+            except EventStoreError as error:
+                self._disk_failed(error)
+                self._due = change
+        return deleted
+
+    def clear(self) -> tuple[int, bool]:
+        """Delete every event; how many, and whether every store was written."""
+        deleted, complete = 0, True
+        with self._lock:
+            for store in self.stores:
+                try:
+                    deleted += store.clear()
+                except EventStoreError as error:
+                    self._disk_failed(error)
+                    complete = False
+        return deleted, complete
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep every other thread out: what a fork needs, so that no call is under way."""
+        with self._lock, self.primary.held(), self.overflow.held():
+            yield
+
+    def close(self) -> None:
+        """Close the databases."""
+        with self._lock:
+            for store in self.stores:
+                store.close()
+
+    def _open(self) -> EventStore:
+        if self._path is None:
+            return EventStore(None)
+        try:
+            return EventStore(self._path)
+        except EventStoreError as error:
+            if is_corrupt(error):
+                return self._replace()
+            self._warn(error)
+            self._path = None
+            return EventStore(None)
+
+    def _replace(self) -> EventStore:
+        path = self._path
+        if path is None:
+            return EventStore(None)
+        try:
+            set_aside(path, self._clock.now_ms())
+            store = EventStore(path)
+        except (OSError, EventStoreError) as error:
+            self._warn(error)
+            self._path = None
+            return EventStore(None)
+        self._counters.warn(
+            "store-corrupt", "the event store was no database: it was set aside and made anew"
+        )
+        return store
+
+    def _disk_serves(self) -> bool:
+        until = self._disk_fails_until
+        return until is None or self._clock.monotonic_s() >= until
+
+    def _disk_failed(self, error: EventStoreError) -> None:
+        if is_corrupt(error):
+            self.primary.close()
+            self.primary = self._replace()
+            return
+        self._disk_fails_until = self._clock.monotonic_s() + _RETRY_DISK_S
+        self._warn(error)
+
+    def _warn(self, error: Exception) -> None:
+        reason = str(error) if isinstance(error, EventStoreError) else type(error).__name__
+        self._counters.warn("store-failed", f"{reason}; events are kept in memory meanwhile")
+
+    def _move_back(self) -> None:
+        """From memory to disk, in order; the caller holds the lock."""
+        while events := self.overflow.oldest(_MOVE_BACK_EVENTS):
+            texts = {
+                key: self.overflow.template(key) or "" for key in {row.template for row in events}
+            }
+            self.primary.add([NewEvent(*row[1:]) for row in events], texts)
+            self.overflow.remove(row.id for row in events)
+        while self._moved:
+            instance, position = next(iter(self._moved.items()))
+            self.primary.add((), {}, moved=(instance, position))
+            del self._moved[instance]
+
+    def _enforce_limits(self) -> None:
+        if self.primary.count > self._max_events:
+            self._drop_beyond(self.primary)
+
+    def _drop_beyond(self, store: EventStore) -> None:
+        dropped = store.trim(
+            max_events=self._max_events,
+            not_before_ms=self._clock.now_ms() - self._max_age_ms,
+        )
+        self._counters.drop(DropReason.STORE_LIMIT, dropped)

@@ -1,0 +1,138 @@
+"""The subject: what the app says of its user and device, changeable at any time.
+
+Owner: the tracker's lock, which is handed in; each change raises `version`, so that the part of the
+payload that events share is built anew.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from whiteout.tracker.configuration import SUBJECT_LIMITS, check_size, check_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from whiteout.tracker.configuration import SubjectConfiguration
+
+# Source: reference section 6.
+_PARAMETERS = {
+    "user_id": "uid",
+    "network_user_id": "tnuid",
+    "domain_user_id": "duid",
+    "ip_address": "ip",
+    "user_agent": "ua",
+    "timezone": "tz",
+    "language": "lang",
+    "screen_resolution": "res",
+    "screen_view_port": "vp",
+    "color_depth": "cd",
+}
+
+
+class _Field:
+    """One property: reading gives what was set, setting checks it, None clears it (leak L25)."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, subject: Subject, owner: type) -> Any:  # noqa: ANN401 - see annotations below
+        return subject.get(self._name)
+
+    def __set__(self, subject: Subject, value: str | int | None) -> None:
+        subject.change(self._name, value)
+
+
+class Subject:
+    """The values of `SubjectConfiguration`, live.
+
+    Setting one acts on the next event; None clears it. Identifying values stay in memory: what
+    leaves the device is decided by the gate, event by event.
+    """
+
+    user_id = _Field()
+    network_user_id = _Field()
+    domain_user_id = _Field()
+    ip_address = _Field()
+    user_agent = _Field()
+    timezone = _Field()
+    language = _Field()
+    screen_resolution = _Field()
+    screen_view_port = _Field()
+    color_depth = _Field()
+
+    def __init__(
+        self,
+        configuration: SubjectConfiguration,
+        *,
+        lock: AbstractContextManager[object],
+        on_change: Callable[[], None],
+        environment: tuple[str | None, str | None] | None = None,
+    ) -> None:
+        self._lock = lock
+        self._on_change = on_change
+        self._values: dict[str, str | int | None] = {
+            name: getattr(configuration, name) for name in _PARAMETERS
+        }
+        timezone, language = environment or (system_timezone(), system_language())
+        self._values["timezone"] = self._values["timezone"] or timezone
+        self._values["language"] = self._values["language"] or language
+
+    def get(self, name: str) -> str | int | None:
+        """The value of one property."""
+        return self._values[name]
+
+    def change(self, name: str, value: str | int | None) -> None:
+        """Set one property; None clears it.
+
+        Raises:
+            ConfigurationError: the value has another form, or is too long for its column.
+        """
+        if name in SUBJECT_LIMITS:
+            check_text(name, value, SUBJECT_LIMITS[name])
+        elif name != "color_depth":
+            check_size(name, value)  # type: ignore[arg-type] # it refuses what is no text
+        with self._lock:
+            self._values[name] = value
+            self._on_change()
+
+    def clear(self) -> None:
+        """Forget the four values that identify the user."""
+        with self._lock:
+            for name in ("user_id", "network_user_id", "domain_user_id", "ip_address"):
+                self._values[name] = None
+            self._on_change()
+
+    def parameters(self) -> dict[str, str]:
+        """The values as payload parameters, unmasked; the caller holds the lock."""
+        return {
+            parameter: str(value)
+            for name, parameter in _PARAMETERS.items()
+            if (value := self._values[name]) is not None
+        }
+
+
+def system_timezone() -> str | None:
+    """The system's zone as an IANA name, or its abbreviation where there is no name."""
+    name = os.environ.get("TZ", "").lstrip(":")
+    if name and not name.startswith("/"):
+        return name[:255]
+    try:
+        target = os.path.realpath("/etc/localtime")
+    except OSError:
+        target = ""
+    if "/zoneinfo/" in target:
+        return target.rpartition("/zoneinfo/")[2].removeprefix("posix/")
+    return time.tzname[0] or None
+
+
+def system_language() -> str | None:
+    """The user's language as a tag, `en-GB`."""
+    for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        value = os.environ.get(variable, "").partition(".")[0].partition("@")[0]
+        if value and value not in {"C", "POSIX"}:
+            return value.replace("_", "-")[:255]
+    return None

@@ -1,0 +1,579 @@
+"""The tracker: `track(event)` and the switches of anonymity.
+
+Owners: `_lock` guards what an event passes through (`_lines`, the end of the journal, the subject);
+it is held for microseconds, never across I/O or the app's code. `_switching` lets one change of the
+level, `forget` or `close` happen at a time. What is behind the journal is the engine's.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from whiteout.anonymisation import Gate
+from whiteout.errors import ConfigurationError
+from whiteout.identifiers import IDENTIFIERS, Anonymisation
+from whiteout.tracker.clock import uuid_text
+from whiteout.tracker.configuration import Pending
+from whiteout.tracker.controllers import EmitterController, SessionController
+from whiteout.tracker.counters import Counters, DropReason
+from whiteout.tracker.engine import Engine
+from whiteout.tracker.folder import open_folder, safe_name
+from whiteout.tracker.identity import Identity, IdentityFiles, PrivacyRecord
+from whiteout.tracker.journal import left_behind
+from whiteout.tracker.lines import Lines
+from whiteout.tracker.network import HttpConnection
+from whiteout.tracker.own_part import own_part
+from whiteout.tracker.pending import PendingChange
+from whiteout.tracker.recovery import latest_session
+from whiteout.tracker.session import SessionLine, SessionState
+from whiteout.tracker.shared_part import SharedPart
+from whiteout.tracker.writer import EVENT_HEADER
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from whiteout.events.event import Event
+    from whiteout.tracker.configuration import (
+        EmitterConfiguration,
+        NetworkConfiguration,
+        SessionConfiguration,
+        SubjectConfiguration,
+        TrackerConfiguration,
+    )
+    from whiteout.tracker.environment import Environment
+    from whiteout.tracker.journal import LeftBehind
+    from whiteout.tracker.subject import Subject
+
+_NONE: Final = Anonymisation.NONE
+_CLIENT: Final = Anonymisation.CLIENT
+
+
+class Tracker:
+    """Tracks events for one namespace. Made by `whiteout.create_tracker`.
+
+    Any thread may call anything. After `close` every method is inert: `track` gives None, setters
+    do nothing.
+    """
+
+    def __init__(  # noqa: PLR0913 - one argument a configuration
+        self,
+        namespace: str,
+        network: NetworkConfiguration,
+        tracker: TrackerConfiguration,
+        emitter: EmitterConfiguration,
+        session: SessionConfiguration,
+        subject: SubjectConfiguration,
+        *,
+        environment: Environment,
+        level: Anonymisation | None = None,
+    ) -> None:
+        self._namespace = namespace
+        self._network = network
+        self._emitter_configuration = emitter
+        self._session_configuration = session
+        self._environment = environment
+        self._new_uuid = environment.new_uuid
+        self._now_ms = environment.clock.now_ms
+        self._counters = Counters(environment.clock)
+        self._lock = threading.Lock()
+        self._switching = threading.RLock()
+        self._closed = self._paused = self._forked = False
+        self._fork_locks = ExitStack()
+        self._gate = Gate((*IDENTIFIERS, *tracker.identifying_properties))
+        self._folder = open_folder(emitter.storage_dir, self._counters)
+        self._name = safe_name(namespace)
+        self._files = IdentityFiles(self._folder, self._name)
+        self._shared = SharedPart(
+            namespace,
+            tracker,
+            subject,
+            environment=environment,
+            lock=self._lock,
+            counters=self._counters,
+        )
+        self._lines = Lines(
+            self._gate,
+            new_uuid=self._new_uuid,
+            base64=tracker.base64_encoding,
+            parameters=self._shared.parameters,
+            entities=self._shared.entities,
+            version=self._shared.version,
+            foreground_timeout_ms=int(session.foreground_timeout * 1000),
+            background_timeout_ms=int(session.background_timeout * 1000),
+        )
+        self._identity: Identity | None = None
+        self._connection = network.network_connection or HttpConnection()
+        self._cookies_saved: tuple[dict[str, object], ...] = ()
+        left = left_behind(self._folder, self._name) if self._folder is not None else []
+        self._privacy = self._files.load_privacy()
+        self._take_up(_first_level(tracker, emitter, level, self._privacy.level), left)
+        self._engine = self._new_engine(left)
+        if self._privacy.pending is not Pending.KEEP:
+            self._settle_pending(self._privacy.pending, self._lines.level)
+        self._engine.start()
+        self._session_controller = SessionController(self)
+        self._emitter_controller = EmitterController(self)
+
+    # --- tracking -----------------------------------------------------------------------------
+
+    def track(self, event: Event, *, anonymisation: Anonymisation = _NONE) -> str | None:
+        """Track an event, and return its id; None where the tracker is paused or closed.
+
+        When it returns, the event survives a kill of the process. It waits for neither disk nor
+        network, and never raises for their faults: what cannot be kept is counted in `drops`.
+
+        Args:
+            event: read at once; later changes to what it was made from change nothing.
+            anonymisation: makes this event more anonymous than the tracker is, never less.
+
+        Raises:
+            ConfigurationError: the event holds something that has no JSON form.
+        """
+        if self._forked:
+            self._revive()
+        extra = anonymisation.value if anonymisation is not _NONE else 0
+        lines = self._lines
+        bits = lines.bits | extra
+        own = own_part(event, Anonymisation(bits) if bits else _NONE, self._gate, self._uuid)
+        with self._lock:
+            if self._closed or self._paused:
+                return None
+            while bits != lines.bits | extra:  # switched meanwhile: the event is of the new level
+                bits = lines.bits | extra
+                own = own_part(event, Anonymisation(bits), self._gate, self._uuid)
+            event_id = self._new_uuid()
+            now_ms = self._now_ms()
+            template, index = lines.next_event(bits, event_id, now_ms)
+            refused = self._engine.append(
+                template, EVENT_HEADER.pack(template.id, now_ms, index, event_id), own
+            )
+        if refused is not None:
+            self._counters.drop(refused)
+        self._engine.writer.wake()
+        return uuid_text(event_id)
+
+    def pause(self) -> None:
+        """Track nothing until `resume`: events are lost, `track` gives None."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Track again."""
+        self._paused = False
+
+    def flush(self, timeout: float = 10.0) -> bool:
+        """Send what waits, now; True when all that was tracked before is delivered or dropped.
+
+        Args:
+            timeout: seconds.
+        """
+        self._check_process()
+        if self._closed:
+            return True
+        return self._engine.flush(timeout)
+
+    def close(self, timeout: float = 5.0) -> bool:
+        """Stop. What is not delivered within `timeout` seconds is stored and sent next time.
+
+        Returns:
+            whether everything was delivered.
+        """
+        self._check_process()
+        with self._switching:
+            with self._lock:
+                if self._closed:
+                    return True
+                self._closed = True
+            delivered = self._engine.close(timeout)
+            self._keep_identity()
+            self._connection.close()
+            return delivered
+
+    def __enter__(self) -> Tracker:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # --- what it is ---------------------------------------------------------------------------
+
+    @property
+    def namespace(self) -> str:
+        """`tna` on the wire, and the name of the event store."""
+        return self._namespace
+
+    @property
+    def is_tracking(self) -> bool:
+        """Whether `track` tracks."""
+        return not (self._closed or self._paused)
+
+    @property
+    def subject(self) -> Subject:
+        """What the app says of its user and device, changeable at any time."""
+        return self._shared.subject
+
+    @property
+    def session(self) -> SessionController | None:
+        """The running session; None while `session_context` is off."""
+        return self._session_controller if self._lines.has_session else None
+
+    @property
+    def emitter(self) -> EmitterController:
+        """Sending."""
+        return self._emitter_controller
+
+    @property
+    def drops(self) -> Mapping[DropReason, int]:
+        """How many events were dropped since the tracker was made, by reason."""
+        return self._counters.drops()
+
+    # --- anonymity ----------------------------------------------------------------------------
+
+    @property
+    def anonymisation(self) -> Anonymisation:
+        """The level of the next event. Setting it switches all three groups in one step."""
+        return self._lines.level
+
+    @anonymisation.setter
+    def anonymisation(self, level: Anonymisation) -> None:
+        self.set_anonymisation(level)
+
+    @property
+    def user_anonymisation(self) -> bool:
+        """Whether the user is hidden. A change starts a new session."""
+        return Anonymisation.USER in self._lines.level
+
+    @user_anonymisation.setter
+    def user_anonymisation(self, value: bool) -> None:
+        self._switch(Anonymisation.USER, on=value)
+
+    @property
+    def session_context(self) -> bool:
+        """Whether events carry the session entity."""
+        return Anonymisation.SESSION not in self._lines.level
+
+    @session_context.setter
+    def session_context(self, value: bool) -> None:
+        self._switch(Anonymisation.SESSION, on=not value)
+
+    def set_anonymisation(
+        self, level: Anonymisation, *, pending: Pending | str = Pending.KEEP
+    ) -> None:
+        """Switch the level, for every event from the next one on, in one step.
+
+        When it returns, the level is stored, and what waits has been dealt with. Calling it again
+        with the same level deals with `pending` again.
+
+        Args:
+            level: from now on; a choice that survives a restart.
+            pending: what happens to waiting events that are less anonymous: `keep` sends them as
+                they were tracked, `anonymise` sends them as the new level asks (with fresh ids, so
+                that nothing links them to what was sent before), `drop` does not send them.
+
+        Raises:
+            ConfigurationError: `level` is no `Anonymisation`, or `pending` none of the three.
+        """
+        if not isinstance(level, Anonymisation):
+            raise ConfigurationError(
+                f"level must be an Anonymisation such as Anonymisation.FULL, got {level!r}"
+            )
+        self._check_process()
+        with self._switching:
+            self._change(level, _pending(pending))
+
+    def forget(self) -> bool:
+        """Erase what is stored of the user: identifiers, session, cookies, waiting events.
+
+        The subject's four identifiers are cleared too, and the next event begins a new line with a
+        new installation id, or none while anonymous. The level stays.
+
+        Returns:
+            False where the disk refused; then call it again.
+        """
+        self._check_process()
+        with self._switching:
+            if self._closed:
+                return self._files.forget()
+            with self._lock:
+                self._closed = True  # no event passes while it is done
+            erased = self._engine.forget(self._lock) & self._files.forget()
+            self._identity = None
+            if isinstance(self._connection, HttpConnection):
+                self._connection.forget_cookies()
+            self._shared.forget()
+            with self._lock:
+                self._lines.forget()
+                self._lines.resume(self._lines.level, self._installation_id(), None)
+                self._closed = False
+            self._save_privacy(replace(self._privacy, session_ended=True))
+            return erased
+
+    def change_level(self, *, add: Anonymisation, remove: Anonymisation) -> None:
+        """Switch some flags on and some off, in one step; the rest stays."""
+        self._check_process()
+        with self._switching:
+            self._change((self._lines.level | add) & ~remove, Pending.KEEP)
+
+    # --- what the controllers ask for -----------------------------------------------------------
+
+    def session_state(self) -> SessionState | None:
+        """The running session, masked as the level asks."""
+        with self._lock:
+            return self._lines.state()
+
+    def renew_session(self) -> None:
+        """The next event starts a new session."""
+        with self._lock:
+            self._lines.renew_session()
+
+    def set_session_checks(self, *, checks: bool) -> None:
+        """Whether sessions end by time-out."""
+        with self._lock:
+            self._lines.checks = checks
+
+    def set_background(self, *, in_background: bool) -> None:
+        """The app went to the background, or came back; confirming the state does nothing."""
+        with self._lock:
+            lines = self._lines
+            if lines.in_background == in_background:
+                return
+            lines.touch(self._now_ms())
+            lines.in_background = in_background
+            if in_background:
+                lines.background_index += 1
+            else:
+                lines.foreground_index += 1
+
+    def background_counts(self) -> tuple[bool, int, int]:
+        """In the background?, foreground index, background index."""
+        with self._lock:
+            lines = self._lines
+            return lines.in_background, lines.foreground_index, lines.background_index
+
+    def set_sending(self, *, sends: bool) -> None:
+        """Pause or resume the emitter."""
+        self._check_process()
+        emitter = self._engine.emitter
+        if sends:
+            emitter.resume()
+        else:
+            emitter.pause()
+
+    def waiting_events(self) -> int:
+        """How many events wait in the event store."""
+        return self._engine.storage.count
+
+    def is_sending(self) -> bool:
+        """Whether a request is under way."""
+        return self._engine.emitter.is_sending
+
+    # --- forks ----------------------------------------------------------------------------------
+
+    def before_fork(self) -> None:
+        """Let no thread be in the middle of anything when the process is copied."""
+        locks = self._fork_locks = ExitStack()
+        locks.enter_context(self._switching)
+        locks.enter_context(self._engine.writer.lock)
+        locks.enter_context(self._lock)
+        locks.enter_context(self._engine.storage.held())
+
+    def after_fork(self, *, in_child: bool) -> None:
+        """Go on; a child starts an engine of its own at its first call."""
+        self._fork_locks.close()
+        if in_child and not self._closed:
+            self._forked = True
+            self._counters.after_fork()
+            self._shared.after_fork()
+            self._files.after_fork()
+            self._environment.after_fork()
+            self._engine.abandon()
+
+    def _check_process(self) -> None:
+        if self._forked:
+            self._revive()
+
+    def _revive(self) -> None:
+        with self._switching, self._lock:
+            if not self._forked:
+                return
+            if self._network.network_connection is None:
+                self._connection = HttpConnection()
+            self._engine = self._new_engine([])
+            self._lines.invalidate()
+            self._lines.renew_session()  # parent and child must not count in the same session
+            self._engine.start()
+            self._forked = False
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _uuid(self) -> str:
+        return uuid_text(self._new_uuid())
+
+    def _new_engine(self, left: list[LeftBehind]) -> Engine:
+        return Engine(
+            self._folder,
+            self._name,
+            network=self._network,
+            emitter=self._emitter_configuration,
+            connection=self._connection,
+            environment=self._environment,
+            counters=self._counters,
+            housekeeping=self._keep_house,
+            on_delivered=self._keep_cookies,
+            left=left,
+        )
+
+    def _take_up(self, level: Anonymisation, left: list[LeftBehind]) -> None:
+        """Begin where the last process ended, as far as the level allows to know of it."""
+        before = self._privacy
+        is_identified = not level & _CLIENT
+        line = None
+        if is_identified:
+            identity = self._load_identity()
+            stored = latest_session(left, identity.session)
+            self._identity = identity
+            if stored is not None:
+                stored = replace(stored, user_id=identity.installation_id)
+                continues = (
+                    self._session_configuration.continue_session_on_restart
+                    and not before.session_ended
+                    and not (before.level or _NONE) & _CLIENT
+                )
+                line = SessionLine(identity.installation_id, stored=stored, continues=continues)
+        self._shared.refresh(with_identifiers=not level & Anonymisation.USER)
+        self._lines.resume(level, self._installation_id() if is_identified else None, line)
+        ended = before.session_ended or not is_identified
+        if level != before.level or ended != before.session_ended:
+            self._save_privacy(PrivacyRecord(level=level, session_ended=ended, pending=before.pending))
+
+    def _switch(self, flag: Anonymisation, *, on: bool) -> None:
+        self.change_level(add=flag if on else _NONE, remove=_NONE if on else flag)
+
+    def _change(self, level: Anonymisation, pending: Pending) -> None:
+        """Switch; the caller holds `_switching`."""
+        old = self._lines.level
+        if self._closed or (level == old and pending is Pending.KEEP):
+            return
+        crosses = bool((level ^ old) & _CLIENT)
+        if crosses and self._lines.is_identified:
+            self._keep_identity()  # now, since nothing identifying is written afterwards
+        if crosses or level != old or pending is not Pending.KEEP:
+            ended = self._privacy.session_ended or crosses
+            self._save_privacy(PrivacyRecord(level=level, session_ended=ended, pending=pending))
+        if not level & Anonymisation.USER:
+            self._shared.refresh(with_identifiers=True)
+        installation_id = None if level & _CLIENT else self._installation_id()
+        with self._lock:
+            self._lines.enter(level, installation_id)
+        if level & Anonymisation.USER:
+            self._shared.refresh(with_identifiers=False)
+        if level & ~old or pending is not Pending.KEEP:
+            self._settle_pending(pending, level)
+
+    def _settle_pending(self, pending: Pending, level: Anonymisation) -> None:
+        change = None
+        if pending is not Pending.KEEP:
+            change = PendingChange(pending, level, self._gate, self._new_uuid)
+        self._engine.apply(change, self._lock)
+        if pending is not Pending.KEEP and self._engine.storage.is_ready():
+            self._save_privacy(replace(self._privacy, pending=Pending.KEEP))
+
+    def _installation_id(self) -> str | None:
+        """The installation's id, made where there is none; only while nothing hides the user."""
+        if self._lines.bits & _CLIENT.value and self._identity is None:
+            pass
+        if self._identity is None:
+            self._identity = self._load_identity()
+        return self._identity.installation_id
+
+    def _load_identity(self) -> Identity:
+        identity = self._files.load_identity() or Identity(installation_id=self._uuid())
+        if isinstance(self._connection, HttpConnection):
+            self._connection.restore_cookies(identity.cookies)
+            self._cookies_saved = identity.cookies
+        return identity
+
+    def _save_privacy(self, record: PrivacyRecord) -> None:
+        self._privacy = record
+        if not self._files.save_privacy(record):
+            self._counters.warn("privacy-file", "the level could not be stored for the next start")
+
+    def _keep_identity(self) -> None:
+        """Store who and which session this is, while the level lets it be known."""
+        with self._lock:
+            if not self._lines.is_identified or self._identity is None:
+                return
+            state = self._lines.identified_state()
+        cookies = self._cookies_saved
+        if isinstance(self._connection, HttpConnection):
+            cookies = self._connection.cookies()
+        identity = replace(self._identity, session=state, cookies=cookies)
+        if identity == self._identity:
+            return
+        self._identity = identity
+        if not self._files.save_identity(identity):
+            self._counters.warn("identity-file", "the session could not be stored")
+        elif self._privacy.session_ended and state is not None and state.event_index:
+            self._save_privacy(replace(self._privacy, session_ended=False))
+
+    def _keep_cookies(self) -> None:
+        if isinstance(self._connection, HttpConnection):
+            cookies = self._connection.cookies()
+            if cookies != self._cookies_saved and self._lines.is_identified:
+                self._cookies_saved = cookies
+                self._keep_identity()
+
+    def _keep_house(self) -> None:
+        """On the writer's thread: read the platform again, store the session, tell of new ones."""
+        with self._lock:
+            started, self._lines.started = self._lines.started, []
+            hides_user = bool(self._lines.level & Anonymisation.USER)
+        self._shared.refresh(with_identifiers=not hides_user)
+        if started or self._session_configuration.continue_session_on_restart:
+            with self._switching:
+                self._keep_identity()
+        callback = self._session_configuration.on_session_update
+        for state in started if callback is not None else ():
+            try:
+                callback(state)  # type: ignore[misc] # not None: see the line above
+            except Exception as error:  # noqa: BLE001 - the app's code
+                self._counters.warn("callback", f"on_session_update raised {type(error).__name__}")
+
+
+def _first_level(
+    tracker: TrackerConfiguration,
+    emitter: EmitterConfiguration,
+    running: Anonymisation | None,
+    stored: Anonymisation | None,
+) -> Anonymisation:
+    """What the app says; where it says nothing, the stricter of what was (leak L34)."""
+    before = (running or _NONE) | (stored or _NONE)
+    level = _NONE
+    for flag, said in (
+        (Anonymisation.USER, tracker.user_anonymisation),
+        (
+            Anonymisation.SESSION,
+            None if tracker.session_context is None else not tracker.session_context,
+        ),
+        (Anonymisation.SERVER, emitter.server_anonymisation),
+    ):
+        if said if said is not None else flag in before:
+            level |= flag
+    return level
+
+
+def _pending(value: Pending | str) -> Pending:
+    try:
+        return Pending(value)
+    except ValueError:
+        raise ConfigurationError(
+            f"pending must be 'keep', 'anonymise' or 'drop', got {value!r}"
+        ) from None
