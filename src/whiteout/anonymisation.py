@@ -59,9 +59,7 @@ class Gate:
     def parameters(self, parameters: Mapping[str, str], level: Anonymisation) -> dict[str, str]:
         """Payload parameters as `level` lets them through."""
         rules = self._rules[level]
-        passed = {
-            name: value for name, value in parameters.items() if name not in rules.parameters
-        }
+        passed = {name: value for name, value in parameters.items() if name not in rules.parameters}
         for name, keys in rules.url_keys.items():
             if name in passed:
                 passed[name] = strip_query(passed[name], keys)

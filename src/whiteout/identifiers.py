@@ -130,9 +130,9 @@ _USER, _SESSION, _SERVER = Anonymisation.USER, Anonymisation.SESSION, Anonymisat
 _ABSENT = Masked.ABSENT
 
 CLICK_IDS = (
-    "gclid dclid gbraid wbraid gclsrc fbclid msclkid ttclid twclid li_fat_id igshid yclid"
-    " mc_eid _openstat epik rdt_cid ScCid irclickid"
-).split()
+    "gclid dclid gbraid wbraid gclsrc fbclid msclkid ttclid twclid li_fat_id igshid yclid "
+    "mc_eid _openstat epik rdt_cid ScCid irclickid".split()
+)
 """Query keys that advertisers put on links and that name one click of one person (leak L19)."""
 
 
@@ -285,12 +285,11 @@ SERVER_PARAMETERS: frozenset[str] = frozenset(
 """Parameters that collector and enrich drop from a request marked `SP-Anonymous` (W3)."""
 
 NOT_IDENTIFYING: frozenset[str] = frozenset(
-    "e eid dtm stm ttm tv tna aid p tid ue_pr ue_px co cx ue_na "
-    "ua lang tz res vp cd cs ds cookie ctype url page refr pp_mix pp_max pp_miy pp_may "
-    "se_ca se_ac se_la se_pr se_va "
-    "tr_id tr_af tr_tt tr_tx tr_sh tr_ci tr_st tr_co tr_cu "
-    "ti_id ti_sk ti_nm ti_na ti_ca ti_pr ti_qu ti_cu ad_ba ad_ca ad_ad sa sn st sp "
-    "f_pdf f_qt f_realp f_wma f_dir f_fla f_java f_gears f_ag".split()
+    "e eid dtm stm ttm tv tna aid p tid ue_pr ue_px co cx ue_na ua lang tz res vp cd cs ds "
+    "cookie ctype url page refr pp_mix pp_max pp_miy pp_may se_ca se_ac se_la se_pr se_va "
+    "tr_id tr_af tr_tt tr_tx tr_sh tr_ci tr_st tr_co tr_cu ti_id ti_sk ti_nm ti_na ti_ca "
+    "ti_pr ti_qu ti_cu ad_ba ad_ca ad_ad sa sn st sp f_pdf f_qt f_realp f_wma f_dir f_fla "
+    "f_java f_gears f_ag".split()
 )
 """Parameters that no flag removes: the event's own content, and coarse facts of the device."""
 

@@ -1,3 +1,3 @@
-"""The version of this distribution, as it stands in the wheel and in the tracker's `tv` parameter."""
+"""The version of this distribution: of the wheel, and in the tracker's `tv` parameter."""
 
 __version__ = "0.1.0"

@@ -50,7 +50,7 @@ class Emitter:
         clock: for `stm`, waiting and `Retry-After`.
         generator: for jitter.
         counters: what is dropped.
-        sender_lock: the file that processes of one namespace compete for; None: there are no others.
+        sender_lock: the file that processes of one namespace compete for; None: none does.
         on_delivered: called after requests that may have brought cookies.
     """
 
@@ -228,10 +228,7 @@ class Emitter:
     def _send_from(self, store: EventStore) -> tuple[int, int, float]:
         """One round of one store: events delivered, events failed, seconds to wait."""
         undeleted = self._undeleted.get(store)
-        if undeleted and not self._remove(store, ()):
-            wait_s = _STORE_FAILED_S
-        else:
-            wait_s = 0.0
+        wait_s = _STORE_FAILED_S if undeleted and not self._remove(store, ()) else 0.0
         events = store.oldest(
             self._configuration.emit_range, without=self._undeleted.get(store, ())
         )

@@ -5,7 +5,6 @@ A forked child leaves the parent's engine alone and starts one of its own.
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Final
 
 from whiteout.errors import EventStoreError
@@ -16,6 +15,7 @@ from whiteout.tracker.storage import Storage
 from whiteout.tracker.writer import EVENT_HEADER, TEMPLATE_HEADER, Writer
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
     from pathlib import Path
 

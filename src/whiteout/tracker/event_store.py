@@ -82,7 +82,7 @@ class EventStore:
         path: the database; None keeps it in memory.
 
     Raises:
-        EventStoreError: the database cannot be opened (`is_corrupt` tells whether it is one at all).
+        EventStoreError: the database cannot be opened; `is_corrupt` tells whether it is one.
     """
 
     def __init__(self, path: Path | None) -> None:

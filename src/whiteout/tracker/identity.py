@@ -6,7 +6,7 @@ anonymous from its first run never makes one (promise 3, leaks L3, L24, L33: eac
 identity of its own).
 
 `<namespace>.privacy.json` holds the level and whether the identified session was ended by a switch:
-nothing that identifies. It is what makes a choice for more privacy survive a restart (leaks L4, L34).
+nothing that identifies. It makes a choice for more privacy survive a restart (leaks L4, L34).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import os
 import re
 import threading
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from whiteout.identifiers import Anonymisation
 from whiteout.tracker.configuration import Pending
@@ -163,9 +163,7 @@ class IdentityFiles:
         temporary = path.with_suffix(f".{os.getpid()}.tmp")
         with self._lock:
             try:
-                with open(  # noqa: PTH123 - Path.open has no opener
-                    temporary, "w", encoding="utf-8", opener=_private_opener
-                ) as file:
+                with open(temporary, "w", encoding="utf-8", opener=_private_opener) as file:
                     json.dump(record, file)
                 temporary.replace(path)
             except OSError:
@@ -215,5 +213,5 @@ def _pending(value: object) -> Pending:
         return Pending.DROP
 
 
-def _is_count(value: object) -> bool:
+def _is_count(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53

@@ -102,6 +102,10 @@ class Journal:
             if self._lock is None:
                 self._folder = None
         self._segments: deque[_Segment] = deque()
+        self._current: _Segment
+        self._buffer: mmap.mmap | bytearray
+        self._end: int
+        self._limit: int
         self._enter(self._make())
         self._released = 0
 
@@ -121,9 +125,7 @@ class Journal:
         after = end + _RECORD_HEADER.size + len(body)
         if after > self._limit:
             return False
-        self._buffer[end:after] = (
-            _RECORD_HEADER.pack(len(body), zlib.crc32(body), kind) + body
-        )
+        self._buffer[end:after] = _RECORD_HEADER.pack(len(body), zlib.crc32(body), kind) + body
         self._current.end = self._end = after
         return True
 

@@ -18,9 +18,7 @@ _SELF_DESCRIBING: Final = b'"e":"ue"'
 _NOTHING: Final = b""
 
 
-def own_part(
-    event: Event, level: Anonymisation, gate: Gate, new_uuid: Callable[[], str]
-) -> bytes:
+def own_part(event: Event, level: Anonymisation, gate: Gate, new_uuid: Callable[[], str]) -> bytes:
     """The event's parameters, body and entities as JSON fragments, joined by `SEPARATOR`.
 
     Raises:

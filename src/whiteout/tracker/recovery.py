@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from whiteout.tracker.journal import LeftBehind
 
 
-def latest_session(
-    left: Iterable[LeftBehind], stored: SessionState | None
-) -> SessionState | None:
+def latest_session(left: Iterable[LeftBehind], stored: SessionState | None) -> SessionState | None:
     """The identified line's last session: as it was stored, or as a journal knows it better."""
     best = stored
     for journal in left:
@@ -28,9 +26,7 @@ def latest_session(
                 (key,) = TEMPLATE_HEADER.unpack_from(record.body)
                 template = Template.from_text(record.body[TEMPLATE_HEADER.size :].decode())
                 if template.state is not None:
-                    states[key] = SessionState(
-                        **template.state, event_index=0, last_event_at_ms=0
-                    )
+                    states[key] = SessionState(**template.state, event_index=0, last_event_at_ms=0)
             elif record.kind == EVENT:
                 key, created_ms, index, _ = EVENT_HEADER.unpack_from(record.body)
                 state = states.get(key)

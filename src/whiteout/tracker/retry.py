@@ -41,7 +41,7 @@ def outcome(
         return Outcome.DELIVERED
     if not retry_failed_requests or is_oversize:
         return Outcome.DROP
-    if status in custom:
+    if status is not None and status in custom:
         return Outcome.RETRY if custom[status] else Outcome.DROP
     if status == _TOO_LARGE:
         return Outcome.SPLIT if events > 1 else Outcome.DROP
@@ -49,7 +49,7 @@ def outcome(
 
 
 def delay_s(failures: int, generator: random.Random) -> float:
-    """Seconds to wait after so many failures in a row (1 or more): doubling, with half as jitter."""
+    """Seconds to wait after so many failures in a row (1 or more): doubling, half of it jitter."""
     full = min(_FIRST_DELAY_S * 2.0 ** min(failures - 1, 16), _LONGEST_DELAY_S)
     return full * generator.uniform(0.5, 1.0)
 

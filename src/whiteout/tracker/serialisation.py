@@ -6,7 +6,7 @@ app's objects change nothing.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import decimal
 import enum
 import json
@@ -51,7 +51,7 @@ def loads(text: str | bytes) -> Any:  # noqa: ANN401 - any JSON
 def _plain(value: object) -> Any:  # noqa: ANN401 - any JSON
     """The JSON value for a type that JSON does not have."""
     match value:
-        case datetime.datetime() | datetime.date() | datetime.time():
+        case dt.datetime() | dt.date() | dt.time():
             return value.isoformat()
         case decimal.Decimal():
             return _number(float(value))
@@ -70,7 +70,7 @@ def _plain(value: object) -> Any:  # noqa: ANN401 - any JSON
     raise ConfigurationError(message)
 
 
-def _clean(value: Any, depth: int) -> Any:  # noqa: ANN401 - any JSON
+def _clean(value: Any, depth: int) -> Any:  # noqa: ANN401, PLR0911 - any JSON, a case a type
     if depth > _MAX_DEPTH:
         raise ConfigurationError(f"an event's data must not be nested more than {_MAX_DEPTH} deep")
     match value:
@@ -91,7 +91,8 @@ def _clean(value: Any, depth: int) -> Any:  # noqa: ANN401 - any JSON
             }
         case list():
             return [_clean(item, depth + 1) for item in value]
-    return _clean(_plain(value), depth)
+        case _:
+            return _clean(_plain(value), depth + 1)
 
 
 def _number(value: float) -> float | None:

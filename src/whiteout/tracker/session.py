@@ -10,7 +10,7 @@ Source: reference section 4. Owner: the tracker, under its lock.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
@@ -140,5 +140,5 @@ class SessionLine:
 def rfc3339(epoch_ms: int) -> str:
     """`2022-06-06T06:21:21.346Z`."""
     seconds, milliseconds = divmod(epoch_ms, 1000)
-    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    moment = dt.datetime.fromtimestamp(seconds, dt.UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds:03d}Z"

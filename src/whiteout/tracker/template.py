@@ -1,9 +1,9 @@
 """Templates: what many events share, gated and encoded once.
 
-An event's payload is its template (tracker and subject parameters, platform, application and session
-entities) and its own part (its parameters, its body, its entities). Both have passed the gate
-before they are joined, and joining adds nothing. Sharing makes the stored row small, which is the
-lever on the cost of an event: the finished payload of a screen view is 2.4 kB, its own part 0.3.
+An event's payload is its template (tracker and subject parameters; platform, application and
+session entities) and its own part (its parameters, its body, its entities). Both have passed the
+gate before they are joined, and joining adds nothing. Sharing makes the stored row small, which is
+the lever on the cost of an event: the payload of a screen view is 2.4 kB, its own part 0.3.
 """
 
 from __future__ import annotations
@@ -91,7 +91,9 @@ class Template:
         Its values are all text, its keys those of `payload_data` 1-0-4.
         """
         parameters, body, entities = row.data.split(SEPARATOR)
-        parts = [f'{{{parameters},{self.parameters},"eid":"{row.event_id}","dtm":"{row.created_ms}"']
+        parts = [
+            f'{{{parameters},{self.parameters},"eid":"{row.event_id}","dtm":"{row.created_ms}"'
+        ]
         if body:
             parts.append(self._body(body))
         if self.entities or self.session or entities:

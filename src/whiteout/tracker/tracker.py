@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from whiteout.anonymisation import Gate
 from whiteout.errors import ConfigurationError
@@ -59,7 +59,7 @@ class Tracker:
     do nothing.
     """
 
-    def __init__(  # noqa: PLR0913 - one argument a configuration
+    def __init__(  # noqa: PLR0913, PLR0917 - one argument a configuration
         self,
         namespace: str,
         network: NetworkConfiguration,
@@ -192,7 +192,7 @@ class Tracker:
             self._connection.close()
             return delivered
 
-    def __enter__(self) -> Tracker:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -452,7 +452,9 @@ class Tracker:
         self._lines.resume(level, self._installation_id() if is_identified else None, line)
         ended = before.session_ended or not is_identified
         if level != before.level or ended != before.session_ended:
-            self._save_privacy(PrivacyRecord(level=level, session_ended=ended, pending=before.pending))
+            self._save_privacy(
+                PrivacyRecord(level=level, session_ended=ended, pending=before.pending)
+            )
 
     def _switch(self, flag: Anonymisation, *, on: bool) -> None:
         self.change_level(add=flag if on else _NONE, remove=_NONE if on else flag)
@@ -488,8 +490,6 @@ class Tracker:
 
     def _installation_id(self) -> str | None:
         """The installation's id, made where there is none; only while nothing hides the user."""
-        if self._lines.bits & _CLIENT.value and self._identity is None:
-            pass
         if self._identity is None:
             self._identity = self._load_identity()
         return self._identity.installation_id

@@ -1,7 +1,7 @@
 """The writer: from the journal to the event store, in groups, on a thread of its own.
 
-The thread sleeps until an event is tracked, lingers a moment so that more can gather, and moves what
-there is. The same `drain` serves `flush`, `close` and a change of the level, on their callers'
+The thread sleeps until an event is tracked, lingers a moment so that more can gather, and moves
+what there is. The same `drain` serves `flush`, `close` and a change of the level, on their callers'
 threads, one at a time.
 """
 
@@ -45,7 +45,7 @@ class Writer:
         left: journals of processes that are gone, to be moved first.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument a collaborator
         self,
         journal: Journal,
         storage: Storage,
