@@ -170,26 +170,15 @@ def test_the_annotation_of_a_field_and_its_schema_agree(described: type) -> None
             assert annotation == f"{kind} | None"
 
 
-def test_importing_the_events_loads_neither_the_schemas_nor_heavy_modules() -> None:
+def test_importing_whiteout_generates_no_schema_and_asks_the_system_nothing() -> None:
     code = (
-        "import sys\n"
-        "import whiteout.events.page, whiteout.events.screen, whiteout.events.self_describing\n"
-        "import whiteout.events.structured, whiteout.events.timing\n"
-        "import whiteout.tracker.platform_properties\n"
-        "heavy = {'uuid', 'datetime', 'decimal', '_decimal', 'platform', 'json', 'psutil',\n"
-        "         'ctypes', 'socket', 'subprocess', 'shutil', 'urllib3',\n"
-        "         'whiteout.events.schema',\n"
-        "         'whiteout.events.entities', 'whiteout.tracker.platform_reader'}\n"
-        "print(sorted(heavy & set(sys.modules)))\n"
+        "import sys; already = set(sys.modules); import whiteout\n"
+        "unwanted = {'whiteout.events.schema', 'psutil', 'ctypes', 'winreg', 'jsonschema_rs'}\n"
+        "print(sorted(unwanted & (set(sys.modules) - already)))\n"
     )
-    before = "import sys; print(sorted(sys.modules))"
 
-    def run(text: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-c", text], capture_output=True, text=True, check=True, timeout=60
-        )
-        return done.stdout.strip()
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
 
-    already = set(run(before).strip("[]").replace("'", "").split(", "))
-    loaded = set(run(code).strip("[]").replace("'", "").split(", ")) - {""}
-    assert loaded - already == set()
+    assert done.stdout.strip() == "[]"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _UUID_OR_HEX = "^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$|^[0-9a-f]{16}$"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Entity:
     """Something that describes the circumstances of an event.
 
@@ -57,7 +57,7 @@ def _optional(name: str, kind: str, description: str, **limits: Any) -> Any:  # 
     return field(default=None, metadata=definition)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class SessionEntity(Entity):
     """The session that an event belongs to.
 
@@ -131,7 +131,7 @@ class SessionEntity(Entity):
         return body(self.SCHEMA, data)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class MobileContext(Entity):
     """The device that an event was tracked on. The names are those of `PlatformProperty`."""
 
@@ -225,7 +225,7 @@ class MobileContext(Entity):
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class DesktopContext(Entity):
     """The computer that an event was tracked on. Its schema has no place for identifiers."""
 
@@ -266,7 +266,7 @@ class DesktopContext(Entity):
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Application(Entity):
     """The app that tracks.
 

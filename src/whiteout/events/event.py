@@ -26,7 +26,7 @@ class Event(ABC):
     Args:
         entities: what the app attaches to this event.
         true_timestamp: when it really happened, as a datetime with a time zone; becomes `ttm`,
-            cut to milliseconds.
+            in milliseconds.
 
     Raises:
         ConfigurationError: a required text is empty, a number is not finite, a value has the wrong

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from decimal import Decimal
 
-_PLAIN = re.compile(r"-?\d+(\.\d*[1-9])?", re.ASCII)
+_PLAIN = "-?[0-9]+([.][0-9]*[1-9])?"
 _MAX_DIGITS = 307  # before and after the point: the range of a double
 
 
@@ -68,7 +68,7 @@ def decimal_text(value: float | Decimal) -> str:
     `0.1`, `5` (not `5.0`), `0.0000001`; the native trackers write `0.10000000000000001` or `5.0`.
     """
     text = str(value)
-    if _PLAIN.fullmatch(text):
+    if re.fullmatch(_PLAIN, text):
         return "0" if text == "-0" else text
     from decimal import Decimal  # noqa: PLC0415 - only for exponents and trailing zeros
 
