@@ -505,6 +505,26 @@ def test_l23_identifiers_that_were_being_read_meanwhile_are_not_kept() -> None:
     assert asked == ["apple_idfa"]
 
 
+def test_l23_housekeeping_asks_for_identifiers_only_while_they_are_wanted() -> None:
+    """It need not know, and so cannot be late in knowing."""
+    reader = FakeReader(**EVERYTHING)
+    context = make(reader)
+
+    context.refresh()
+    assert not set(reader.asked) & set(IDENTIFIERS)
+
+    context.refresh(with_identifiers=True)
+    context.forget_identifiers()
+    context.refresh()
+    assert data(context) == BASICS_SENT | REST_SENT | IDENTIFIERS_SENT
+
+    context.refresh(with_identifiers=False)
+    reader.asked.clear()
+    context.refresh()
+    assert not set(reader.asked) & set(IDENTIFIERS)
+    assert data(context) == BASICS_SENT | REST_SENT
+
+
 def test_identifiers_asked_for_again_may_be_others() -> None:
     """Whoever was reset on the device while the user was anonymous is somebody new."""
     reader = FakeReader(**EVERYTHING)

@@ -104,8 +104,9 @@ class PlatformContext:
         ConfigurationError: `properties` names one that does not exist.
     """
 
-    # `_lock` guards `_values`, `_generation` and the change of `_snapshot`; it is never held while
-    # something is read. `_reading` makes refreshes one at a time and guards the rest.
+    # `_lock` guards `_values`, `_wants_identifiers`, `_generation` and the change of `_snapshot`.
+    # It is never held while something is read. `_reading` makes refreshes one at a time, and
+    # guards the rest.
 
     def __init__(  # noqa: PLR0913 - all that it depends on
         self,
@@ -136,6 +137,7 @@ class PlatformContext:
         self._fast_interval_s = fast_interval_s
         self._network_interval_s = network_interval_s
         self._values: dict[str, Value] = {}
+        self._wants_identifiers = False
         self._generation = 0
         self._snapshot = _Snapshot(0, None, None)
         self.reset_after_fork()
@@ -174,23 +176,29 @@ class PlatformContext:
                 self._values.pop(name, None)
             self._publish()
 
-    def refresh(self, *, with_identifiers: bool) -> None:
+    def refresh(self, *, with_identifiers: bool | None = None) -> None:
         """Read again what is due. Reads small files and calls the app: for a background thread.
 
         Returns at once while another thread refreshes.
 
         Args:
-            with_identifiers: False: no identifier is asked for, and those kept are forgotten.
+            with_identifiers: whether identifiers are asked for from now on; if not, those kept are
+                forgotten. None: as was said last, at first not. A thread that only keeps house
+                says None: it might say True just after another has said False.
         """
-        if not with_identifiers:
+        if with_identifiers is not None:
+            with self._lock:
+                self._wants_identifiers = with_identifiers
+        if with_identifiers is False:
             self.forget_identifiers()
         reading = self._reading
         if not reading.acquire(blocking=False):
             return
         try:
-            generation = self._generation
+            with self._lock:
+                generation, wanted = self._generation, self._wants_identifiers
             readings = {}
-            for name in self._due(with_identifiers):
+            for name in self._due(wanted):
                 if name in self._identifying and generation != self._generation:
                     continue  # the user has become anonymous since
                 readings[name] = self._read(name)
