@@ -1,0 +1,406 @@
+"""One client's connection: HTTP/1.1 as an `asyncio.Protocol` on httptools, no task a request.
+
+Invariants:
+
+- Answers leave in the order of their requests; at most `Limits.pipelined` are in work (and what one
+  slice of input started), reading waits beyond, and what has been read is parsed no further.
+- Every wait for the client has an end: `_deadline`, which the server's sweep looks at.
+- Framing is never guessed. Whatever two servers might read differently (two lengths, length and
+  transfer coding, any coding but `chunked`, bare line feeds, folded headers, …) is answered 400 and
+  the connection closed. llhttp finds most of it; what it lets through is refused here.
+
+Owner of all state: the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, cast
+
+import httptools
+
+from whiteout.collector.address import UNKNOWN, normalise
+from whiteout.collector.exchange import Request, Response
+
+if TYPE_CHECKING:
+    from whiteout.collector.exchange import Header
+    from whiteout.collector.server import Server
+    from whiteout.collector.settings import Limits
+
+_logger = logging.getLogger("whiteout.collector")
+
+_SLICE_BYTES = 16 * 1024  # parsed at once: bounds the requests that one read can start
+_LINGER_S = 2.0  # for a refused client to read why
+_VERSIONS = frozenset({"1.0", "1.1"})
+_FRAMING = frozenset(
+    {b"host", b"connection", b"transfer-encoding", b"content-length", b"expect", b"upgrade"}
+)
+
+
+def plain(status: int, text: bytes) -> Response:
+    """Make an answer of one line of text."""
+    return Response(status, b"Content-Type: text/plain\r\n", text)
+
+
+UNAVAILABLE = plain(503, b"Service Unavailable")
+
+
+class _RefusedError(Exception):
+    """Raised into the parser to stop it. The connection knows the status."""
+
+
+class _Exchange:
+    """One request on its way to its answer."""
+
+    __slots__ = ("answer", "close", "connection", "is_head", "linger", "response", "tell")
+
+    def __init__(self, connection: Connection, *, is_head: bool, close: bool, tell: bool) -> None:
+        self.connection = connection
+        self.is_head = is_head
+        self.close = close
+        self.tell = tell  # that the connection is kept, as HTTP/1.0 clients ask
+        self.linger = False  # a refusal: more may be on its way, and must not reset the answer
+        self.response: Response | None = None
+        self.answer: bytes | None = None  # None: not known yet
+
+    def stored(self, ok: bool) -> None:  # noqa: FBT001 - see `sink.Waiter`
+        """The sink's word."""
+        response = self.response
+        if not ok or response is None:
+            response = UNAVAILABLE
+        self.connection.answer(self, response)
+
+
+class Connection(asyncio.Protocol):
+    """One client."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._limits: Limits = server.limits
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpRequestParser(self)
+        self._peer = UNKNOWN
+        self._exchanges: deque[_Exchange] = deque()  # in order of their requests
+        self._unparsed: list[bytes] = []
+        self._deadline = float("inf")
+        self._paused = False  # reading
+        self._parsing = False  # the parser is on the stack, and must not be entered again
+        self._blocked = False  # the client does not read
+        self._last = False  # no further request is parsed
+        self._refusal = 0  # status, where the parser was stopped
+        self._in_head = False
+        self._in_body = False
+        self._head_bytes = 0
+        self._body_bytes = 0
+        self._raw_bytes = 0
+        self._target = b""
+        self._headers: list[Header] = []
+        self._framing: dict[bytes, bytes] = {}
+        self._body: list[bytes] = []
+
+    # The transport calls these.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin; beyond the limit of connections, only to say so."""
+        self._transport = cast("asyncio.Transport", transport)
+        server = self._server
+        server.connections.add(self)
+        peer = transport.get_extra_info("peername")
+        if isinstance(peer, tuple):
+            self._peer = normalise(peer[0])
+        self._wait(self._limits.idle_timeout_s)
+        if len(server.connections) > self._limits.connections or server.draining:
+            self._refuse(503)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """Forget what is not answered: what is durable stays durable."""
+        self._server.left(self)
+        self._transport = None
+        self._exchanges.clear()
+        self._unparsed.clear()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, unless earlier input waits."""
+        if self._last:
+            return
+        if self._unparsed:
+            self._unparsed.append(data)
+            return
+        self._parse(data)
+
+    def eof_received(self) -> bool:
+        """A client that has sent all may still read its answers."""
+        self._last = True
+        if not self._exchanges:
+            return False
+        self._exchanges[-1].close = True
+        return True
+
+    def pause_writing(self) -> None:
+        """The client does not read: take nothing more from it."""
+        self._blocked = True
+        self._wait(self._limits.idle_timeout_s)
+        self._pause()
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        self._blocked = False
+        if self._exchanges:
+            self._deadline = float("inf")
+        else:
+            self._wait(self._limits.idle_timeout_s)
+        if not self._parsing:
+            self._resume()
+
+    # The parser calls these.
+
+    def on_message_begin(self) -> None:
+        """Start with an empty request; its head must be here in time."""
+        if self._last:
+            raise _RefusedError  # behind the last request: nobody will answer
+        self._in_head = True
+        self._target = b""
+        self._headers = []
+        self._body = []
+        if self._framing:
+            self._framing = {}
+        self._head_bytes = self._body_bytes = self._raw_bytes = 0
+        self._wait(self._limits.head_timeout_s)
+
+    def on_url(self, url: bytes) -> None:
+        """Take a piece of the target."""
+        self._target += url
+        if len(self._target) > self._limits.request_line_bytes:
+            self._stop(400)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, as far as the limits allow."""
+        if not self._in_head:
+            return  # a trailer: framing and identity were decided before
+        lower = name.lower()
+        headers = self._headers
+        self._head_bytes += len(name) + len(value)
+        limits = self._limits
+        if self._head_bytes > limits.header_bytes or len(headers) >= limits.header_count:
+            self._stop(400)
+        if lower in _FRAMING:
+            if lower in self._framing and lower != b"connection":
+                self._stop(400)
+            self._framing[lower] = value
+        headers.append((lower, name, value))
+
+    def on_headers_complete(self) -> None:
+        """Decide whether the framing is beyond doubt, before any body is read."""
+        self._in_head = False
+        self._in_body = True
+        framing = self._framing
+        version = "1.1"
+        if b"connection" in framing or not self._parser.should_keep_alive():
+            version = self._parser.get_http_version()
+        if version not in _VERSIONS or (version == "1.1" and b"host" not in framing):
+            self._stop(400)
+        if b"upgrade" in framing and self._parser.should_upgrade():
+            self._stop(400)  # the parser would take the body for another protocol
+        coding = framing.get(b"transfer-encoding")
+        if coding is not None and (coding.strip().lower() != b"chunked" or version != "1.1"):
+            self._stop(400)
+        length = framing.get(b"content-length")
+        if length is not None and int(length) > self._limits.body_bytes:
+            self._stop(413)
+        if b"expect" in framing:
+            self._expect(framing[b"expect"], version)
+        if length is not None or coding is not None:
+            self._wait(self._limits.body_timeout_s)
+
+    def _expect(self, expectation: bytes, version: str) -> None:
+        if expectation.strip().lower() != b"100-continue":
+            self._stop(417)
+        # Not before answers that are still owed: the client would take it for one of those.
+        if version == "1.1" and not self._exchanges and self._transport is not None:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body, as far as the limit allows."""
+        self._body_bytes += len(body)
+        if self._body_bytes > self._limits.body_bytes:
+            self._stop(413)
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        """Hand the request over; its answer may come at once or later."""
+        self._in_body = False
+        parts = self._body
+        request = Request(
+            self._parser.get_method(),
+            self._target,
+            self._headers,
+            parts[0] if len(parts) == 1 else b"".join(parts),
+            self._peer,
+        )
+        keep = self._parser.should_keep_alive() and not self._server.draining
+        if not keep:
+            self._last = True
+        exchange = _Exchange(
+            self,
+            is_head=request.method == b"HEAD",
+            close=not keep,
+            tell=keep and b"connection" in self._framing,
+        )
+        self._exchanges.append(exchange)
+        self._deadline = float("inf")  # the next wait is ours
+        outcome = self._server.handle(request)
+        exchange.response = outcome.response
+        if not outcome.records and not outcome.bad_rows:
+            self.answer(exchange, outcome.response)
+        elif not self._server.sink.submit(outcome.records, outcome.bad_rows, exchange):
+            self.answer(exchange, UNAVAILABLE)
+
+    # Ours.
+
+    def answer(self, exchange: _Exchange, response: Response) -> None:
+        """Give `exchange` its answer, and send what is next in order."""
+        transport = self._transport
+        if transport is None:
+            return
+        head = self._server.head(response)
+        if exchange.close or self._server.draining:
+            exchange.close = True
+            head += b"Connection: close\r\n"
+        elif exchange.tell:
+            head += b"Connection: keep-alive\r\n"
+        exchange.answer = head + b"\r\n" + (b"" if exchange.is_head else response.body)
+        exchanges = self._exchanges
+        while exchanges and exchanges[0].answer is not None:
+            first = exchanges.popleft()
+            transport.write(cast("bytes", first.answer))
+            if first.close:
+                self._finish(linger=first.linger)
+                return
+        if not exchanges and not self._in_head and not self._in_body:
+            self._wait(self._limits.idle_timeout_s)
+        if self._paused and not self._parsing:
+            self._resume()
+
+    def close_when_answered(self) -> None:
+        """Take no further request."""
+        if self._exchanges:
+            self._last = True
+            self._exchanges[-1].close = True
+        elif self._transport is not None and not self._in_head and not self._in_body:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def check_deadline(self, now: float) -> None:
+        """Answer or cut a client that has been waited for long enough."""
+        if now < self._deadline:
+            return
+        if self._last or self._blocked:
+            self.abort()
+        elif self._in_head or self._in_body:
+            self._refuse(408)
+        elif self._transport is not None:
+            self._transport.close()
+
+    def _parse(self, data: bytes) -> None:
+        self._parsing = True
+        try:
+            if len(data) <= _SLICE_BYTES:
+                self._feed(data)
+            else:
+                self._feed_slices(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._stopped(error)
+        finally:
+            self._parsing = False
+        if self._must_wait():
+            self._pause()
+
+    def _feed_slices(self, data: bytes) -> None:
+        view = memoryview(data)
+        for start in range(0, len(data), _SLICE_BYTES):
+            if self._last:
+                return
+            if self._must_wait():
+                self._unparsed.append(data[start:])
+                return
+            self._feed(view[start : start + _SLICE_BYTES])
+
+    def _feed(self, data: bytes | memoryview) -> None:
+        self._raw_bytes += len(data)
+        self._parser.feed_data(data)
+        if self._in_head and self._raw_bytes > self._limits.header_bytes + (
+            self._limits.request_line_bytes
+        ):
+            self._refuse(400)  # one endless name or value, which the parser has not handed over
+        elif self._in_body and self._raw_bytes > 4 * self._limits.body_bytes + _SLICE_BYTES:
+            self._refuse(413)  # chunk extensions and trailers without end
+
+    def _must_wait(self) -> bool:
+        return self._blocked or len(self._exchanges) >= self._limits.pipelined
+
+    def _pause(self) -> None:
+        if not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def _resume(self) -> None:
+        """Go on with what was read, then with reading, as far as the limits allow."""
+        while self._unparsed and not self._last and not self._must_wait():
+            data = self._unparsed.pop(0)
+            rest, self._unparsed = self._unparsed, []
+            self._parse(data)
+            self._unparsed += rest
+        if self._paused and self._transport is not None and not self._must_wait():
+            self._paused = False
+            self._transport.resume_reading()
+
+    def _stop(self, status: int) -> None:
+        """Stop the parser from within one of its calls."""
+        self._refusal = status
+        raise _RefusedError
+
+    def _stopped(self, error: Exception) -> None:
+        if self._last:
+            return  # data behind a last request, which has or gets its answer
+        status = self._refusal or 400
+        if isinstance(error, httptools.HttpParserCallbackError) and not isinstance(
+            error.__context__, _RefusedError
+        ):
+            _logger.error("a request failed: %s", type(error.__context__).__name__)
+            status = 500
+        self._refuse(status)
+
+    def _refuse(self, status: int) -> None:
+        """Answer with `status` after what is owed, and close."""
+        if self._last:
+            return
+        self._last = True
+        self._in_head = self._in_body = False
+        self._deadline = float("inf")
+        exchange = _Exchange(self, is_head=False, close=True, tell=False)
+        exchange.linger = True
+        self._exchanges.append(exchange)
+        self.answer(exchange, plain(status, self._server.reason(status)))
+
+    def _finish(self, *, linger: bool) -> None:
+        transport = self._transport
+        if transport is None:
+            return
+        self._last = True
+        self._exchanges.clear()
+        self._unparsed.clear()
+        if linger and transport.can_write_eof():
+            transport.write_eof()
+            self._wait(_LINGER_S)
+            self._resume()  # reading, only to throw away
+        else:
+            transport.close()
+
+    def _wait(self, seconds: float) -> None:
+        self._deadline = self._server.loop.time() + seconds

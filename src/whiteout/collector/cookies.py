@@ -1,0 +1,153 @@
+"""The network user id's cookie: read, set, cleared (reference section 1.4).
+
+Only ids that the collector made, and that came back as its cookie, are ever written into a cookie,
+and only UUIDs: a parameter of the request never is (weaknesses W21 and W22).
+"""
+
+from __future__ import annotations
+
+import re
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from whiteout.collector.exchange import Header
+    from whiteout.collector.settings import CollectorSettings
+
+is_uuid = re.compile(
+    rb"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+).fullmatch
+
+_ORIGIN = re.compile(
+    rb"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?", re.IGNORECASE
+)
+_MAX_ORIGINS = 16
+
+
+def parse_origins(value: bytes) -> tuple[bytes | None, list[str]]:
+    """Read an `Origin` header.
+
+    Returns:
+        The first origin as it came, None where it is not one (`null`, garbage); and the host names
+        of all origins, in lower case.
+    """
+    origins = value.split()[:_MAX_ORIGINS]
+    matches = [_ORIGIN.fullmatch(origin) for origin in origins]
+    hosts = [match[1].decode().lower() for match in matches if match]
+    return (origins[0] if matches and matches[0] else None), hosts
+
+
+class Cookies:
+    """The cookie lines for one configuration."""
+
+    def __init__(self, settings: CollectorSettings) -> None:
+        self._enabled = settings.cookie_enabled
+        self._expiration_s = settings.cookie_expiration_s
+        self._domains = settings.cookie_domains
+        self._fallback = settings.cookie_fallback_domain
+        same_site = settings.cookie_same_site
+        shared = "; Path=/"
+        if same_site is not None:
+            shared += f"; SameSite={same_site}"
+        if settings.cookie_secure or same_site == "None":
+            shared += "; Secure"
+        http_only = "; HttpOnly" if settings.cookie_http_only else ""
+        names = [(settings.cookie_name, shared + http_only)]
+        if settings.client_cookie_name is not None:
+            names.append((settings.client_cookie_name, shared))
+        self._names = [
+            (b"Set-Cookie: %b=" % name.encode(), rest.encode() + b"\r\n") for name, rest in names
+        ]
+        every = [settings.cookie_name, settings.client_cookie_name]
+        self._own = frozenset(name.encode() for name in every if name is not None)
+        self._name = settings.cookie_name.encode()
+        do_not_track = settings.do_not_track_cookie or ("", "")
+        self._do_not_track = do_not_track[0].encode()
+        self._do_not_track_value = re.compile(do_not_track[1].encode())
+        self._second = -1  # the memo of one second's dates
+        self._expires = self._expired = b""
+
+    def read(self, values: Iterable[bytes]) -> tuple[bytes | None, bool]:
+        """Look for the collector's own cookies in the values of `Cookie` headers.
+
+        Returns:
+            The network user id, None where there is none or it is not a UUID; and whether any
+            cookie of the collector's is there, whatever its value.
+        """
+        user_id: bytes | None = None
+        present = seen = False
+        for value in values:
+            for part in value.split(b";"):
+                name, _, content = part.strip().partition(b"=")
+                if name not in self._own:
+                    continue
+                present = True
+                if name == self._name and not seen:  # the first of that name counts
+                    seen = True
+                    user_id = content if is_uuid(content) else None
+        return user_id, present
+
+    def forbids_tracking(self, headers: Iterable[Header]) -> bool:
+        """Tell whether the do-not-track cookie is there with a value that matches wholly."""
+        if not self._do_not_track:
+            return False
+        for lower, _, value in headers:
+            if lower == b"cookie":
+                for part in value.split(b";"):
+                    name, _, content = part.strip().partition(b"=")
+                    if name == self._do_not_track and self._do_not_track_value.fullmatch(content):
+                        return True
+        return False
+
+    def set(self, user_id: bytes, hosts: list[str], now_ms: int) -> bytes:
+        """Return the lines that set the cookie to `user_id`.
+
+        Args:
+            user_id: a UUID.
+            hosts: of the request's `Origin`.
+            now_ms: Unix epoch milliseconds.
+        """
+        if not self._enabled:
+            return b""
+        self._know_dates(now_ms)
+        domain = self._domain(hosts)
+        return b"".join(
+            [
+                b"%b%b; Expires=%b%b%b" % (start, user_id, self._expires, domain, rest)
+                for start, rest in self._names
+            ]
+        )
+
+    def clear(self, now_ms: int) -> bytes:
+        """Return the lines that remove the cookie, wherever it may have been set (W17).
+
+        A browser removes a cookie only where the domain is the same as when it was set, and that
+        depended on an `Origin` that may be missing now: so every configured domain is named, and
+        the host alone.
+        """
+        if not self._enabled:
+            return b""
+        self._know_dates(now_ms)
+        domains = [*self._domains, *([self._fallback] if self._fallback else [])]
+        places = [b"", *(b"; Domain=" + domain.encode() for domain in dict.fromkeys(domains))]
+        return b"".join(
+            b"%b; Expires=%b%b%b" % (start, self._expired, place, rest)
+            for start, rest in self._names
+            for place in places
+        )
+
+    def _domain(self, hosts: list[str]) -> bytes:
+        for domain in self._domains:
+            lower = domain.lower()
+            if any(host == lower or host.endswith("." + lower) for host in hosts):
+                return b"; Domain=" + domain.encode()
+        return b"; Domain=" + self._fallback.encode() if self._fallback else b""
+
+    def _know_dates(self, now_ms: int) -> None:
+        second = now_ms // 1000
+        if second != self._second:
+            self._expires = formatdate(second + self._expiration_s, usegmt=True).encode()
+            self._expired = formatdate(max(0, second - self._expiration_s), usegmt=True).encode()
+            self._second = second

@@ -1,0 +1,332 @@
+"""What a request comes to: the collector without sockets, clock and log.
+
+`Core.handle` is a function of the request, the settings, the time and a source of ids. It is on the
+path of every request, hence the bytes: text is only made of what must be looked into.
+Reference sections 1.1 to 1.9; `door` holds what is different for an anonymous request.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from whiteout.collector import door
+from whiteout.collector.address import UNKNOWN, client_address
+from whiteout.collector.cookies import Cookies, is_uuid, parse_origins
+from whiteout.collector.exchange import Outcome, Request, Response
+from whiteout.collector.split import fit
+from whiteout.identifiers import NULL_UUID
+from whiteout.protocol.collector_payload import SCHEMA, decode, encode_parts
+from whiteout.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from uuid import UUID
+
+    from whiteout.collector.settings import CollectorSettings
+
+COLLECTOR_NAME = f"whiteout-{__version__}-spool"[:32]
+"""What records say of their maker; bad-row schemas allow 32 characters."""
+
+PIXEL = base64.b64decode("R0lGODlhAQABAPAAAP///wAAACH5BAUAAAAALAAAAAABAAEAAAICRAEAOw==")
+ROBOTS = b"\n\n".join(
+    b"User-agent: %b\nDisallow: /" % agent for agent in (b"*", b"Googlebot", b"AdsBot-Google")
+)
+
+_two_segments = re.compile(rb"/[^/]+/[^/]+").fullmatch
+_ABSOLUTE = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
+_READS = frozenset({b"GET", b"HEAD"})
+_TEXTS = {b"/health": b"ok", b"/sink-health": b"ok", b"/robots.txt": ROBOTS}
+_PIXEL_PATHS = frozenset({b"/i", b"/ice.png"})
+_NUID = re.compile(rb"(?:^|[&;])nuid=([0-9a-fA-F-]{36})(?=[&;]|$)")
+_NULL_UUID = NULL_UUID.encode()
+_UNKNOWN = UNKNOWN.encode()
+_TEXT = b"Content-Type: text/plain\r\n"
+_GIF = b"Content-Type: image/gif\r\nCache-Control: no-cache, no-store, must-revalidate\r\n"
+_CONSTANT_FIELDS = (
+    (31337, SCHEMA.encode()),
+    (210, b"UTF-8"),
+    (220, COLLECTOR_NAME.encode()),
+)
+_MAX_MEMO_BYTES = 100  # a content type longer than that is nobody's, and not remembered
+
+
+class _Target(NamedTuple):
+    """Where a request goes."""
+
+    path: bytes
+    query: bytes
+    host: bytes | None  # of a target that is a whole URI
+
+
+class _Facts(NamedTuple):
+    """What one look over an identified request's headers finds."""
+
+    kept: list[bytes]
+    cookies: list[bytes]
+    cookie_place: int  # among `kept`
+    forwarded_for: list[bytes]
+    user_agent: bytes | None
+    referer: bytes | None
+    content_type: bytes | None
+
+
+class Core:
+    """The collector for one configuration.
+
+    Args:
+        settings: how it answers.
+    """
+
+    def __init__(self, settings: CollectorSettings) -> None:
+        self._settings = settings
+        self._cookies = Cookies(settings)
+        self._cookie_name = settings.cookie_name.encode()
+        self._paths = {a.encode(): b.encode() for a, b in settings.paths.items()}
+        self._privacy_control = settings.honour_global_privacy_control
+        age = settings.hsts_max_age_s
+        self._always = (
+            b""
+            if age is None
+            else b"Strict-Transport-Security: max-age=%d; includeSubDomains\r\n" % age
+        )
+
+    def handle(self, request: Request, now_ms: int, new_uuid: Callable[[], UUID]) -> Outcome:
+        """Decide what `request` comes to.
+
+        Args:
+            request: with its framing checked by the HTTP layer.
+            now_ms: Unix epoch milliseconds.
+            new_uuid: makes random ids.
+
+        Returns:
+            The answer, to be given once the records with it are durable.
+        """
+        target = _parse_target(request.target)
+        path, method = target.path, request.method
+        if path.startswith(b"/r/"):
+            return self._plain(404, b"redirects disabled")
+        is_read = method in _READS
+        if _two_segments(path):
+            is_event = is_read or method == b"POST"
+        else:
+            is_event = is_read and path in _PIXEL_PATHS
+        if is_event:
+            return self._event(request, target, now_ms, new_uuid)
+        if method == b"OPTIONS":
+            return self._preflight(request)
+        if method == b"GET" and path in _TEXTS:
+            return self._plain(200, _TEXTS[path])
+        return self._plain(404, b"Not found")
+
+    def _plain(self, status: int, body: bytes) -> Outcome:
+        return Outcome(Response(status, self._always + _TEXT, body))
+
+    def _preflight(self, request: Request) -> Outcome:
+        origin = next((value for lower, _, value in request.headers if lower == b"origin"), None)
+        lines = (
+            self._always
+            + _cross_origin(None if origin is None else parse_origins(origin)[0])
+            + b"Access-Control-Allow-Headers: Content-Type, SP-Anonymous\r\n"
+            + b"Access-Control-Max-Age: %d\r\n" % self._settings.cors_max_age_s
+        )
+        return Outcome(Response(200, lines, b""))
+
+    def _event(
+        self, request: Request, target: _Target, now_ms: int, new_uuid: Callable[[], UUID]
+    ) -> Outcome:
+        values = {lower: value for lower, _, value in request.headers}
+        origin: bytes | None = None
+        hosts: list[str] = []
+        if b"origin" in values:
+            origin, hosts = parse_origins(values[b"origin"])
+        is_post = request.method == b"POST"
+        if b"sp-anonymous" in values or (  # present is enough, whatever its value
+            self._privacy_control
+            and any(lower == b"sec-gpc" and value == b"1" for lower, _, value in request.headers)
+        ):
+            fields, headers, cookie = self._anonymous(request, target, now_ms)
+        else:
+            fields, headers, cookie = self._identified(request, target, hosts, now_ms, new_uuid)
+        response = Response(
+            200,
+            self._always + (_TEXT if is_post else _GIF) + _cross_origin(origin) + cookie,
+            b"ok" if is_post else PIXEL,
+        )
+        if b"cookie" in values and self._cookies.forbids_tracking(request.headers):
+            lines = response.lines[: len(response.lines) - len(cookie)]
+            return Outcome(response._replace(lines=lines))
+        path = self._paths.get(target.path, target.path) if self._paths else target.path
+        fields += [*_CONSTANT_FIELDS, (320, _as_utf8(path))]
+        if not b"".join(headers).isascii():
+            headers = [_as_utf8(header) for header in headers]
+        record = encode_parts(now_ms, fields, headers)
+        if len(record) < self._settings.max_bytes:
+            return Outcome(response, (record,))
+        records, bad_rows = fit(
+            decode(record),
+            size=len(record),
+            max_bytes=self._settings.max_bytes,
+            max_payload_bytes=self._settings.max_payload_bytes,
+            now_ms=now_ms,
+        )
+        return Outcome(response, records, bad_rows)
+
+    def _anonymous(
+        self, request: Request, target: _Target, now_ms: int
+    ) -> tuple[list[tuple[int, bytes]], list[bytes], bytes]:
+        """Fields, headers and cookie lines of a request that is to be forgotten."""
+        values = {lower: value for lower, _, value in reversed(request.headers)}  # the first counts
+        cookies = [value for lower, _, value in request.headers if lower == b"cookie"]
+        is_post = request.method == b"POST"
+        given = None
+        if is_post and b"content-type" in values:  # not through the memo: it would be remembered
+            given = _render_content_type(values[b"content-type"])
+        content_type = door.anonymous_content_type(given)
+        fields = [
+            (100, _UNKNOWN),
+            (330, _as_utf8(door.strip_query(target.query))),
+            (410, _NULL_UUID),
+        ]
+        if b"user-agent" in values:
+            fields.append((300, _as_utf8(values[b"user-agent"])))
+        headers = door.anonymous_headers(request.headers, content_type)
+        if is_post and request.body:
+            fields.append((340, door.strip_body(_body(request.body, given))))
+        if content_type is not None:
+            fields.append((360, content_type.encode()))
+            headers.append(content_type.encode())
+        _, has_cookie = self._cookies.read(cookies)
+        return fields, headers, self._cookies.clear(now_ms) if has_cookie else b""
+
+    def _identified(
+        self,
+        request: Request,
+        target: _Target,
+        hosts: list[str],
+        now_ms: int,
+        new_uuid: Callable[[], UUID],
+    ) -> tuple[list[tuple[int, bytes]], list[bytes], bytes]:
+        """Fields, headers and cookie lines of every other request."""
+        facts = _look_over(request.headers)
+        headers = facts.kept
+        own = self._cookies.read(facts.cookies)[0] if facts.cookies else None
+        if own is not None:
+            headers.insert(facts.cookie_place, b"Cookie: %b=%b" % (self._cookie_name, own))
+        user_id = own if own is not None else str(new_uuid()).encode()
+        # A parameter names the event's id, but never the cookie's (W22).
+        named = _NUID.search(target.query) if b"nuid=" in target.query else None
+        address = client_address(request.peer, facts.forwarded_for, self._settings.trusted_proxies)
+        fields = [
+            (100, address.encode()),
+            (330, _as_utf8(target.query)),
+            (410, named[1] if named and is_uuid(named[1]) else user_id),
+        ]
+        if facts.user_agent is not None:
+            fields.append((300, _as_utf8(facts.user_agent)))
+        if facts.referer is not None:
+            fields.append((310, _as_utf8(facts.referer)))
+        if target.host:
+            fields.append((400, _as_utf8(target.host)))
+        if request.method == b"POST":
+            content_type = _content_type(facts.content_type)
+            if request.body:
+                fields.append((340, _body(request.body, content_type)))
+            if content_type is not None:
+                fields.append((360, content_type.encode()))
+                headers.append(content_type.encode())
+        return fields, headers, self._cookies.set(user_id, hosts, now_ms)
+
+
+def _look_over(headers: Sequence[tuple[bytes, bytes, bytes]]) -> _Facts:
+    """Sort headers out. `Authorization` and foreign cookies go no further (W15)."""
+    kept: list[bytes] = []
+    cookies: list[bytes] = []
+    forwarded_for: list[bytes] = []
+    cookie_place = 0
+    user_agent = referer = content_type = None
+    for lower, name, value in headers:
+        if lower in _LOOKED_AT:
+            if lower == b"cookie":
+                cookie_place = cookie_place if cookies else len(kept)
+                cookies.append(value)
+                continue
+            if lower in _WITHHELD:
+                continue
+            if lower == b"user-agent":
+                user_agent = value
+            elif lower == b"content-type":
+                content_type = value
+            elif lower == b"referer":
+                referer = value
+            else:
+                forwarded_for.append(value)
+        kept.append(name + b": " + value)
+    return _Facts(kept, cookies, cookie_place, forwarded_for, user_agent, referer, content_type)
+
+
+_WITHHELD = frozenset({b"authorization", b"proxy-authorization"})
+_LOOKED_AT = _WITHHELD | {
+    b"cookie",
+    b"user-agent",
+    b"content-type",
+    b"referer",
+    b"x-forwarded-for",
+}
+
+
+def _parse_target(target: bytes) -> _Target:
+    host: bytes | None = None
+    if not target.startswith(b"/") and (absolute := _ABSOLUTE.fullmatch(target)):
+        host, target = absolute[1], absolute[2]
+    if b"#" in target:
+        target = target.partition(b"#")[0]
+    path, _, query = target.partition(b"?")
+    return _Target(path, query, host)
+
+
+def _cross_origin(origin: bytes | None) -> bytes:
+    if origin is None:
+        return _ANY_ORIGIN
+    return b"Access-Control-Allow-Origin: " + origin + _CREDENTIALS
+
+
+_CREDENTIALS = b"\r\nAccess-Control-Allow-Credentials: true\r\nVary: Origin\r\n"
+_ANY_ORIGIN = b"Access-Control-Allow-Origin: *" + _CREDENTIALS
+
+
+def _content_type(value: bytes | None) -> str | None:
+    if value is None:
+        return None
+    return _remembered(value) if len(value) <= _MAX_MEMO_BYTES else _render_content_type(value)
+
+
+def _render_content_type(value: bytes) -> str:
+    """Write a content type as the official collector does: lower case, one space after `;`."""
+    parts = value.decode("utf-8", "replace").lower().split(";")
+    return "; ".join(part.strip() for part in parts)
+
+
+_remembered = lru_cache(maxsize=64)(_render_content_type)
+
+
+def _body(body: bytes, content_type: str | None) -> bytes:
+    """Return a body as UTF-8, read with the charset that its content type names."""
+    if body.isascii():
+        return body
+    _, _, charset = (content_type or "").partition("charset=")
+    charset = charset.partition(";")[0].strip(' "')
+    if charset in _LATIN:
+        return body.decode("latin-1").encode()
+    return _as_utf8(body)
+
+
+_LATIN = frozenset({"iso-8859-1", "latin1", "latin-1", "us-ascii", "windows-1252"})
+
+
+def _as_utf8(raw: bytes) -> bytes:
+    if raw.isascii():
+        return raw
+    return raw.decode("utf-8", "replace").encode()

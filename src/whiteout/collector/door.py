@@ -1,0 +1,157 @@
+"""The door: what a request marked `SP-Anonymous` may leave behind, which is little.
+
+Promise 7 of the design: with the header present, whatever its value, no address, cookie, forwarding
+or other header beyond a short allow-list reaches a record, a bad row or an answer, and identifiers
+in the query string or body that would fill the blanks again are dropped (weaknesses W1 and W3 of
+the official pipeline, reference section 6).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
+
+import orjson
+
+from whiteout.identifiers import SERVER_PARAMETERS
+from whiteout.protocol.parameters import PARAMETERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from whiteout.collector.exchange import Header
+
+_PASSED_UNCHANGED = PARAMETERS - SERVER_PARAMETERS
+_SERVER_KEYS = frozenset(name.encode() for name in SERVER_PARAMETERS)
+_SEPARATOR = re.compile(rb"[&;]")  # enrich's parser splits at both
+_PLAIN_KEY = re.compile(rb"[a-z0-9_]*")
+_MAX_DECODINGS = 3  # deeper than any reader of the record decodes
+_MAX_DEPTH = 32  # of JSON; an event's own values are texts, so 4 is enough
+_MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,64}/[a-z0-9!#$&^_.+-]{1,64}(; charset=utf-8)?")
+
+# A constant: the value that came is the client's free text.
+_ANONYMOUS_MARK = b"SP-Anonymous: *"  # a constant: the value is the client's, and free text
+
+
+def anonymous_headers(headers: Iterable[Header], content_type: str | None) -> list[bytes]:
+    """Return the headers of an anonymous request that go into its record, `Name: value`.
+
+    The allow-list: the content type, because enrich chooses its parser by it; the user agent,
+    coarse facts of the device. Not `Content-Length`, which tells how much was stripped; not
+    `Host`, `Accept` or `Accept-Language`, which nothing downstream needs and which tell one
+    visitor from another.
+
+    Args:
+        headers: all of them.
+        content_type: as `anonymous_content_type` returned it.
+    """
+    kept = [b"User-Agent: " + value for lower, _, value in headers if lower == b"user-agent"][:1]
+    if content_type is not None:
+        kept.append(b"Content-Type: " + content_type.encode())
+    kept.append(_ANONYMOUS_MARK)
+    return kept
+
+
+def anonymous_content_type(content_type: str | None) -> str | None:
+    """Return a media type without parameters other than UTF-8's; None for what is none."""
+    if content_type is None:
+        return None
+    for candidate in (content_type, content_type.partition(";")[0].strip()):
+        if _MEDIA_TYPE.fullmatch(candidate):
+            return candidate
+    return None
+
+
+def strip_query(query: bytes) -> bytes:
+    """Remove the parameters of `SERVER_PARAMETERS` from a raw query string.
+
+    However a key is written (case, percent-encoding, also twice, spaces), what a lenient reader
+    would take for one of them goes. The rest stays byte for byte.
+    """
+    kept: list[bytes] = []
+    start = 0
+    for separator in _SEPARATOR.finditer(query):
+        _keep(kept, query[start : separator.end()])
+        start = separator.end()
+    _keep(kept, query[start:])
+    return b"".join(kept)
+
+
+def _keep(kept: list[bytes], pair: bytes) -> None:
+    key = pair.partition(b"=")[0].rstrip(b"&;")
+    if not _is_server_key(key):
+        kept.append(pair)
+
+
+def _is_server_key(key: bytes) -> bool:
+    if _PLAIN_KEY.fullmatch(key):
+        return key in _SERVER_KEYS
+    for _ in range(_MAX_DECODINGS):
+        decoded = unquote_to_bytes(key)
+        if decoded == key:
+            break
+        key = decoded
+    # A full-width, padded or bracketed key is as good as a plain one for some reader.
+    text = unicodedata.normalize("NFKC", key.decode("utf-8", "replace")).casefold()
+    return re.sub(r"[^a-z0-9_]", "", text) in SERVER_PARAMETERS
+
+
+def strip_body(body: bytes) -> bytes:
+    """Remove the properties named in `SERVER_PARAMETERS` from a JSON body, at every depth.
+
+    The body is always written anew, so that no doubled key or odd notation hides from one reader
+    what another sees.
+
+    Args:
+        body: UTF-8.
+
+    Returns:
+        A self-describing JSON as compact JSON; of anything else, a JSON text that tells its size.
+        Enrich then makes a failed event of it.
+    """
+    if not body:
+        return b""
+    try:
+        document = orjson.loads(body)
+        if not _is_self_describing(document) or not _strip(document, _MAX_DEPTH):
+            return _withheld(body)
+        return orjson.dumps(document)
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        return _withheld(body)
+
+
+def _is_self_describing(document: object) -> bool:
+    if not isinstance(document, dict) or not isinstance(document.get("schema"), str):
+        return False
+    data = document.get("data")
+    if isinstance(data, list):
+        return all(isinstance(event, dict) for event in data)
+    return isinstance(data, dict)
+
+
+def _strip(value: object, depth: int) -> bool:
+    """Strip `value` in place. False: it is nested deeper than the door looks."""
+    if isinstance(value, dict):
+        if depth == 0:
+            return False
+        for key in [key for key in value if _is_server_property(key)]:
+            del value[key]
+        children: Iterable[object] = value.values()
+    elif isinstance(value, list):
+        children = value
+    else:
+        return True
+    return depth > 0 and all(
+        type(child) is str or _strip(child, depth - 1)
+        for child in children  # most are texts
+    )
+
+
+def _is_server_property(key: str) -> bool:
+    return key not in _PASSED_UNCHANGED and _is_server_key(key.encode("utf-8", "replace"))
+
+
+def _withheld(body: bytes) -> bytes:
+    return b'"withheld: %d bytes that are not a self-describing JSON"' % len(body)

@@ -1,0 +1,59 @@
+"""A request and its answer, as plain values: what the HTTP layers and the core share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Header = tuple[bytes, bytes, bytes]
+"""Name in lower case, name as it came, value."""
+
+
+class Request(NamedTuple):
+    """One HTTP request, its framing already checked.
+
+    Attributes:
+        method: upper case.
+        target: as in the request line: path and query, or a whole URI.
+        headers: in order of arrival.
+        body: whole; empty where there is none.
+        peer: the socket's remote address, without port and brackets; `unknown` where there is
+            none (a Unix socket).
+    """
+
+    method: bytes
+    target: bytes
+    headers: Sequence[Header]
+    body: bytes
+    peer: str
+
+
+class Response(NamedTuple):
+    """One answer.
+
+    Attributes:
+        status: HTTP status code.
+        lines: header lines, each ended by CRLF; without the ones that the HTTP layer adds
+            (`Date`, `Content-Length`, `Connection`).
+        body: not sent in answer to HEAD.
+    """
+
+    status: int
+    lines: bytes
+    body: bytes
+
+
+class Outcome(NamedTuple):
+    """What one request comes to. The answer may be sent once the records are durable.
+
+    Attributes:
+        response: the answer.
+        records: CollectorPayloads, encoded.
+        bad_rows: compact JSON.
+    """
+
+    response: Response
+    records: Sequence[bytes] = ()
+    bad_rows: Sequence[bytes] = ()

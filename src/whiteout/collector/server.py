@@ -1,0 +1,145 @@
+"""What all connections share: limits, core, sink, clock, and the sweep over their deadlines.
+
+Nothing of a request is logged: no line, header, query, peer or body, and there is no access log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+
+from whiteout.collector.connection import UNAVAILABLE, Connection, plain
+from whiteout.collector.core import Core
+from whiteout.collector.exchange import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from whiteout.collector.exchange import Request, Response
+    from whiteout.collector.settings import CollectorSettings
+    from whiteout.collector.sink import Sink
+
+_logger = logging.getLogger("whiteout.collector")
+
+_SWEEP_S = 1.0
+_HEALTH = frozenset({b"/health", b"/sink-health"})
+_REASONS = {
+    200: b"OK",
+    400: b"Bad Request",
+    404: b"Not Found",
+    408: b"Request Timeout",
+    413: b"Content Too Large",
+    417: b"Expectation Failed",
+    500: b"Internal Server Error",
+    503: b"Service Unavailable",
+}
+_STATUS_LINES = {
+    status: b"HTTP/1.1 %d %b\r\n" % (status, reason) for status, reason in _REASONS.items()
+}
+
+
+class Server:
+    """What the connections of one listening socket share.
+
+    Args:
+        settings: limits, and what the core is told.
+        sink: where records go.
+        loop: that all of it runs on.
+        now_ms: Unix epoch milliseconds.
+        new_uuid: makes random ids.
+    """
+
+    def __init__(
+        self,
+        settings: CollectorSettings,
+        sink: Sink,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        new_uuid: Callable[[], uuid.UUID] = uuid.uuid4,
+    ) -> None:
+        self.limits = settings.limits
+        self.sink = sink
+        self.loop = loop
+        self.core = Core(settings)
+        self.now_ms = now_ms
+        self.new_uuid = new_uuid
+        self.connections: set[Connection] = set()
+        self.draining = False
+        self.drained = asyncio.Event()
+        self._second = -1
+        self._date = b""
+        self._timer = loop.call_later(self.sweep_s, self._sweep)
+
+    def connection(self) -> Connection:
+        """Make the protocol of one connection: the factory for `loop.create_server`."""
+        return Connection(self)
+
+    def handle(self, request: Request) -> Outcome:
+        """Ask the core. A fault of ours is answered 500 and logged without what caused it."""
+        try:
+            outcome = self.core.handle(request, self.now_ms(), self.new_uuid)
+        except Exception as error:  # noqa: BLE001 - the top of a request
+            trace = error.__traceback__
+            while trace is not None and trace.tb_next is not None:
+                trace = trace.tb_next
+            line = trace.tb_lineno if trace is not None else 0
+            _logger.error("a request failed: %s at line %d", type(error).__name__, line)  # noqa: TRY400 - the text may hold what was sent
+            return Outcome(plain(500, b"Internal Server Error"))
+        if request.target in _HEALTH and not self.sink.healthy:
+            return Outcome(UNAVAILABLE)
+        return outcome
+
+    def head(self, response: Response) -> bytes:
+        """Return status line, date and headers, all but what depends on the connection."""
+        now_s = self.now_ms() // 1000
+        if now_s != self._second:
+            self._second = now_s
+            self._date = b"Date: %b\r\n" % formatdate(now_s, usegmt=True).encode()
+        return b"%b%b%bContent-Length: %d\r\n" % (
+            _STATUS_LINES[response.status],
+            self._date,
+            response.lines,
+            len(response.body),
+        )
+
+    def reason(self, status: int) -> bytes:
+        """Return the reason phrase of `status`."""
+        return _REASONS[status]
+
+    def left(self, connection: Connection) -> None:
+        """Note that a connection is gone."""
+        self.connections.discard(connection)
+        if self.draining and not self.connections:
+            self.drained.set()
+
+    def drain(self) -> None:
+        """Close idle connections, and the others once they are answered."""
+        self.draining = True
+        if not self.connections:
+            self.drained.set()
+        for connection in list(self.connections):
+            connection.close_when_answered()
+
+    def close(self) -> None:
+        """Cut what is left."""
+        self._timer.cancel()
+        for connection in list(self.connections):
+            connection.abort()
+
+    def _sweep(self) -> None:
+        now = self.loop.time()
+        for connection in list(self.connections):
+            connection.check_deadline(now)
+        self._timer = self.loop.call_later(self.sweep_s, self._sweep)
+
+    @property
+    def sweep_s(self) -> float:
+        """How often deadlines are looked at: a short limit needs it more often."""
+        limits = self.limits
+        shortest = min(limits.head_timeout_s, limits.body_timeout_s, limits.idle_timeout_s)
+        return min(_SWEEP_S, shortest / 4)

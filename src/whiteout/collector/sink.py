@@ -1,0 +1,174 @@
+"""From answers that wait to records that are durable: group commit.
+
+Invariant: a waiter is told True only after the log has said that its records are durable (W20). All
+that arrives while the log is busy goes in one batch, so one sync serves many requests.
+
+Owner: everything here belongs to the event loop, except the two logs, which belong to the writer
+thread while it runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from typing import TYPE_CHECKING, Protocol
+
+from whiteout.errors import LogError
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Sequence
+
+    from whiteout.log import Log
+
+_logger = logging.getLogger("whiteout.collector")
+_LOG_LINE_EVERY_S = 60.0
+
+
+class Waiter(Protocol):
+    """Whoever waits for its records."""
+
+    def stored(self, ok: bool) -> None:  # noqa: FBT001 - a callback with one meaning
+        """Called once on the event loop: whether the records are durable."""
+        ...
+
+
+class _Batch:
+    __slots__ = ("bad_rows", "error", "raw", "size", "waiters")
+
+    def __init__(self) -> None:
+        self.raw: list[bytes] = []
+        self.bad_rows: list[bytes] = []
+        self.waiters: list[Waiter] = []
+        self.size = 0
+        self.error: LogError | None = None
+
+
+class Sink:
+    """Appends to the log of records and the log of bad rows.
+
+    Args:
+        raw: CollectorPayloads go here.
+        bad: bad rows go here.
+        loop: whose callbacks the waiters are.
+        threaded: appends in a thread of its own, because a sync blocks. Without a sync the append
+            is a copy to the page cache, cheaper than waking a thread: it is made on the event
+            loop, at the end of the turn in which the requests came.
+        pending_bytes: how much may wait; more is refused.
+    """
+
+    def __init__(
+        self,
+        raw: Log,
+        bad: Log,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        threaded: bool = True,
+        pending_bytes: int = 64 * 1024 * 1024,
+    ) -> None:
+        self._raw = raw
+        self._bad = bad
+        self._loop = loop
+        self._pending_bytes = pending_bytes
+        self._batch = _Batch()
+        self._busy = False  # a batch is being written, or about to be taken
+        self._closed: Callable[[], None] | None = None
+        self._healthy = True
+        self._logged_at = float("-inf")
+        self._work: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        if threaded:
+            self._thread = threading.Thread(target=self._run, name="whiteout-sink", daemon=True)
+            self._thread.start()
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the last append succeeded."""
+        return self._healthy
+
+    def submit(self, records: Sequence[bytes], bad_rows: Sequence[bytes], waiter: Waiter) -> bool:
+        """Take records and bad rows; `waiter` is told when they are durable.
+
+        Returns:
+            False where too much waits already: nothing was taken, the waiter is not told.
+        """
+        batch = self._batch
+        if batch.size > self._pending_bytes:
+            return False
+        batch.raw += records
+        batch.waiters.append(waiter)
+        for record in records:
+            batch.size += len(record)
+        if bad_rows:
+            batch.bad_rows += bad_rows
+            batch.size += sum(len(row) for row in bad_rows)
+        if not self._busy:
+            self._busy = True
+            self._loop.call_soon(self._start)
+        return True
+
+    def trim(self) -> None:
+        """Drop what all consumers have committed. For the event loop, at leisure."""
+        for log in (self._raw, self._bad):
+            try:
+                log.trim()
+            except LogError as error:
+                self._report(error)
+
+    def close(self) -> None:
+        """Write what waits, and stop the thread. No `submit` may follow."""
+        if self._thread is not None:
+            self._work.put(None)
+            self._thread.join()
+            self._thread = None
+        if self._batch.waiters:
+            batch, self._batch = self._batch, _Batch()
+            self._append(batch)
+            self._tell(batch)
+
+    def _start(self) -> None:
+        batch, self._batch = self._batch, _Batch()
+        if self._thread is not None:
+            self._work.put(batch)
+        else:
+            self._append(batch)
+            self._busy = False
+            self._tell(batch)
+
+    def _run(self) -> None:
+        while (batch := self._work.get()) is not None:
+            self._append(batch)
+            self._loop.call_soon_threadsafe(self._finish, batch)
+
+    def _finish(self, batch: _Batch) -> None:
+        # The next sync runs while this batch is being answered.
+        if self._batch.waiters:
+            self._start()
+        else:
+            self._busy = False
+        self._tell(batch)
+
+    def _append(self, batch: _Batch) -> None:
+        try:
+            # First the bad rows: where they fail, nothing is stored, and a client that tries again
+            # makes no event twice.
+            if batch.bad_rows:
+                self._bad.append(batch.bad_rows)
+            if batch.raw:
+                self._raw.append(batch.raw)
+        except LogError as error:
+            batch.error = error
+
+    def _tell(self, batch: _Batch) -> None:
+        ok = self._healthy = batch.error is None
+        if batch.error is not None:
+            self._report(batch.error)
+        for waiter in batch.waiters:
+            waiter.stored(ok)
+
+    def _report(self, error: LogError) -> None:
+        now = self._loop.time()
+        if now - self._logged_at >= _LOG_LINE_EVERY_S:
+            self._logged_at = now
+            _logger.error("the log failed, events are being refused: %s", error)
