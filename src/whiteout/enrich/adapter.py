@@ -8,7 +8,7 @@ Source: reference section 2.3. One bad element of a body fails the whole request
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from whiteout.enrich import failure
 from whiteout.errors import ProtocolError
@@ -60,7 +60,7 @@ def adapt(request: Request, resolver: Resolver) -> list[Parameters] | Rejected:
 def _tp2(request: Request, resolver: Resolver) -> list[Parameters] | Rejected:
     payload = request.payload
     if payload.body is not None and payload.content_type in CONTENT_TYPES:
-        return _body(payload.body, dict(request.parameters), resolver)
+        return _body(request, payload.body, resolver)
     messages: list[Message] = []
     if payload.body is not None:
         expected = ", ".join(CONTENT_TYPES)
@@ -85,9 +85,11 @@ def _tp2(request: Request, resolver: Resolver) -> list[Parameters] | Rejected:
     return _rejected(*messages)
 
 
-def _body(body: str, query: Parameters, resolver: Resolver) -> list[Parameters] | Rejected:
+def _body(request: Request, body: str, resolver: Resolver) -> list[Parameters] | Rejected:
+    document: Any = request.document
     try:
-        document = bounded_json.decode(body)
+        if document is None:
+            document = bounded_json.decode(body)
     except ProtocolError as error:
         return _rejected(failure.not_json("body", body, str(error)))
     key = read_key(document)
@@ -102,6 +104,7 @@ def _body(body: str, query: Parameters, resolver: Resolver) -> list[Parameters] 
         return _rejected(failure.schema_problem(key.uri, error))
     if not validator.is_valid(events):
         return _rejected(failure.invalid_data(key.uri, validator.reports(events)))
+    query = dict(request.parameters)
     # What the query string says counts for every event, and more than the event's own word.
     return [{**event, **query} for event in events] if query else events
 

@@ -19,6 +19,7 @@ from whiteout.enrich.urls import without_cross_navigation
 from whiteout.errors import ProtocolError
 from whiteout.identifiers import NULL_UUID, SERVER_PARAMETERS
 from whiteout.iglu import bounded_json
+from whiteout.protocol.parameters import PARAMETERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +35,7 @@ _MEDIA_TYPE = re.compile(
     r"[a-z]{1,30}/[a-z.+-]{1,60}(?:; ?charset=[a-z0-9-]{1,20})?", re.IGNORECASE
 )
 _URL_PARAMETERS = frozenset({"url", "refr"})
+_HARMLESS_PARAMETERS = PARAMETERS - SERVER_PARAMETERS - _URL_PARAMETERS
 
 Pairs = list[tuple[str, str | None]]
 
@@ -54,17 +56,25 @@ def clean_parameters(pairs: Pairs) -> Pairs:
     ]
 
 
-def clean_payload(payload: CollectorPayload, parameters: Pairs) -> CollectorPayload:
+def clean_payload(
+    payload: CollectorPayload, parameters: Pairs
+) -> tuple[CollectorPayload, object | None]:
     """The request without address, cookie, referrer, identifying parameters and needless headers.
 
     Args:
         payload: the request as logged.
         parameters: those of its query string, clean already.
+
+    Returns:
+        The clean request, and its body as data; None where there is none, or it is not JSON.
     """
+    document, body = None, None
+    if payload.body is not None:
+        document, body = _clean_body(payload.body)
     content_type = payload.content_type
     if content_type is not None and _MEDIA_TYPE.fullmatch(content_type) is None:
         content_type = None
-    return replace(
+    clean = replace(
         payload,
         ip_address=UNKNOWN_ADDRESS,
         network_user_id=NULL_UUID,
@@ -72,8 +82,9 @@ def clean_payload(payload: CollectorPayload, parameters: Pairs) -> CollectorPayl
         headers=("SP-Anonymous: *", *([content_type] if content_type else ())),
         content_type=content_type,
         querystring=_query_text(parameters),
-        body=None if payload.body is None else _clean_body(payload.body),
+        body=body,
     )
+    return clean, document
 
 
 def _identifies(name: str) -> bool:
@@ -92,17 +103,19 @@ def _query_text(parameters: Pairs) -> str:
     )
 
 
-def _clean_body(body: str) -> str:
+def _clean_body(body: str) -> tuple[object | None, str]:
     try:
-        document = bounded_json.decode(body)
+        document = _clean_json(bounded_json.decode(body))
     except ProtocolError:
-        return WITHHELD
-    return msgspec.json.encode(_clean_json(document)).decode()
+        return None, WITHHELD
+    return document, msgspec.json.encode(document).decode()
 
 
 def _clean_json(value: object) -> object:
     """Any JSON without identifying keys, at whatever depth: a body may have any shape."""
     if type(value) is dict:
+        if value.keys() <= _HARMLESS_PARAMETERS and set(map(type, value.values())) == {str}:
+            return value  # an event without anything to take away: nearly always
         return {
             name: _clean_value(name, inner) if type(inner) is str else _clean_json(inner)
             for name, inner in value.items()

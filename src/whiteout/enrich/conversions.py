@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import socket
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from whiteout.enrich import timestamps
@@ -113,6 +114,11 @@ def boolean(value: str) -> str:
 
 def dimensions(value: str) -> tuple[str, str]:
     """Width and height, from a text such as `1200x800`."""
+    # Screens repeat; only short texts may stay in memory.
+    return _short_dimensions(value) if len(value) <= 12 else _dimensions(value)  # noqa: PLR2004 - 100000x99999
+
+
+def _dimensions(value: str) -> tuple[str, str]:
     match = _DIMENSIONS.fullmatch(value)
     if match is None:
         raise ConversionError(f"does not match regular expression {_DIMENSIONS.pattern}")
@@ -122,6 +128,9 @@ def dimensions(value: str) -> tuple[str, str]:
         str(_bounded(width, _INT32, expectation)),
         str(_bounded(height, _INT32, expectation)),
     )
+
+
+_short_dimensions = lru_cache(maxsize=1024)(_dimensions)
 
 
 def epoch_ms(value: str) -> int:
@@ -150,6 +159,10 @@ def ip_address(value: str) -> str | None:
 
 
 def _bounded(value: str, limit: int, expectation: str) -> int:
+    if len(value) < 16 and value.isascii() and value.isdigit():  # noqa: PLR2004 - nearly always
+        number = int(value)
+        if number < limit:
+            return number
     # The pattern bounds the digits: the time int() takes grows with the square of their number.
     match = _INTEGER.fullmatch(value)
     if match is None:

@@ -151,13 +151,14 @@ class Enricher:
         for enrichment in self._enrichments:
             failures += self._run(enrichment, event, violations)
         schemas.write_derived(event.fields, event.derived_contexts)
-        raw = RawEvent(parameters, event.fields, {})
         if failures:
+            raw = RawEvent(parameters, event.fields, {})
             return self._bad_rows.enrichment_failures(now_ms, failures, request, raw)
         long = too_long(event.fields, self._limits)
         if long:
             violations.append(failure.atomic_violation(long))
         if violations:
+            raw = RawEvent(parameters, event.fields, {})
             return self._bad_rows.schema_violations(now_ms, violations, request, raw)
         return event
 

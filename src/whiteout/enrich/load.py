@@ -50,6 +50,7 @@ class Request:
         version: second part of the path.
         parameters: of the query string, in order; None where a name has no value.
         anonymous: it carried `SP-Anonymous`.
+        document: the body as data, where it has been read already.
     """
 
     payload: CollectorPayload
@@ -57,6 +58,7 @@ class Request:
     version: str
     parameters: Pairs
     anonymous: bool
+    document: object | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +84,15 @@ def load(record: bytes) -> Request | Unreadable:
     anonymous = is_anonymous(payload.headers)
     encoding = _ENCODINGS.get(payload.encoding.lower())
     parameters = _parameters(payload.querystring or "", encoding or "utf-8")
+    document = None
     if anonymous:
         parameters = clean_parameters(parameters)
-        payload = clean_payload(payload, parameters)
+        payload, document = clean_payload(payload, parameters)
     problem = _problem(payload, encoding)
     if problem is not None:
         return Unreadable(problem, collector_payload.encode(payload) if anonymous else record)
     vendor, version = _vendor_and_version(payload.path or "") or ("", "")
-    return Request(payload, vendor, version, parameters, anonymous)
+    return Request(payload, vendor, version, parameters, anonymous, document)
 
 
 def _problem(payload: CollectorPayload, encoding: str | None) -> Message | None:

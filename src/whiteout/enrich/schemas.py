@@ -77,15 +77,15 @@ def write_parts(
 ) -> None:
     """Put the tracker's own parts into their columns, compact, schema first; empty is null."""
     if unstruct_event is not None:
-        fields[_UNSTRUCT_COLUMN] = _envelope(UNSTRUCT_EVENT, unstruct_event.as_dict())
+        fields[_UNSTRUCT_COLUMN] = _envelope(UNSTRUCT_EVENT, unstruct_event)
     if contexts:
-        fields[_CONTEXTS_COLUMN] = _envelope(CONTEXTS, [entity.as_dict() for entity in contexts])
+        fields[_CONTEXTS_COLUMN] = _envelope(CONTEXTS, contexts)
 
 
 def write_derived(fields: list[str | None], derived: Sequence[SelfDescribingJson]) -> None:
     """Put the entities of enrichments into their column."""
     if derived:
-        fields[_DERIVED_COLUMN] = _envelope(CONTEXTS, [entity.as_dict() for entity in derived])
+        fields[_DERIVED_COLUMN] = _envelope(CONTEXTS, derived)
 
 
 def validate(
@@ -114,7 +114,7 @@ def _is_valid(key: SchemaKey, data: object, resolver: Resolver, violations: list
     return False
 
 
-def _envelope(schema: str, data: object) -> str:
+def _envelope(schema: str, data: SelfDescribingJson | Sequence[SelfDescribingJson]) -> str:
     return _encode({"schema": schema, "data": data}).decode()
 
 
@@ -153,7 +153,13 @@ def _read_envelope(
 
 def _decode_base64(text: str) -> bytes:
     """Either alphabet, padded or not; what is no Base64 becomes bytes that are no JSON."""
+    standard = text.replace("-", "+").replace("_", "/")
     try:
-        return binascii.a2b_base64(f"{text.replace('-', '+').replace('_', '/')}===")
+        # Three times as fast as the standard library, but it takes nothing except strict Base64.
+        return msgspec.convert(standard + "=" * (-len(standard) % 4), bytes)
+    except msgspec.ValidationError:
+        pass
+    try:
+        return binascii.a2b_base64(f"{standard}===")
     except (binascii.Error, ValueError):
         return b""

@@ -107,7 +107,7 @@ class HttpRegistry:
                 location = response.get_redirect_location()
                 if not location:
                     return self._read(response, key, deadline)
-                response.release_conn()
+                response.close()
                 url = urljoin(url, location)
                 # Another host, port or scheme would learn the key, or lead into the inner network.
                 if urlsplit(url)[:2] != urlsplit(self._uri)[:2]:
