@@ -1,0 +1,57 @@
+# Works with GNU make 3.81, which macOS ships. `make help` lists the targets.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test lint format bench lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(READY) ## the pipeline on this machine, with a small shop tracking into it
+	$(BIN)/whiteout demo
+
+test: $(READY) ## all tests; make test ARGS="tests/tracker -x" for some
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY) ## style, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY) ## mend what can be mended of the style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY) ## the figures: every program of benchmarks/, one after the other
+	@for program in $$(grep -l '^    python benchmarks/' benchmarks/*.py); do \
+		echo; echo "== $$program"; \
+		$(BIN)/python $$program || echo "$$program: no figures, for the reason above"; \
+	done
+
+lock: ## pin the newest versions of all dependencies; needs uv
+	uv pip compile --quiet --universal --upgrade --generate-hashes --python-version 3.11 \
+		--extra fast --extra pipeline --group dev pyproject.toml -o requirements-dev.txt
+
+clean: ## remove what make and the tools made, the environment too
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environment. Made anew whenever the pinned set changes, so that it holds that and no more.
+$(READY): requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Whiteout needs Python 3.11 or newer, and $(PYTHON) is none." \
+			"Try: make run PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) cannot make virtual environments." \
+			"On Debian and Ubuntu: sudo apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--no-build-isolation --editable .
+	@touch $(READY)
