@@ -86,13 +86,13 @@ class Kitchen:
         self.schemas[uri] = object_schema(uri, properties, **extra)
         return uri
 
-    def loader(self, **settings: Any) -> Loader:  # noqa: ANN401 - of several types
+    def loader(self, *, raw_name: str = "raw", **settings: Any) -> Loader:  # noqa: ANN401 - of several types
         """A new loader; earlier ones are closed first, as there is one a lake."""
         for old in self.open_loaders:
             old.close()
         loader = Loader(
             self.lake,
-            raw=Source(log=self.raw, name="raw"),
+            raw=Source(log=self.raw, name=raw_name),
             bad=Source(log=self.bad, name="bad"),
             enrich=self.enrich,
             lookup=Resolver([EmbeddedRegistry(self.schemas)]).lookup,

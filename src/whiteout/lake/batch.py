@@ -14,7 +14,6 @@ from whiteout.lake.casting import CastError
 from whiteout.lake.failed import (
     FailedEvent,
     cast_failure,
-    error_name,
     iglu_error,
     lookup_failure,
     of_event,
@@ -82,7 +81,7 @@ def _add(  # noqa: PLR0913, PLR0917 - the loop's state, for one caller
     try:
         placement = families.place(part, json.key)
     except Exception as error:  # noqa: BLE001 - a registry's failure, of whatever class
-        failures.append(lookup_failure(json.schema, error_name(error), now_ms=now_ms))
+        failures.append(lookup_failure(json.schema, error, now_ms=now_ms))
         return
     try:
         value = placement.cast(json.data)

@@ -106,7 +106,7 @@ def clean_text(text: str) -> str:
     """`text` without lone surrogates."""
     if text.isascii():
         return text
-    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _text(value: object) -> str | None:

@@ -11,6 +11,7 @@ import msgspec
 
 from whiteout.enrich.atomic import ATOMIC_COLUMNS
 from whiteout.enrich.event import BadRow
+from whiteout.iglu.errors import RegistryHistory, ResolutionError
 from whiteout.lake.atomic import COLUMNS, AtomicFault, text_to_microseconds
 from whiteout.lake.casting import CastError, clean_text
 from whiteout.protocol.self_describing import CONTEXTS, UNSTRUCT_EVENT
@@ -153,17 +154,35 @@ def cast_failure(schema: str, error: CastError) -> dict[str, Any]:
     return {"schemaKey": schema, "value": error.value, "expected": error.expected}
 
 
-def lookup_failure(schema: str, reason: str, *, now_ms: int) -> dict[str, Any]:
-    """One entry of a `loader_iglu_error`: a schema that cannot be had."""
-    failure = {"error": "ClientFailure", "message": reason[:256]}
-    history = {
-        "repository": "whiteout",
-        "errors": [failure],
-        "attempts": 1,
-        "lastAttempt": iso_time(now_ms),
+def lookup_failure(schema: str, error: Exception, *, now_ms: int) -> dict[str, Any]:
+    """One entry of a `loader_iglu_error`: a schema that cannot be had, and who was asked."""
+    if isinstance(error, ResolutionError):
+        history = [_asked(entry) for entry in error.history]
+    else:
+        failure = {"error": "ClientFailure", "message": error_name(error)}
+        history = [
+            {
+                "repository": "lake",
+                "errors": [failure],
+                "attempts": 1,
+                "lastAttempt": iso_time(now_ms),
+            }
+        ]
+    problem = {"error": "ResolutionError", "lookupHistory": history}
+    return {"schemaKey": schema, "error": problem}
+
+
+def _asked(entry: RegistryHistory) -> dict[str, Any]:
+    errors = [
+        {"error": problem.kind, **({"message": problem.message[:256]} if problem.message else {})}
+        for problem in entry.problems
+    ]
+    return {
+        "repository": entry.repository,
+        "errors": errors,
+        "attempts": entry.attempts,
+        "lastAttempt": iso_time(entry.last_attempt_ms),
     }
-    error = {"error": "ResolutionError", "lookupHistory": [history]}
-    return {"schemaKey": schema, "error": error}
 
 
 def iglu_error(event: EnrichedEvent, failures: Sequence[dict[str, Any]]) -> BadRow:

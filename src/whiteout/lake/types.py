@@ -121,7 +121,8 @@ def _type_of(  # noqa: PLR0911 - one return for each type reads best
             return ListType(_type_of(schema.get("items"), depth + 1))
         case ["object"]:
             return _object_type(schema, depth)
-    return Scalar.JSON
+        case _:
+            return Scalar.JSON
 
 
 def _type_names(schema: Mapping[str, Any]) -> set[str]:

@@ -1,0 +1,112 @@
+"""The command line: `whiteout …`.
+
+Each command lives in a module of its own with a function `register(app)`, named in `COMMANDS`.
+Importing those modules is cheap: what a command needs it imports when it runs, so that a collector
+does not load the lake and `--help` loads neither.
+
+Exit status: 0 done, 1 the check failed, 2 wrong use (the message says what to write instead).
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from whiteout.errors import ConfigurationError, WhiteoutError
+from whiteout.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import typer
+
+COMMANDS = ("up", "collector", "enrich", "events", "query")
+"""Modules of this package, in the order in which help shows their commands."""
+
+FAILED, WRONG_USE = 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command that `arguments`, by default the process's own, name; ends the process."""
+    sys.exit(run(sys.argv[1:] if arguments is None else list(arguments)))
+
+
+def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - one for each way to end
+    """Run a command and return its exit status."""
+    if list(arguments) == ["--version"]:  # needs nothing that may be missing
+        _say_version()
+        return 0
+    if importlib.util.find_spec("typer") is None:
+        return _complain("the command line needs more: pip install 'whiteout[pipeline]'", WRONG_USE)
+    try:
+        status = application()(args=list(arguments), standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _reader_left()
+    except ConfigurationError as error:
+        return _complain(str(error), WRONG_USE)
+    except WhiteoutError as error:
+        return _complain(str(error), FAILED)
+    except KeyboardInterrupt:
+        return 0
+    except Exception as error:  # noqa: BLE001 - what is not ours is raised again
+        return _show_usage_error(error)
+    return status if isinstance(status, int) else 0
+
+
+def _show_usage_error(error: Exception) -> int:
+    """Print what the parser of the command line has to say; anything else is raised again."""
+    show = getattr(error, "show", None)
+    status = getattr(error, "exit_code", None)
+    if show is None or not isinstance(status, int):
+        raise error
+    show()
+    return status
+
+
+def application() -> typer.Typer:
+    """The application with all its commands."""
+    import typer  # noqa: PLC0415 - comes with the extra
+
+    app = typer.Typer(
+        name="whiteout",
+        help="Privacy-first event tracking: the pipeline and its tools.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+
+    @app.callback()
+    def options(
+        *,
+        version: bool = typer.Option(
+            False, "--version", help="Show the version and exit.", is_eager=True
+        ),
+    ) -> None:
+        if version:
+            _say_version()
+            raise typer.Exit
+
+    for name in COMMANDS:
+        importlib.import_module(f"whiteout.cli.{name}").register(app)
+    return app
+
+
+def _complain(message: str, status: int) -> int:
+    sys.stderr.write(f"whiteout: {message}\n")
+    return status
+
+
+def _say_version() -> None:
+    sys.stdout.write(f"whiteout {__version__}\n")
+
+
+def _reader_left() -> int:
+    """Whoever read our output (`| head`) has enough; that is no error of ours."""
+    # The interpreter would flush into the closed pipe at exit and complain.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0

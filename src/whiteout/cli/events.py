@@ -1,0 +1,90 @@
+"""`whiteout events`: show what the lake has."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from whiteout.cli.options import Data, data_folder
+from whiteout.cli.output import cell, json_line, print_line, print_table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from whiteout.lake.reader import Lake, Position, Table
+
+Format = Literal["table", "json", "tsv"]
+
+_POLL_S = 0.5
+_FOLLOW_ROWS = 1_000  # at once, so that memory stays bounded
+_SHOWN: dict[Table, tuple[str, ...]] = {
+    "events": ("collector_tstamp", "app_id", "platform", "event_name", "event_id"),
+    "failed_events": ("load_tstamp", "type", "app_id", "event_id"),
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("events")(events)
+
+
+def events(
+    data: Data = None,
+    *,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with what is loaded, until Ctrl-C.")
+    ] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Show failed events.")] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="How many of the last.")] = 20,
+    format_: Annotated[
+        Format, typer.Option("--format", help="A table, JSON lines, or lines with tabs.")
+    ] = "table",
+) -> None:
+    """Show the events that were loaded last, the newest at the end."""
+    from whiteout.lake.reader import Lake  # noqa: PLC0415 - heavy: only where it runs
+
+    lake = Lake(data_folder(data) / "lake")
+    table: Table = "failed_events" if failed else "events"
+    rows = lake.rows(table, limit=limit)
+    if not rows.table.num_rows and not follow:
+        sys.stderr.write(f"no {table.replace('_', ' ')} yet\n")
+    _show(lake, table, rows.reversed(), format_)
+    if follow:
+        _follow(lake, table, rows.position, format_)
+
+
+def _follow(lake: Lake, table: Table, position: Position, format_: Format) -> None:
+    version = None
+    while True:
+        found = lake.version(table)
+        if found == version:
+            time.sleep(_POLL_S)
+            continue
+        rows = lake.rows(table, since=position, order="oldest", limit=_FOLLOW_ROWS)
+        position = rows.position
+        _show(lake, table, rows.table, format_)
+        if rows.table.num_rows < _FOLLOW_ROWS:
+            version = found
+
+
+def _show(lake: Lake, table: Table, rows: pa.Table, format_: Format) -> None:
+    if not rows.num_rows:
+        return
+    if format_ == "table":
+        shown = rows.select(_SHOWN[table])
+        print_table(shown.column_names, zip(*(c.to_pylist() for c in shown.columns), strict=True))
+    elif table == "events":
+        as_json = format_ == "json"
+        lines = map(json_line, lake.json_objects(rows)) if as_json else lake.tsv_lines(rows)
+        for line in lines:
+            print_line(line)
+    elif format_ == "json":
+        for text in rows["bad_row"].to_pylist():
+            print_line(text)
+    else:
+        for row in rows.to_pylist():
+            print_line("\t".join(cell(value) for value in row.values()))
+    sys.stdout.flush()

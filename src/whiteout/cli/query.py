@@ -1,0 +1,48 @@
+"""`whiteout query`: SQL over the lake."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from whiteout.cli.options import Data, data_folder
+from whiteout.cli.output import json_line, print_csv, print_line, print_table
+from whiteout.errors import ConfigurationError
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("query")(query)
+
+
+def query(
+    sql: Annotated[
+        str, typer.Argument(metavar="SQL", help="One SELECT over events and failed_events.")
+    ],
+    data: Data = None,
+    format_: Annotated[
+        Literal["table", "json", "csv"],
+        typer.Option("--format", help="A table, JSON lines, or CSV."),
+    ] = "table",
+) -> None:
+    """Ask the lake in SQL (DuckDB's): `whiteout query "SELECT count(*) FROM events"`."""
+    from whiteout.lake.reader import Lake, QueryError  # noqa: PLC0415 - heavy: only where it runs
+
+    try:
+        found = Lake(data_folder(data) / "lake").query(sql)
+    except QueryError as error:
+        raise ConfigurationError(str(error)) from error
+    columns = found.column_names
+    rows = (
+        row
+        for batch in found.to_batches(max_chunksize=1_000)
+        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True)
+    )
+    if format_ == "table":
+        print_table(columns, rows)
+    elif format_ == "csv":
+        print_csv(columns, rows)
+    else:
+        for row in rows:
+            print_line(json_line(dict(zip(columns, row, strict=True))))

@@ -1,0 +1,83 @@
+"""`whiteout up`: the whole pipeline on this machine.
+
+The collector runs in this process; enrich and lake in a child, which is started again when it dies
+and which ends when this process does, after loading what was accepted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from whiteout.cli.collector import collect, listening
+from whiteout.cli.options import (
+    SPOOL,
+    Data,
+    DurabilityOption,
+    Host,
+    Iglu,
+    NoIgluCentral,
+    Port,
+    check_registries,
+    data_folder,
+    log_to_stderr,
+    make_private,
+    say,
+)
+from whiteout.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import typer
+
+_DRAIN_S = 300.0  # a full log takes its time; what is not loaded then is loaded by the next `up`
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("up")(up)
+
+
+def up(  # noqa: PLR0913 - the options
+    *,
+    data: Data = None,
+    host: Host = "127.0.0.1",
+    port: Port = 9090,
+    iglu: Iglu = None,
+    no_iglu_central: NoIgluCentral = False,
+    durability: DurabilityOption = "disk",
+) -> None:
+    """Run the whole pipeline here: collector, enrich and lake. Ctrl-C loads the rest and stops."""
+    folder = data_folder(data)
+    check_registries(iglu)
+    log_to_stderr()
+    make_private(folder)
+    supervisor = Supervisor(
+        enrich_command(folder, iglu or [], iglu_central=not no_iglu_central, durability=durability),
+        # One arena of memory for each of the many threads of Arrow would double what it needs.
+        environment={**os.environ, "MALLOC_ARENA_MAX": "2"},
+    )
+
+    def ready(bound: int) -> None:
+        supervisor.start()
+        say(listening(host, bound))
+        say(f"lake in {folder / 'lake'}")
+        say(f"log in {folder / 'log'}")
+
+    collect(folder, host, port, durability, ready=ready)
+    supervisor.stop(timeout_s=_DRAIN_S)
+
+
+def enrich_command(
+    folder: Path, iglu: list[str], *, iglu_central: bool, durability: str
+) -> list[str]:
+    """The command line of the process that enriches and loads."""
+    command = [sys.executable, "-P", "-m", "whiteout.cli", "enrich", "--until-eof"]
+    command += ["--from", f"{SPOOL}{folder}", "--to", str(folder), "--durability", durability]
+    for place in iglu:
+        command += ["--iglu", place]
+    if not iglu_central:
+        command.append("--no-iglu-central")
+    return command

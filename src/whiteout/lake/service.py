@@ -1,0 +1,172 @@
+"""Enrich and load, as a process of its own: until it is told to stop, then what is left.
+
+`run` is the loop; `open_pipeline` puts the real parts together for a data folder:
+`DIR/log/raw` and `DIR/log/bad` in, `DIR/lake` out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from whiteout.enrich import Enricher
+from whiteout.iglu import EmbeddedRegistry, FolderRegistry, HttpRegistry, Resolver
+from whiteout.lake.loader import Loader, LoaderSettings, Source
+from whiteout.log import open_log
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Iterator, Sequence
+
+    from whiteout.iglu import Registry
+
+IGLU_CENTRAL = "https://iglucentral.com"
+
+_LOGGER = logging.getLogger(__name__)
+_POLL_S = 0.05
+_SETTLE_EVERY_S = 5.0
+_FIRST_DELAY_S, _LAST_DELAY_S = 0.2, 30.0
+_ATTEMPTS_WHEN_STOPPING = 3
+_NAME_FILE = "lake-name"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceSettings:
+    """How the process works.
+
+    Attributes:
+        commit_interval_s: the least time between two commits; what comes after a pause is
+            committed at once.
+        iglu: registries to ask after the embedded one, in order: folders or HTTP addresses.
+        iglu_central: whether Iglu Central is asked last, over the network.
+        loader: see there.
+    """
+
+    commit_interval_s: float = 1.0
+    iglu: tuple[str, ...] = ()
+    iglu_central: bool = True
+    loader: LoaderSettings = field(default_factory=LoaderSettings)
+
+
+def registries(iglu: Sequence[str], *, iglu_central: bool) -> list[Registry]:
+    """The registries in the order in which they are asked.
+
+    Raises:
+        ConfigurationError: one is neither a folder nor an HTTP address.
+    """
+    found: list[Registry] = [EmbeddedRegistry()]
+    for place in iglu:
+        is_http = place.startswith(("http://", "https://"))
+        found.append(HttpRegistry(place) if is_http else FolderRegistry(Path(place)))
+    if iglu_central:
+        found.append(HttpRegistry(IGLU_CENTRAL, name="Iglu Central", timeout_s=2.0))
+    return found
+
+
+def now_ms() -> int:
+    """The wall clock, Unix epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+@contextlib.contextmanager
+def open_pipeline(source: Path, target: Path, settings: ServiceSettings) -> Iterator[Loader]:
+    """The loader of a data folder, with everything behind it.
+
+    Args:
+        source: the folder whose `log` is read.
+        target: the folder whose `lake` is written.
+        settings: see there.
+
+    Raises:
+        ConfigurationError: a registry is wrong.
+        LogError: the log cannot be read, or another loader is at work.
+    """
+    resolver = Resolver(registries(settings.iglu, iglu_central=settings.iglu_central))
+    enricher = Enricher(resolver, now_ms=now_ms, new_uuid=uuid.uuid4)
+    with contextlib.ExitStack() as stack:
+        sources = {}
+        for name in ("raw", "bad"):
+            directory = source / "log" / name
+            log = open_log(directory, writer=False)
+            stack.callback(log.close)
+            sources[name] = Source(log=log, name=f"whiteout-{name}-{log_name(directory)}")
+        loader = Loader(
+            target / "lake",
+            raw=sources["raw"],
+            bad=sources["bad"],
+            enrich=enricher.enrich,
+            lookup=resolver.lookup,
+            settings=settings.loader,
+            now_ms=now_ms,
+        )
+        stack.callback(loader.close)
+        yield loader
+
+
+def log_name(directory: Path) -> str:
+    """The name under which offsets of the log in `directory` are stored.
+
+    It lies beside the log's files, so that a log that is deleted and made anew, whose offsets start
+    at 0 again, is not taken for the old one.
+    """
+    path = directory / _NAME_FILE
+    with contextlib.suppress(FileNotFoundError):
+        name = path.read_text("utf-8").strip()
+        if name:
+            return name
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    name = uuid.uuid4().hex
+    draft = path.with_suffix(f".{os.getpid()}")
+    draft.write_text(name, "utf-8")
+    draft.replace(path)
+    return name
+
+
+def run(
+    loader: Loader,
+    stop: threading.Event,
+    *,
+    commit_interval_s: float,
+    monotonic_s: Callable[[], float] = time.monotonic,
+) -> None:
+    """Load until `stop` is set, then load what the log holds at that moment, and return.
+
+    Raises:
+        Exception: the lake could still not be written after some attempts, when stopping.
+    """
+    failures = 0
+    settled_at = monotonic_s()
+    while True:
+        stopping = stop.is_set()
+        started_at = monotonic_s()
+        try:
+            taken = loader.load()
+            if not taken or started_at - settled_at >= _SETTLE_EVERY_S:
+                settled_at = started_at
+                loader.settle()
+            if not stopping:
+                loader.maintain()
+            failures = 0
+        except Exception as error:
+            failures += 1
+            _LOGGER.warning("the lake cannot be written (%s), trying again", type(error).__name__)
+            if stopping and failures >= _ATTEMPTS_WHEN_STOPPING:
+                raise
+            # A stop that comes meanwhile ends the wait, and one that came before makes it short.
+            stop.wait(_delay_s(failures))
+            continue
+        if not taken and stopping:
+            return
+        if not stopping:
+            pause = commit_interval_s - (monotonic_s() - started_at) if taken else _POLL_S
+            stop.wait(max(pause, 0))
+
+
+def _delay_s(failures: int) -> float:
+    return min(_FIRST_DELAY_S * float(1 << min(failures - 1, 16)), _LAST_DELAY_S)
