@@ -34,7 +34,7 @@ bench: $(READY) ## the figures: every program of benchmarks/, one after the othe
 	done
 
 lock: ## pin the newest versions of all dependencies; needs uv
-	uv pip compile --quiet --universal --upgrade --generate-hashes --python-version 3.11 \
+	UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --upgrade --generate-hashes --python-version 3.11 \
 		--extra fast --extra pipeline --group dev pyproject.toml -o requirements-dev.txt
 
 clean: ## remove what make and the tools made, the environment too
@@ -50,8 +50,8 @@ $(READY): requirements-dev.txt pyproject.toml
 		echo "$(PYTHON) cannot make virtual environments." \
 			"On Debian and Ubuntu: sudo apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-		-r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
+		--require-hashes -r requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		--no-build-isolation --editable .
 	@touch $(READY)
