@@ -34,9 +34,7 @@ _logger = logging.getLogger("whiteout.collector")
 _SLICE_BYTES = 16 * 1024  # parsed at once: bounds the requests that one read can start
 _LINGER_S = 2.0  # for a refused client to read why
 _VERSIONS = frozenset({"1.0", "1.1"})
-_FRAMING = frozenset(
-    {b"host", b"connection", b"transfer-encoding", b"content-length", b"expect", b"upgrade"}
-)
+_ONCE = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect", b"upgrade"})
 
 
 def plain(status: int, text: bytes) -> Response:
@@ -92,12 +90,12 @@ class Connection(asyncio.Protocol):
         self._refusal = 0  # status, where the parser was stopped
         self._in_head = False
         self._in_body = False
-        self._head_bytes = 0
         self._body_bytes = 0
         self._raw_bytes = 0
         self._target = b""
+        self._fields: list[tuple[bytes, bytes]] = []
         self._headers: list[Header] = []
-        self._framing: dict[bytes, bytes] = {}
+        self._values: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
 
     # The transport calls these.
@@ -162,11 +160,9 @@ class Connection(asyncio.Protocol):
             raise _RefusedError  # behind the last request: nobody will answer
         self._in_head = True
         self._target = b""
-        self._headers = []
+        self._fields = []
         self._body = []
-        if self._framing:
-            self._framing = {}
-        self._head_bytes = self._body_bytes = self._raw_bytes = 0
+        self._body_bytes = self._raw_bytes = 0
         self._wait(self._limits.head_timeout_s)
 
     def on_url(self, url: bytes) -> None:
@@ -176,43 +172,63 @@ class Connection(asyncio.Protocol):
             self._stop(400)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header, as far as the limits allow."""
-        if not self._in_head:
-            return  # a trailer: framing and identity were decided before
-        lower = name.lower()
-        headers = self._headers
-        self._head_bytes += len(name) + len(value)
-        limits = self._limits
-        if self._head_bytes > limits.header_bytes or len(headers) >= limits.header_count:
-            self._stop(400)
-        if lower in _FRAMING:
-            if lower in self._framing and lower != b"connection":
-                self._stop(400)
-            self._framing[lower] = value
-        headers.append((lower, name, value))
+        """Take a header. They are looked at together: `_feed` bounds what comes before that."""
+        self._fields.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Decide whether the framing is beyond doubt, before any body is read."""
         self._in_head = False
         self._in_body = True
-        framing = self._framing
-        version = "1.1"
-        if b"connection" in framing or not self._parser.should_keep_alive():
-            version = self._parser.get_http_version()
-        if version not in _VERSIONS or (version == "1.1" and b"host" not in framing):
+        headers: list[Header] = [(name.lower(), name, value) for name, value in self._fields]
+        values = {lower: value for lower, _, value in headers}
+        self._headers, self._values = headers, values
+        self._fields = []  # takes trailers, which count for nothing: all is decided here
+        if (
+            len(values) < len(headers)
+            or len(headers) > self._limits.header_count
+            or self._raw_bytes + _SLICE_BYTES > self._limits.header_bytes
+        ):
+            self._check_headers()
+        if (
+            b"connection" not in values
+            and b"transfer-encoding" not in values
+            and b"host" in values
+            and b"expect" not in values
+            and self._parser.should_keep_alive()  # without `Connection`: this is HTTP/1.1
+        ):
+            if b"content-length" not in values:
+                return
+            if int(values[b"content-length"]) <= self._limits.body_bytes:
+                self._wait(self._limits.body_timeout_s)
+                return
+        self._check_framing()
+
+    def _check_headers(self) -> None:
+        limits = self._limits
+        headers = self._headers
+        size = sum(len(name) + len(value) for _, name, value in headers)
+        if size > limits.header_bytes or len(headers) > limits.header_count:
             self._stop(400)
-        if b"upgrade" in framing and self._parser.should_upgrade():
+        names = [lower for lower, _, _ in headers if lower in _ONCE]
+        if len(set(names)) < len(names):
+            self._stop(400)
+
+    def _check_framing(self) -> None:
+        """Look at what the quick way did not."""
+        values = self._values
+        version = self._parser.get_http_version()
+        if version not in _VERSIONS or (version == "1.1" and b"host" not in values):
+            self._stop(400)
+        if self._parser.should_upgrade():
             self._stop(400)  # the parser would take the body for another protocol
-        coding = framing.get(b"transfer-encoding")
+        coding = values.get(b"transfer-encoding")
         if coding is not None and (coding.strip().lower() != b"chunked" or version != "1.1"):
             self._stop(400)
-        length = framing.get(b"content-length")
-        if length is not None and int(length) > self._limits.body_bytes:
+        if int(values.get(b"content-length", b"0")) > self._limits.body_bytes:
             self._stop(413)
-        if b"expect" in framing:
-            self._expect(framing[b"expect"], version)
-        if length is not None or coding is not None:
-            self._wait(self._limits.body_timeout_s)
+        if b"expect" in values:
+            self._expect(values[b"expect"], version)
+        self._wait(self._limits.body_timeout_s)
 
     def _expect(self, expectation: bytes, version: str) -> None:
         if expectation.strip().lower() != b"100-continue":
@@ -236,6 +252,7 @@ class Connection(asyncio.Protocol):
             self._parser.get_method(),
             self._target,
             self._headers,
+            self._values,
             parts[0] if len(parts) == 1 else b"".join(parts),
             self._peer,
         )
@@ -246,7 +263,7 @@ class Connection(asyncio.Protocol):
             self,
             is_head=request.method == b"HEAD",
             close=not keep,
-            tell=keep and b"connection" in self._framing,
+            tell=keep and b"connection" in self._values,
         )
         self._exchanges.append(exchange)
         self._deadline = float("inf")  # the next wait is ours

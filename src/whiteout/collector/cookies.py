@@ -62,32 +62,34 @@ class Cookies:
         ]
         every = [settings.cookie_name, settings.client_cookie_name]
         self._own = frozenset(name.encode() for name in every if name is not None)
-        self._name = settings.cookie_name.encode()
+        self._start = settings.cookie_name.encode() + b"="
         do_not_track = settings.do_not_track_cookie or ("", "")
         self._do_not_track = do_not_track[0].encode()
         self._do_not_track_value = re.compile(do_not_track[1].encode())
         self._second = -1  # the memo of one second's dates
         self._expires = self._expired = b""
 
-    def read(self, values: Iterable[bytes]) -> tuple[bytes | None, bool]:
-        """Look for the collector's own cookies in the values of `Cookie` headers.
+    def read(self, values: Iterable[bytes]) -> bytes | None:
+        """Return the network user id from the values of `Cookie` headers.
 
-        Returns:
-            The network user id, None where there is none or it is not a UUID; and whether any
-            cookie of the collector's is there, whatever its value.
+        The first cookie of the name counts; None where it is missing or not a UUID (W21).
         """
-        user_id: bytes | None = None
-        present = seen = False
+        start = self._start
         for value in values:
             for part in value.split(b";"):
-                name, _, content = part.strip().partition(b"=")
-                if name not in self._own:
-                    continue
-                present = True
-                if name == self._name and not seen:  # the first of that name counts
-                    seen = True
-                    user_id = content if is_uuid(content) else None
-        return user_id, present
+                cookie = part.strip()
+                if cookie.startswith(start):
+                    content = cookie[len(start) :]
+                    return content if is_uuid(content) else None
+        return None
+
+    def are_in(self, values: Iterable[bytes]) -> bool:
+        """Tell whether a cookie of the collector's is there, whatever its value."""
+        return any(
+            part.strip().partition(b"=")[0] in self._own
+            for value in values
+            for part in value.split(b";")
+        )
 
     def forbids_tracking(self, headers: Iterable[Header]) -> bool:
         """Tell whether the do-not-track cookie is there with a value that matches wholly."""

@@ -18,11 +18,11 @@ from whiteout.collector.cookies import Cookies, is_uuid, parse_origins
 from whiteout.collector.exchange import Outcome, Request, Response
 from whiteout.collector.split import fit
 from whiteout.identifiers import NULL_UUID
-from whiteout.protocol.collector_payload import SCHEMA, decode, encode_parts
+from whiteout.protocol.collector_payload import SCHEMA, decode, encode_parts, encode_texts
 from whiteout.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from uuid import UUID
 
     from whiteout.collector.settings import CollectorSettings
@@ -37,6 +37,7 @@ ROBOTS = b"\n\n".join(
 
 _two_segments = re.compile(rb"/[^/]+/[^/]+").fullmatch
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
+_TP2 = b"/com.snowplowanalytics.snowplow/tp2"  # nearly all
 _READS = frozenset({b"GET", b"HEAD"})
 _TEXTS = {b"/health": b"ok", b"/sink-health": b"ok", b"/robots.txt": ROBOTS}
 _PIXEL_PATHS = frozenset({b"/i", b"/ice.png"})
@@ -45,10 +46,8 @@ _NULL_UUID = NULL_UUID.encode()
 _UNKNOWN = UNKNOWN.encode()
 _TEXT = b"Content-Type: text/plain\r\n"
 _GIF = b"Content-Type: image/gif\r\nCache-Control: no-cache, no-store, must-revalidate\r\n"
-_CONSTANT_FIELDS = (
-    (31337, SCHEMA.encode()),
-    (210, b"UTF-8"),
-    (220, COLLECTOR_NAME.encode()),
+_CONSTANT_FIELDS = encode_texts(
+    [(31337, SCHEMA.encode()), (210, b"UTF-8"), (220, COLLECTOR_NAME.encode())]
 )
 _MAX_MEMO_BYTES = 100  # a content type longer than that is nobody's, and not remembered
 
@@ -59,18 +58,6 @@ class _Target(NamedTuple):
     path: bytes
     query: bytes
     host: bytes | None  # of a target that is a whole URI
-
-
-class _Facts(NamedTuple):
-    """What one look over an identified request's headers finds."""
-
-    kept: list[bytes]
-    cookies: list[bytes]
-    cookie_place: int  # among `kept`
-    forwarded_for: list[bytes]
-    user_agent: bytes | None
-    referer: bytes | None
-    content_type: bytes | None
 
 
 class Core:
@@ -92,6 +79,8 @@ class Core:
             if age is None
             else b"Strict-Transport-Security: max-age=%d; includeSubDomains\r\n" % age
         )
+        self._text_lines = self._always + _TEXT + _ANY_ORIGIN
+        self._pixel_lines = self._always + _GIF + _ANY_ORIGIN
 
     def handle(self, request: Request, now_ms: int, new_uuid: Callable[[], UUID]) -> Outcome:
         """Decide what `request` comes to.
@@ -109,7 +98,7 @@ class Core:
         if path.startswith(b"/r/"):
             return self._plain(404, b"redirects disabled")
         is_read = method in _READS
-        if _two_segments(path):
+        if path == _TP2 or _two_segments(path):
             is_event = is_read or method == b"POST"
         else:
             is_event = is_read and path in _PIXEL_PATHS
@@ -125,7 +114,7 @@ class Core:
         return Outcome(Response(status, self._always + _TEXT, body))
 
     def _preflight(self, request: Request) -> Outcome:
-        origin = next((value for lower, _, value in request.headers if lower == b"origin"), None)
+        origin = request.values.get(b"origin")
         lines = (
             self._always
             + _cross_origin(None if origin is None else parse_origins(origin)[0])
@@ -137,7 +126,7 @@ class Core:
     def _event(
         self, request: Request, target: _Target, now_ms: int, new_uuid: Callable[[], UUID]
     ) -> Outcome:
-        values = {lower: value for lower, _, value in request.headers}
+        values = request.values
         origin: bytes | None = None
         hosts: list[str] = []
         if b"origin" in values:
@@ -150,19 +139,17 @@ class Core:
             fields, headers, cookie = self._anonymous(request, target, now_ms)
         else:
             fields, headers, cookie = self._identified(request, target, hosts, now_ms, new_uuid)
-        response = Response(
-            200,
-            self._always + (_TEXT if is_post else _GIF) + _cross_origin(origin) + cookie,
-            b"ok" if is_post else PIXEL,
-        )
+        lines = self._text_lines if is_post else self._pixel_lines
+        if origin is not None:
+            lines = lines.replace(_ANY_ORIGIN, _cross_origin(origin))
+        response = Response(200, lines + cookie, b"ok" if is_post else PIXEL)
         if b"cookie" in values and self._cookies.forbids_tracking(request.headers):
-            lines = response.lines[: len(response.lines) - len(cookie)]
             return Outcome(response._replace(lines=lines))
         path = self._paths.get(target.path, target.path) if self._paths else target.path
-        fields += [*_CONSTANT_FIELDS, (320, _as_utf8(path))]
+        fields.append((320, _as_utf8(path)))
         if not b"".join(headers).isascii():
             headers = [_as_utf8(header) for header in headers]
-        record = encode_parts(now_ms, fields, headers)
+        record = encode_parts(now_ms, fields, headers, encoded=_CONSTANT_FIELDS)
         if len(record) < self._settings.max_bytes:
             return Outcome(response, (record,))
         records, bad_rows = fit(
@@ -178,8 +165,7 @@ class Core:
         self, request: Request, target: _Target, now_ms: int
     ) -> tuple[list[tuple[int, bytes]], list[bytes], bytes]:
         """Fields, headers and cookie lines of a request that is to be forgotten."""
-        values = {lower: value for lower, _, value in reversed(request.headers)}  # the first counts
-        cookies = [value for lower, _, value in request.headers if lower == b"cookie"]
+        values = request.values
         is_post = request.method == b"POST"
         given = None
         if is_post and b"content-type" in values:  # not through the memo: it would be remembered
@@ -192,14 +178,14 @@ class Core:
         ]
         if b"user-agent" in values:
             fields.append((300, _as_utf8(values[b"user-agent"])))
-        headers = door.anonymous_headers(request.headers, content_type)
+        headers = door.anonymous_headers(values, content_type)
         if is_post and request.body:
             fields.append((340, door.strip_body(_body(request.body, given))))
         if content_type is not None:
             fields.append((360, content_type.encode()))
             headers.append(content_type.encode())
-        _, has_cookie = self._cookies.read(cookies)
-        return fields, headers, self._cookies.clear(now_ms) if has_cookie else b""
+        brings_cookie = b"cookie" in values and self._cookies.are_in(_all(request, b"cookie"))
+        return fields, headers, self._cookies.clear(now_ms) if brings_cookie else b""
 
     def _identified(
         self,
@@ -210,28 +196,25 @@ class Core:
         new_uuid: Callable[[], UUID],
     ) -> tuple[list[tuple[int, bytes]], list[bytes], bytes]:
         """Fields, headers and cookie lines of every other request."""
-        facts = _look_over(request.headers)
-        headers = facts.kept
-        own = self._cookies.read(facts.cookies)[0] if facts.cookies else None
-        if own is not None:
-            headers.insert(facts.cookie_place, b"Cookie: %b=%b" % (self._cookie_name, own))
+        values = request.values
+        own = self._cookies.read(_all(request, b"cookie")) if b"cookie" in values else None
+        headers = self._copied(request, own)
         user_id = own if own is not None else str(new_uuid()).encode()
         # A parameter names the event's id, but never the cookie's (W22).
         named = _NUID.search(target.query) if b"nuid=" in target.query else None
-        address = client_address(request.peer, facts.forwarded_for, self._settings.trusted_proxies)
         fields = [
-            (100, address.encode()),
+            (100, self._address(request).encode()),
             (330, _as_utf8(target.query)),
             (410, named[1] if named and is_uuid(named[1]) else user_id),
         ]
-        if facts.user_agent is not None:
-            fields.append((300, _as_utf8(facts.user_agent)))
-        if facts.referer is not None:
-            fields.append((310, _as_utf8(facts.referer)))
+        if b"user-agent" in values:
+            fields.append((300, _as_utf8(values[b"user-agent"])))
+        if b"referer" in values:
+            fields.append((310, _as_utf8(values[b"referer"])))
         if target.host:
             fields.append((400, _as_utf8(target.host)))
         if request.method == b"POST":
-            content_type = _content_type(facts.content_type)
+            content_type = _content_type(values.get(b"content-type"))
             if request.body:
                 fields.append((340, _body(request.body, content_type)))
             if content_type is not None:
@@ -239,47 +222,37 @@ class Core:
                 headers.append(content_type.encode())
         return fields, headers, self._cookies.set(user_id, hosts, now_ms)
 
+    def _copied(self, request: Request, own: bytes | None) -> list[bytes]:
+        """Return the headers that go into the record; of cookies only the collector's (W15)."""
+        cookie = b"" if own is None else b"Cookie: %b=%b" % (self._cookie_name, own)
+        copied = [
+            cookie if lower == b"cookie" else name + b": " + value
+            for lower, name, value in request.headers
+            if lower not in _WITHHELD
+        ]
+        if len(copied) > len(request.values) or not cookie:
+            copied = [line for line in copied if line and line != cookie]
+            if cookie:
+                copied.append(cookie)
+        return copied
 
-def _look_over(headers: Sequence[tuple[bytes, bytes, bytes]]) -> _Facts:
-    """Sort headers out. `Authorization` and foreign cookies go no further (W15)."""
-    kept: list[bytes] = []
-    cookies: list[bytes] = []
-    forwarded_for: list[bytes] = []
-    cookie_place = 0
-    user_agent = referer = content_type = None
-    for lower, name, value in headers:
-        if lower in _LOOKED_AT:
-            if lower == b"cookie":
-                cookie_place = cookie_place if cookies else len(kept)
-                cookies.append(value)
-                continue
-            if lower in _WITHHELD:
-                continue
-            if lower == b"user-agent":
-                user_agent = value
-            elif lower == b"content-type":
-                content_type = value
-            elif lower == b"referer":
-                referer = value
-            else:
-                forwarded_for.append(value)
-        kept.append(name + b": " + value)
-    return _Facts(kept, cookies, cookie_place, forwarded_for, user_agent, referer, content_type)
+    def _address(self, request: Request) -> str:
+        hops = self._settings.trusted_proxies
+        if not hops:
+            return request.peer
+        return client_address(request.peer, _all(request, b"x-forwarded-for"), hops)
 
 
 _WITHHELD = frozenset({b"authorization", b"proxy-authorization"})
-_LOOKED_AT = _WITHHELD | {
-    b"cookie",
-    b"user-agent",
-    b"content-type",
-    b"referer",
-    b"x-forwarded-for",
-}
+
+
+def _all(request: Request, wanted: bytes) -> list[bytes]:
+    return [value for lower, _, value in request.headers if lower == wanted]
 
 
 def _parse_target(target: bytes) -> _Target:
     host: bytes | None = None
-    if not target.startswith(b"/") and (absolute := _ABSOLUTE.fullmatch(target)):
+    if target[:1] != b"/" and (absolute := _ABSOLUTE.fullmatch(target)):
         host, target = absolute[1], absolute[2]
     if b"#" in target:
         target = target.partition(b"#")[0]

@@ -19,9 +19,7 @@ from whiteout.identifiers import SERVER_PARAMETERS
 from whiteout.protocol.parameters import PARAMETERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from whiteout.collector.exchange import Header
+    from collections.abc import Iterable, Mapping
 
 _PASSED_UNCHANGED = PARAMETERS - SERVER_PARAMETERS
 _SERVER_KEYS = frozenset(name.encode() for name in SERVER_PARAMETERS)
@@ -35,7 +33,7 @@ _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,64}/[a-z0-9!#$&^_.+-]{1,64}(; cha
 _ANONYMOUS_MARK = b"SP-Anonymous: *"  # a constant: the value is the client's, and free text
 
 
-def anonymous_headers(headers: Iterable[Header], content_type: str | None) -> list[bytes]:
+def anonymous_headers(values: Mapping[bytes, bytes], content_type: str | None) -> list[bytes]:
     """Return the headers of an anonymous request that go into its record, `Name: value`.
 
     The allow-list: the content type, because enrich chooses its parser by it; the user agent,
@@ -44,10 +42,10 @@ def anonymous_headers(headers: Iterable[Header], content_type: str | None) -> li
     visitor from another.
 
     Args:
-        headers: all of them.
+        values: of all headers, by name in lower case.
         content_type: as `anonymous_content_type` returned it.
     """
-    kept = [b"User-Agent: " + value for lower, _, value in headers if lower == b"user-agent"][:1]
+    kept = [b"User-Agent: " + values[b"user-agent"]] if b"user-agent" in values else []
     if content_type is not None:
         kept.append(b"Content-Type: " + content_type.encode())
     kept.append(_ANONYMOUS_MARK)
@@ -76,7 +74,8 @@ def strip_query(query: bytes) -> bytes:
         _keep(kept, query[start : separator.end()])
         start = separator.end()
     _keep(kept, query[start:])
-    return b"".join(kept)
+    stripped = b"".join(kept)
+    return stripped if len(stripped) == len(query) else stripped.rstrip(b"&;")
 
 
 def _keep(kept: list[bytes], pair: bytes) -> None:

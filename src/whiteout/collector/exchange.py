@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 Header = tuple[bytes, bytes, bytes]
 """Name in lower case, name as it came, value."""
@@ -18,6 +18,7 @@ class Request(NamedTuple):
         method: upper case.
         target: as in the request line: path and query, or a whole URI.
         headers: in order of arrival.
+        values: the same by name in lower case; of a repeated header the last.
         body: whole; empty where there is none.
         peer: the socket's remote address, without port and brackets; `unknown` where there is
             none (a Unix socket).
@@ -26,6 +27,7 @@ class Request(NamedTuple):
     method: bytes
     target: bytes
     headers: Sequence[Header]
+    values: Mapping[bytes, bytes]
     body: bytes
     peer: str
 

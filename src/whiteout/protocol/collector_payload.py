@@ -146,7 +146,11 @@ def encode(payload: CollectorPayload) -> bytes:
 
 
 def encode_parts(
-    timestamp: int, fields: Iterable[tuple[int, bytes]], headers: Sequence[bytes]
+    timestamp: int,
+    fields: Iterable[tuple[int, bytes]],
+    headers: Sequence[bytes],
+    *,
+    encoded: bytes = b"",
 ) -> bytes:
     """Write a struct from UTF-8 parts: the collector's way, which never makes text of them.
 
@@ -154,22 +158,29 @@ def encode_parts(
         timestamp: Unix epoch milliseconds.
         fields: field id and value of each text field that is there, the schema included.
         headers: the list of headers; an empty one is left out.
+        encoded: fields that `encode_texts` made before.
 
     Raises:
         ProtocolError: the timestamp does not fit in 64 bits.
     """
     try:
-        parts = [_timestamp(_I64, _TIMESTAMP_ID, timestamp)]
+        parts = [encoded, _timestamp(_I64, _TIMESTAMP_ID, timestamp)]
     except struct_error as error:
         raise ProtocolError(f"timestamp must fit in 64 bits, got {timestamp!r}") from error
     for field_id, text in fields:
         parts += (_field_with_length(_STRING, field_id, len(text)), text)
     if headers:
         parts.append(_list_of_text(_LIST, _HEADERS_ID, _STRING, len(headers)))
-        for header in headers:
-            parts += (_length(len(header)), header)
+        parts += [_length(len(header)) + header for header in headers]
     parts.append(b"\0")
     return b"".join(parts)
+
+
+def encode_texts(fields: Iterable[tuple[int, bytes]]) -> bytes:
+    """Write text fields alone: those that are the same in every record are written once."""
+    return b"".join(
+        _field_with_length(_STRING, field_id, len(text)) + text for field_id, text in fields
+    )
 
 
 def decode(data: bytes) -> CollectorPayload:

@@ -1,0 +1,184 @@
+"""The collector against nginx's empty answer, in turn in one run.
+
+    python benchmarks/collector.py [--rounds 3] [--seconds 3] [--connections 64 8]
+
+Each server has core 0 to itself, wrk has core 1 (taskset). POST bodies of 1.5 kB with the headers of
+a mobile app and a cookie, kept-alive connections. Servers: nginx `return 200`; ours with durability
+`disk` (answers after fdatasync) and `process` (answers after write); uvicorn with our ASGI app and
+`process`. Prints medians, ratios to nginx of the same round, and the conditions.
+
+Needs nginx, wrk and taskset (Debian: nginx-light, wrk, util-linux) and two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EVENT = (
+    '{"e":"ue","tv":"whiteout-0.1.0","p":"mob","tna":"shop","aid":"shop-ios","eid":"'
+    '6e6ff1c3-3a3c-4d0b-8a4e-0c0f4a6c2f55","dtm":"1700000000000","stm":"1700000000001","lang":"en",'
+    '"res":"1170x2532","ue_px":"%s","cx":"%s"}'
+)
+BODY = (
+    '{"schema":"iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4","data":['
+    + EVENT % ("A" * 400, "B" * 690)
+    + "]}"
+)
+WRK_SCRIPT = """
+wrk.method = "POST"
+wrk.path = "/com.snowplowanalytics.snowplow/tp2"
+wrk.body = [==[%s]==]
+wrk.headers["Content-Type"] = "application/json; charset=utf-8"
+wrk.headers["User-Agent"] = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1"
+wrk.headers["Accept"] = "*/*"
+wrk.headers["Accept-Encoding"] = "gzip, deflate, br"
+wrk.headers["Accept-Language"] = "en-GB,en;q=0.9"
+wrk.headers["Cookie"] = "sp=de305d54-75b4-431b-adb2-eb6b9e546014"
+"""
+NGINX = """
+worker_processes 1; daemon off; error_log stderr crit; pid %(directory)s/nginx.pid;
+events { worker_connections 1024; }
+http { access_log off; keepalive_requests 100000000; client_body_temp_path %(directory)s;
+  proxy_temp_path %(directory)s; fastcgi_temp_path %(directory)s; uwsgi_temp_path %(directory)s;
+  scgi_temp_path %(directory)s;
+  server { listen 127.0.0.1:%(port)d; location / { return 200 "ok"; } } }
+"""
+OURS = """
+import sys
+from pathlib import Path
+from whiteout.collector.process import run_collector
+from whiteout.collector.settings import CollectorSettings
+run_collector(CollectorSettings(), Path(sys.argv[1]), port=int(sys.argv[2]), durability=sys.argv[3])
+"""
+UVICORN = """
+import sys
+from pathlib import Path
+import uvicorn
+from whiteout.collector.asgi import create_app
+from whiteout.collector.settings import CollectorSettings
+from whiteout.log import open_log
+logs = [open_log(Path(sys.argv[1], n), writer=True, durability="process") for n in ("raw", "bad")]
+uvicorn.run(create_app(CollectorSettings(), *logs, durability="process"), port=int(sys.argv[2]),
+            loop="uvloop", http="httptools", access_log=False, log_level="error")
+"""
+
+
+class Figures(NamedTuple):
+    requests_s: float
+    p50_us: float
+    p99_us: float
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def serving(name: str, directory: Path) -> Iterator[int]:
+    """Run one of the servers on core 0."""
+    port = _free_port()
+    if name == "nginx":
+        configuration = directory / "nginx.conf"
+        configuration.write_text(NGINX % {"directory": directory, "port": port})
+        command = ["nginx", "-c", str(configuration), "-p", str(directory)]
+    elif name == "uvicorn":
+        command = [sys.executable, "-c", UVICORN, str(directory), str(port)]
+    else:
+        command = [sys.executable, "-c", OURS, str(directory), str(port), name]
+    process = subprocess.Popen(["taskset", "-c", "0", *command], stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                if time.monotonic() > deadline or process.poll() is not None:
+                    raise SystemExit(f"{name} does not answer") from None
+                time.sleep(0.05)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def load(port: int, connections: int, seconds: int, script: Path) -> Figures:
+    command = ["taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
+    command += ["-s", str(script), f"http://127.0.0.1:{port}"]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    if "Non-2xx" in output or "Socket errors" in output:
+        print(output)
+        raise SystemExit("some requests failed: the figures would mean nothing")
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
+    percentiles = dict(re.findall(r"(50|99)%\s+([\d.]+[a-z]+)", output))
+    if rate is None:
+        raise SystemExit("wrk printed no rate")
+    return Figures(float(rate[1]), _us(percentiles["50"]), _us(percentiles["99"]))
+
+
+def _us(text: str) -> float:
+    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s)", text).groups()  # type: ignore[union-attr]  # wrk's format
+    return float(number) * {"us": 1, "ms": 1e3, "s": 1e6}[unit]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=3)
+    parser.add_argument("--connections", type=int, nargs="+", default=[64, 8])
+    parser.add_argument("--directory", type=Path, help="where the logs go; a real disk")
+    parser.add_argument("--servers", nargs="+", default=["nginx", "disk", "process", "uvicorn"])
+    arguments = parser.parse_args()
+    missing = [name for name in ("nginx", "wrk", "taskset") if shutil.which(name) is None]
+    if missing:
+        raise SystemExit(
+            f"not measured: {', '.join(missing)} not found; on Debian install nginx-light, wrk and"
+            " util-linux"
+        )
+    if (os.cpu_count() or 1) < 2:
+        raise SystemExit("not measured: two cores are needed, one for the server, one for wrk")
+    figures: dict[tuple[str, int], list[Figures]] = {}
+    print(f"{platform.platform()}, Python {platform.python_version()}, load before", end=" ")
+    print(f"{os.getloadavg()[0]:.1f}; body {len(BODY)} B, {arguments.rounds} rounds of", end=" ")
+    print(f"{arguments.seconds} s after 1 s, server on core 0, wrk on core 1")
+    for _ in range(arguments.rounds):
+        for name in arguments.servers:
+            with tempfile.TemporaryDirectory(dir=arguments.directory) as directory:
+                script = Path(directory, "post.lua")
+                script.write_text(WRK_SCRIPT % BODY)
+                with serving(name, Path(directory)) as port:
+                    load(port, arguments.connections[0], 1, script)
+                    for connections in arguments.connections:
+                        measured = load(port, connections, arguments.seconds, script)
+                        figures.setdefault((name, connections), []).append(measured)
+    print(f"{'server':10} {'conn':>4} {'req/s':>9} {'p50 us':>8} {'p99 us':>8}  of nginx (min-max)")
+    for (name, connections), rounds in figures.items():
+        medians = [statistics.median(column) for column in zip(*rounds, strict=True)]
+        nginx = figures.get(("nginx", connections), rounds)
+        shares = [a.requests_s / b.requests_s for a, b in zip(rounds, nginx, strict=True)]
+        print(
+            f"{name:10} {connections:4} {medians[0]:9,.0f} {medians[1]:8,.0f} {medians[2]:8,.0f}"
+            f"  {statistics.median(shares):.2f} ({min(shares):.2f}-{max(shares):.2f})"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""The collector as an ASGI application: the plain fallback, for uvicorn and odd proxies.
+
+The same core and the same sink as the server of our own; framing, limits on the head and time-outs
+are the ASGI server's. Run it without access log (`uvicorn --no-access-log`): the log would hold what
+the door keeps out. The peer's address is the server's word: leave its proxy headers off
+(`--no-proxy-headers`) and set `trusted_proxies` here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from whiteout.collector.address import UNKNOWN, normalise
+from whiteout.collector.core import Core
+from whiteout.collector.exchange import Request, Response
+from whiteout.collector.sink import Sink
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+
+    from whiteout.collector.exchange import Header
+    from whiteout.collector.settings import CollectorSettings
+    from whiteout.log import Durability, Log
+
+    Message = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[Message]]
+    Send = Callable[[Message], Awaitable[None]]
+    Application = Callable[[Message, Receive, Send], Awaitable[None]]
+
+_TEXT = b"Content-Type: text/plain\r\n"
+_HEALTH = frozenset({b"/health", b"/sink-health"})
+
+
+class _Waiter:
+    """Turns the sink's call into something to await."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.done: asyncio.Future[bool] = loop.create_future()
+
+    def stored(self, ok: bool) -> None:  # noqa: FBT001 - see `sink.Waiter`
+        if not self.done.done():  # it is where the client has gone and the request was cancelled
+            self.done.set_result(ok)
+
+
+class _Application:
+    def __init__(
+        self, settings: CollectorSettings, raw_log: Log, bad_log: Log, durability: Durability
+    ) -> None:
+        self._settings = settings
+        self._logs = (raw_log, bad_log)
+        self._durability = durability
+        self._core = Core(settings)
+        self._sink: Sink | None = None
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._http(scope, receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                self._running_sink()
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                if self._sink is not None:
+                    self._sink.close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    def _running_sink(self) -> Sink:
+        """Return the sink, made at the first use: servers may leave the lifespan out."""
+        if self._sink is None:
+            self._sink = Sink(
+                *self._logs,
+                asyncio.get_running_loop(),
+                threaded=self._durability == "disk",
+                pending_bytes=self._settings.limits.pending_bytes,
+            )
+        return self._sink
+
+    async def _http(self, scope: Message, receive: Receive, send: Send) -> None:
+        body = await self._body(receive)
+        if body is None:
+            response = Response(413, _TEXT, b"Content Too Large")
+        else:
+            response = await self._answer(_request(scope, body))
+        headers = [
+            (name.lower(), value)
+            for name, _, value in (line.partition(b": ") for line in response.lines.splitlines())
+        ]
+        headers.append((b"content-length", b"%d" % len(response.body)))
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        sent = b"" if scope["method"] == "HEAD" else response.body
+        await send({"type": "http.response.body", "body": sent})
+
+    async def _body(self, receive: Receive) -> bytes | None:
+        """Read the whole body; None where it is larger than the limit."""
+        parts: list[bytes] = []
+        room = self._settings.limits.body_bytes
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                return b"".join(parts)  # the client has gone
+            part = message.get("body", b"")
+            room -= len(part)
+            if room < 0:
+                return None
+            parts.append(part)
+            if not message.get("more_body", False):
+                return b"".join(parts)
+
+    async def _answer(self, request: Request) -> Response:
+        sink = self._running_sink()
+        outcome = self._core.handle(request, time.time_ns() // 1_000_000, uuid.uuid4)
+        if request.target in _HEALTH and not sink.healthy:
+            return Response(503, _TEXT, b"Service Unavailable")
+        if outcome.records or outcome.bad_rows:
+            waiter = _Waiter(asyncio.get_running_loop())
+            taken = sink.submit(outcome.records, outcome.bad_rows, waiter)
+            if not taken or not await waiter.done:
+                return Response(503, _TEXT, b"Service Unavailable")
+        return outcome.response
+
+
+def _request(scope: Message, body: bytes) -> Request:
+    headers: list[Header] = [
+        (name.lower(), _title(name), value) for name, value in scope["headers"]
+    ]
+    target: bytes = scope.get("raw_path") or scope["path"].encode()
+    target = target.partition(b"?")[0]
+    query: bytes = scope.get("query_string", b"")
+    client = scope.get("client")
+    return Request(
+        scope["method"].encode(),
+        b"%b?%b" % (target, query) if query else target,
+        headers,
+        {lower: value for lower, _, value in headers},
+        body,
+        normalise(client[0]) if client else UNKNOWN,
+    )
+
+
+def _title(name: bytes) -> bytes:
+    """Write a name as clients do: ASGI has it in lower case only."""
+    return b"SP-Anonymous" if name == b"sp-anonymous" else name.title()
+
+
+def create_app(
+    settings: CollectorSettings, raw_log: Log, bad_log: Log, *, durability: Durability = "disk"
+) -> Application:
+    """Make the application.
+
+    Args:
+        settings: how to answer; of `limits` only `body_bytes` and `pending_bytes` count here.
+        raw_log: a writer, for records. The caller closes it, after the server has stopped.
+        bad_log: a writer, for bad rows.
+        durability: of `raw_log`.
+    """
+    return _Application(settings, raw_log, bad_log, durability)
