@@ -1,0 +1,193 @@
+"""Arrows go one way: tracker and pipeline meet only in what both may know."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import whiteout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PACKAGE = Path(whiteout.__file__).parent
+SDK = ("whiteout.tracker", "whiteout.events", "whiteout.integrations")
+SHARED = (
+    "whiteout.protocol",
+    "whiteout.identifiers",
+    "whiteout.anonymisation",
+    "whiteout.errors",
+    "whiteout.version",
+)
+PIPELINE = (
+    "whiteout.iglu",
+    "whiteout.log",
+    "whiteout.collector",
+    "whiteout.enrich",
+    "whiteout.lake",
+    "whiteout.cli",
+    "whiteout.supervisor",
+    "whiteout.web",
+    "whiteout.audit",
+    # It needs Thrift, so it is the pipeline's, although it describes a protocol.
+    "whiteout.protocol.collector_payload",
+)
+# It plays the app: a real tracker that sends to the pipeline.
+PLAYS_AN_APP = ("whiteout.cli.demo",)
+
+
+def is_in(module: str, packages: tuple[str, ...]) -> bool:
+    return any(module == package or module.startswith(f"{package}.") for package in packages)
+
+
+def is_of_pipeline(module: str) -> bool:
+    return is_in(module, PIPELINE)
+
+
+def is_of_sdk(module: str) -> bool:
+    return module == "whiteout" or is_in(module, SDK)
+
+
+def is_shared(module: str) -> bool:
+    return is_in(module, SHARED) and not is_of_pipeline(module)
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def imports_of(module: str) -> set[str]:
+    """The modules of ours that one names, anywhere in it: under `TYPE_CHECKING`, in functions."""
+    return {name for name in _names(module) if name == "whiteout" or name.startswith("whiteout.")}
+
+
+def _names(module: str) -> Iterator[str]:
+    path = MODULES[module]
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*above, *([base] if base else [])])
+            for alias in node.names:
+                full = f"{base}.{alias.name}"
+                yield full if full in MODULES else base
+
+
+def forbidden(module: str) -> set[str]:
+    """What `module` imports and must not."""
+    imported = imports_of(module)
+    if is_of_pipeline(module):
+        wrong = {name for name in imported if is_of_sdk(name)}
+        if is_in(module, PLAYS_AN_APP):
+            wrong.clear()
+        if is_in(module, ("whiteout.iglu",)):
+            wrong -= {name for name in wrong if is_in(name, ("whiteout.events",))}
+        if is_in(module, ("whiteout.collector",)):
+            wrong |= {n for n in imported if is_in(n, ("whiteout.enrich", "whiteout.lake"))}
+        return wrong
+    if is_shared(module):
+        return {name for name in imported if not is_shared(name)}
+    return {name for name in imported if is_of_pipeline(name)}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_what_its_side_may_know(module: str) -> None:
+    assert forbidden(module) == set()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_module_is_on_one_side_or_shared(module: str) -> None:
+    """A new package has to be put on one side before it can be imported at all."""
+    sides = [is_of_sdk(module), is_of_pipeline(module), is_shared(module)]
+
+    assert sides.count(True) == 1
+
+
+def test_the_arrows_are_seen_where_they_are() -> None:
+    """The check itself: the one known arrow from the pipeline to the SDK's side is found."""
+    of_iglu = [module for module in MODULES if is_in(module, ("whiteout.iglu",))]
+
+    imported = set[str]().union(*(imports_of(module) for module in of_iglu))
+
+    assert {name for name in imported if is_of_sdk(name)} == {"whiteout.events.schema"}
+
+
+IMPORT_UNDER_WATCH = """
+import json, os, sys
+
+seen = []
+
+def watch(event, arguments):
+    if event == "open" and watching:
+        seen.append(("open", str(arguments[0])))
+    elif watching and (event.startswith("socket.") or event in THREADS or event in PROCESSES):
+        seen.append((event, ""))
+
+THREADS = ("_thread.start_new_thread", "_thread.start_joinable_thread")
+PROCESSES = ("subprocess.Popen", "os.fork", "os.posix_spawn", "os.system", "sqlite3.connect")
+before = set(sys.modules)
+watching = True
+sys.addaudithook(watch)
+import whiteout
+watching = False
+opened = [what for event, what in seen if event == "open"]
+code = (".py", ".pyc", ".so", ".pyd", ".dylib")
+print(json.dumps({
+    "modules": sorted(set(sys.modules) - before),
+    "standard": sorted(sys.stdlib_module_names),
+    "opened": [what for what in opened if not what.split(".pyc.")[0].endswith(code)],
+    "done": sorted({event for event, _ in seen if event != "open"}),
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def watched() -> dict[str, list[str]]:
+    """What a fresh interpreter did while it imported `whiteout`."""
+    result = subprocess.run(
+        [sys.executable, "-B", "-c", IMPORT_UNDER_WATCH],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
+    )
+    watched: dict[str, list[str]] = json.loads(result.stdout)
+    return watched
+
+
+def test_importing_whiteout_loads_nothing_of_the_pipeline(watched: dict[str, list[str]]) -> None:
+    ours = [module for module in watched["modules"] if module.startswith("whiteout")]
+
+    assert "whiteout.tracker.tracker" in ours
+    assert [module for module in ours if is_of_pipeline(module)] == []
+
+
+def test_importing_whiteout_loads_only_its_own_dependencies(watched: dict[str, list[str]]) -> None:
+    """An app must not pay for, or trip over, anything else."""
+    tops = {module.partition(".")[0] for module in watched["modules"]}
+
+    others = tops - set(watched["standard"]) - {"whiteout"}
+
+    assert others <= {"urllib3", "platformdirs", "orjson", "psutil"}
+
+
+def test_importing_whiteout_opens_no_file_and_starts_nothing(watched: dict[str, list[str]]) -> None:
+    """No thread, process, socket or database, and no file but the code itself."""
+    assert watched["opened"] == []
+    assert watched["done"] == []
