@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.enrich.conftest import (
@@ -122,9 +122,9 @@ def test_a_record_over_the_limit_is_not_looked_into(resolver: Resolver, bench: B
         {"atomic_limits": {"app_id": 0}},
     ],
 )
-def test_wrong_settings_are_refused(settings: dict[str, object]) -> None:
+def test_wrong_settings_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
-        EnrichSettings(**settings)  # type: ignore[arg-type] - wrong on purpose
+        EnrichSettings(**settings)
 
 
 def test_an_empty_record_is_accounted_for(bench: Bench) -> None:

@@ -27,7 +27,7 @@ _PROSE = {"description", "$schema", "$comment"}
 def rules(schema: Any) -> Any:  # noqa: ANN401 - any JSON
     """A schema without prose, its sets sorted."""
     if isinstance(schema, dict):
-        plain = {
+        plain: dict[str, Any] = {
             name: {p: rules(s) for p, s in value.items()} if name == "properties" else rules(value)
             for name, value in schema.items()
             if name not in _PROSE

@@ -82,20 +82,22 @@ def load(record: bytes) -> Request | Unreadable:
         # Without its headers nothing shows that it is not anonymous.
         return Unreadable(format_error(f"error deserializing raw event: {error}"), None)
     anonymous = is_anonymous(payload.headers)
+    query = payload.querystring or ""
     encoding = _ENCODINGS.get(payload.encoding.lower())
-    parameters = _parameters(payload.querystring or "", encoding or "utf-8")
+    # In an encoding we cannot read, identifying names would not be recognised either.
+    parameters = _parameters(query, encoding) if encoding else []
     document = None
     if anonymous:
         parameters = clean_parameters(parameters)
         payload, document = clean_payload(payload, parameters)
-    problem = _problem(payload, encoding)
+    problem = _problem(payload, query_is_readable=not query or encoding is not None)
     if problem is not None:
         return Unreadable(problem, collector_payload.encode(payload) if anonymous else record)
     vendor, version = _vendor_and_version(payload.path or "") or ("", "")
     return Request(payload, vendor, version, parameters, anonymous, document)
 
 
-def _problem(payload: CollectorPayload, encoding: str | None) -> Message | None:
+def _problem(payload: CollectorPayload, *, query_is_readable: bool) -> Message | None:
     if payload.path is None:
         return format_expectation("path", None, "request does not contain a path")
     if _vendor_and_version(payload.path) is None:
@@ -109,7 +111,7 @@ def _problem(payload: CollectorPayload, encoding: str | None) -> Message | None:
             conversions.uuid(payload.network_user_id)
         except conversions.ConversionError as error:
             return format_expectation("networkUserId", payload.network_user_id, str(error))
-    if encoding is None and payload.querystring:
+    if not query_is_readable:
         return format_expectation(
             "querystring",
             payload.querystring,
