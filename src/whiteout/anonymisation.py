@@ -6,8 +6,9 @@ parts that events share as well as each event's own; nothing is merged in afterw
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from whiteout.identifiers import (
     IDENTIFIERS,
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 __all__ = ["Anonymisation", "Gate", "strip_query"]
+
+_PAIR: Final = re.compile("(^|[&;?])([^&;?]*)")
 
 _PropertyRule = tuple[tuple[str, ...], Masked]
 
@@ -64,6 +67,10 @@ class Gate:
             if name in passed:
                 passed[name] = strip_query(passed[name], keys)
         return passed
+
+    def looks_into(self, schema: str, level: Anonymisation) -> bool:
+        """Whether `level` masks properties of that schema; they must then be JSON's own types."""
+        return schema.rsplit("/", 2)[0] in self._rules[level].properties
 
     def entity(self, entity: SelfDescribingJson, level: Anonymisation) -> SelfDescribingJson | None:
         """An entity, or the body of an event, as `level` lets it through; None: not at all."""
@@ -141,21 +148,27 @@ def strip_query(url: str, keys: frozenset[str]) -> str:
     """`url` without the given query keys (case-folded), and without `user:password@`.
 
     Keys are looked for in the query and, as single-page apps put queries there, in the fragment.
-    The rest of the URL stays as it is, letter for letter.
+    Pairs end at `&`, `;` (also of a careless `&amp;`) or a further `?`. The rest of the URL stays
+    as it is, letter for letter; what is escaped within a value, such as a link to go on to, too.
     """
     head, hash_mark, fragment = url.partition("#")
-    head = _strip_userinfo(_strip_pairs(head, keys))
-    if "=" in fragment:
-        fragment = _strip_pairs(fragment, keys)
-    return head + hash_mark + fragment
+    path, question_mark, query = head.partition("?")
+    query = _strip_pairs(query, keys)
+    head = _strip_userinfo(path) + (question_mark if query else "") + query
+    return head + hash_mark + _strip_pairs(fragment, keys)
 
 
-def _strip_pairs(text: str, keys: frozenset[str]) -> str:
-    path, question_mark, query = text.partition("?")
-    if not question_mark:
-        return path
-    kept = [pair for pair in query.split("&") if _key(pair) not in keys]
-    return path + "?" + "&".join(kept) if kept else path
+def _strip_pairs(query: str, keys: frozenset[str]) -> str:
+    if "=" not in query:
+        return query
+    kept = ""
+    mark = ""  # what stands before the next pair that is kept
+    for separator, pair in _PAIR.findall(query):
+        mark = mark or separator
+        if _key(pair) not in keys:
+            kept += mark + pair if kept else pair
+            mark = ""
+    return kept
 
 
 def _key(pair: str) -> str:
@@ -167,10 +180,9 @@ def _key(pair: str) -> str:
     return key.casefold()
 
 
-def _strip_userinfo(url: str) -> str:
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        return url
-    end = next((i for i, character in enumerate(rest) if character in "/?"), len(rest))
-    authority = rest[:end].rpartition("@")[2]
-    return scheme + separator + authority + rest[end:]
+def _strip_userinfo(path: str) -> str:
+    scheme, slashes, rest = path.partition("//")
+    if not slashes or (scheme and not scheme.endswith(":")):
+        return path
+    authority, slash, rest = rest.partition("/")
+    return scheme + slashes + authority.rpartition("@")[2] + slash + rest

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from whiteout.tracker.serialisation import dumps
+from whiteout.protocol.self_describing import SelfDescribingJson
+from whiteout.tracker.serialisation import dumps, loads
 from whiteout.tracker.template import SEPARATOR
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ def own_part(event: Event, level: Anonymisation, gate: Gate, new_uuid: Callable[
     entities = event.entities
     if level:
         parameters = gate.parameters(parameters, level)
-        body = gate.body(body, level) if body is not None else None
-        entities = gate.entities(entities, level)
+        body = gate.body(_as_json(body, gate, level), level) if body is not None else None
+        entities = gate.entities([_as_json(entity, gate, level) for entity in entities], level)
     return _SEPARATOR.join(
         (
             _SELF_DESCRIBING
@@ -44,3 +45,14 @@ def own_part(event: Event, level: Anonymisation, gate: Gate, new_uuid: Callable[
             else _NOTHING,
         )
     )
+
+
+def _as_json(item: SelfDescribingJson, gate: Gate, level: Anonymisation) -> SelfDescribingJson:
+    """What the gate looks into, as it will be written.
+
+    The serialiser takes more than mappings and lists (dataclasses, enumerations, anything with
+    `keys`); a marked property inside one of those would pass the gate unseen.
+    """
+    if not gate.looks_into(item.schema, level):
+        return item
+    return SelfDescribingJson(item.schema, loads(dumps(item.data)))
