@@ -2,10 +2,11 @@
 
     python benchmarks/collector.py [--rounds 3] [--seconds 3] [--connections 64 8]
 
-Each server has core 0 to itself, wrk has core 1 (taskset). POST bodies of 1.5 kB with the headers of
-a mobile app and a cookie, kept-alive connections. Servers: nginx `return 200`; ours with durability
-`disk` (answers after fdatasync) and `process` (answers after write); uvicorn with our ASGI app and
-`process`. Prints medians, ratios to nginx of the same round, and the conditions.
+Each server has core 0 to itself, wrk has core 1 (taskset). POST bodies of 1.5 kB with the headers
+of a mobile app and a cookie, kept-alive connections. Servers: nginx `return 200`; ours with
+durability `disk` (answers after fdatasync) and `process` (answers after write); uvicorn with our
+ASGI app and `process`. Prints medians, ratios to nginx of the same round, the server's CPU time a
+request (which other work on the machine disturbs least), and the conditions.
 
 Needs nginx, wrk and taskset (Debian: nginx-light, wrk, util-linux) and two cores.
 """
@@ -37,7 +38,7 @@ EVENT = (
 )
 BODY = (
     '{"schema":"iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4","data":['
-    + EVENT % ("A" * 400, "B" * 690)
+    + EVENT % ("A" * 480, "B" * 720)
     + "]}"
 )
 WRK_SCRIPT = """
@@ -45,7 +46,7 @@ wrk.method = "POST"
 wrk.path = "/com.snowplowanalytics.snowplow/tp2"
 wrk.body = [==[%s]==]
 wrk.headers["Content-Type"] = "application/json; charset=utf-8"
-wrk.headers["User-Agent"] = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1"
+wrk.headers["User-Agent"] = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Shop/4.2"
 wrk.headers["Accept"] = "*/*"
 wrk.headers["Accept-Encoding"] = "gzip, deflate, br"
 wrk.headers["Accept-Language"] = "en-GB,en;q=0.9"
@@ -83,6 +84,7 @@ class Figures(NamedTuple):
     requests_s: float
     p50_us: float
     p99_us: float
+    cpu_us: float
 
 
 def _free_port() -> int:
@@ -92,8 +94,8 @@ def _free_port() -> int:
 
 
 @contextmanager
-def serving(name: str, directory: Path) -> Iterator[int]:
-    """Run one of the servers on core 0."""
+def serving(name: str, directory: Path) -> Iterator[tuple[int, int]]:
+    """Run one of the servers on core 0; gives its port and process id."""
     port = _free_port()
     if name == "nginx":
         configuration = directory / "nginx.conf"
@@ -114,16 +116,31 @@ def serving(name: str, directory: Path) -> Iterator[int]:
                 if time.monotonic() > deadline or process.poll() is not None:
                     raise SystemExit(f"{name} does not answer") from None
                 time.sleep(0.05)
-        yield port
+        yield port, process.pid
     finally:
         process.terminate()
         process.wait(10)
 
 
-def load(port: int, connections: int, seconds: int, script: Path) -> Figures:
+def _cpu_s(pid: int) -> float:
+    """CPU time of a process and its children so far (nginx works in a child)."""
+    total = 0.0
+    for directory in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (directory / "stat").read_text().rpartition(") ")[2].split()
+        except OSError:
+            continue  # gone since
+        if int(directory.name) == pid or int(fields[1]) == pid:
+            total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return total
+
+
+def load(port: int, pid: int, connections: int, seconds: int, script: Path) -> Figures:
     command = ["taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
     command += ["-s", str(script), f"http://127.0.0.1:{port}"]
+    before = _cpu_s(pid)
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    used = _cpu_s(pid) - before
     if "Non-2xx" in output or "Socket errors" in output:
         print(output)
         raise SystemExit("some requests failed: the figures would mean nothing")
@@ -131,7 +148,11 @@ def load(port: int, connections: int, seconds: int, script: Path) -> Figures:
     percentiles = dict(re.findall(r"(50|99)%\s+([\d.]+[a-z]+)", output))
     if rate is None:
         raise SystemExit("wrk printed no rate")
-    return Figures(float(rate[1]), _us(percentiles["50"]), _us(percentiles["99"]))
+    total = re.search(r"(\d+) requests in", output)
+    if total is None:
+        raise SystemExit("wrk printed no total")
+    cpu_us = used / int(total[1]) * 1e6
+    return Figures(float(rate[1]), _us(percentiles["50"]), _us(percentiles["99"]), cpu_us)
 
 
 def _us(text: str) -> float:
@@ -164,19 +185,21 @@ def main() -> None:
             with tempfile.TemporaryDirectory(dir=arguments.directory) as directory:
                 script = Path(directory, "post.lua")
                 script.write_text(WRK_SCRIPT % BODY)
-                with serving(name, Path(directory)) as port:
-                    load(port, arguments.connections[0], 1, script)
+                with serving(name, Path(directory)) as (port, pid):
+                    load(port, pid, arguments.connections[0], 1, script)
                     for connections in arguments.connections:
-                        measured = load(port, connections, arguments.seconds, script)
+                        measured = load(port, pid, connections, arguments.seconds, script)
                         figures.setdefault((name, connections), []).append(measured)
-    print(f"{'server':10} {'conn':>4} {'req/s':>9} {'p50 us':>8} {'p99 us':>8}  of nginx (min-max)")
+    print(f"{'server':10} {'conn':>4} {'req/s':>9} {'p50 us':>8} {'p99 us':>8}", end=" ")
+    print(f"{'CPU us':>7}  of nginx (min-max)")
     for (name, connections), rounds in figures.items():
         medians = [statistics.median(column) for column in zip(*rounds, strict=True)]
         nginx = figures.get(("nginx", connections), rounds)
         shares = [a.requests_s / b.requests_s for a, b in zip(rounds, nginx, strict=True)]
         print(
             f"{name:10} {connections:4} {medians[0]:9,.0f} {medians[1]:8,.0f} {medians[2]:8,.0f}"
-            f"  {statistics.median(shares):.2f} ({min(shares):.2f}-{max(shares):.2f})"
+            f" {medians[3]:7.1f}  {statistics.median(shares):.2f}"
+            f" ({min(shares):.2f}-{max(shares):.2f})"
         )
 
 

@@ -2,9 +2,10 @@
 
     python benchmarks/log.py [--rounds 5] [--records 2000]
 
-Appends records of 1,500 bytes in groups of 1, 10 and 100, each group durable before the next, synced
-and not; then reads all back. SQLite: WAL, one transaction a group, `synchronous` FULL (synced) or OFF.
-Prints microseconds a record, medians of the rounds, and the log's share of SQLite's time.
+Appends records of 1,500 bytes in groups of 1, 10 and 100, each group durable before the next,
+synced and not; then reads all back. SQLite: WAL, one transaction a group, `synchronous` FULL
+(synced) or OFF. Prints microseconds a record, medians of the rounds, and the log's share of
+SQLite's time.
 """
 
 from __future__ import annotations

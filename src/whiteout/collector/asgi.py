@@ -1,7 +1,7 @@
 """The collector as an ASGI application: the plain fallback, for uvicorn and odd proxies.
 
 The same core and the same sink as the server of our own; framing, limits on the head and time-outs
-are the ASGI server's. Run it without access log (`uvicorn --no-access-log`): the log would hold what
+are the ASGI server's. Run it without access log (`uvicorn --no-access-log`), which would hold what
 the door keeps out. The peer's address is the server's word: leave its proxy headers off
 (`--no-proxy-headers`) and set `trusted_proxies` here.
 """

@@ -27,7 +27,16 @@ _SEPARATOR = re.compile(rb"[&;]")  # enrich's parser splits at both
 _PLAIN_KEY = re.compile(rb"[a-z0-9_]*")
 _MAX_DECODINGS = 3  # deeper than any reader of the record decodes
 _MAX_DEPTH = 32  # of JSON; an event's own values are texts, so 4 is enough
-_MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,64}/[a-z0-9!#$&^_.+-]{1,64}(; charset=utf-8)?")
+# What trackers and webhooks send. Any other text in this header is free text.
+_MEDIA_TYPES = frozenset(
+    {
+        "application/json",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+        "text/html",
+        "text/plain",
+    }
+)
 
 # A constant: the value that came is the client's free text.
 _ANONYMOUS_MARK = b"SP-Anonymous: *"  # a constant: the value is the client's, and free text
@@ -53,13 +62,13 @@ def anonymous_headers(values: Mapping[bytes, bytes], content_type: str | None) -
 
 
 def anonymous_content_type(content_type: str | None) -> str | None:
-    """Return a media type without parameters other than UTF-8's; None for what is none."""
+    """Return a known media type, with no parameter but UTF-8's; None for any other text."""
     if content_type is None:
         return None
-    for candidate in (content_type, content_type.partition(";")[0].strip()):
-        if _MEDIA_TYPE.fullmatch(candidate):
-            return candidate
-    return None
+    media_type, _, parameters = content_type.partition("; ")
+    if media_type not in _MEDIA_TYPES:
+        return None
+    return content_type if parameters == "charset=utf-8" else media_type
 
 
 def strip_query(query: bytes) -> bytes:

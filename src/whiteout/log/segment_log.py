@@ -21,10 +21,10 @@ Invariants:
 - Whole segments are deleted, never parts, and never the last one. The writer begins a new one when
   all is committed, so that an idle log keeps nothing.
 
-Why not SQLite: `benchmarks/log.py` measures both in one run; on a virtual disk with ext4, medians of
-5 rounds, the time for a record of 1.5 kB was this share of a SQLite WAL table's, one transaction a
-group: synced, in groups of 1 / 10 / 100, 0.65 / 0.76 / 0.31; not synced 0.29 / 0.26 / 0.16; reading
-all 0.76.
+Why not SQLite: `benchmarks/log.py` measures both in one run. On a virtual disk with ext4, medians
+of 5 rounds, the time for a record of 1.5 kB was this share of a SQLite WAL table's, one transaction
+a group: synced, in groups of 1 / 10 / 100, 0.65 / 0.76 / 0.31; not synced 0.29 / 0.26 / 0.16;
+reading all 0.76.
 """
 
 from __future__ import annotations
