@@ -1,0 +1,1 @@
+"""What several tests share: a scripted collector, a clock by hand, processes to kill."""

@@ -1,0 +1,209 @@
+"""What child processes do. Run as a script by `support.processes.Child`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import whiteout
+from whiteout import EmitterConfiguration, ScreenView, SessionConfiguration, TrackerConfiguration
+
+if TYPE_CHECKING:
+    from whiteout import Tracker
+
+
+def say(line: str) -> None:
+    """One write, so that it is whole or not there, and outlives a kill."""
+    os.write(1, line.encode() + b"\n")
+
+
+def create(folder: str, endpoint: str, namespace: str = "app", **emitter: int) -> Tracker:
+    """A tracker without what differs from machine to machine."""
+    return whiteout.create_tracker(
+        namespace,
+        endpoint,
+        TrackerConfiguration(platform_context=False),
+        EmitterConfiguration(storage_dir=folder, **emitter),  # type: ignore[arg-type] # as JSON
+        SessionConfiguration(),
+    )
+
+
+def track(tracker: Tracker, name: str) -> None:
+    """Track, then tell."""
+    event_id = tracker.track(ScreenView(name=name))
+    say(f"id {event_id}")
+
+
+def track_some(folder: str, endpoint: str, count: int, ending: str = "exit") -> None:
+    """Track `count` events, and end without `close`: by the interpreter's exit, or none at all."""
+    tracker = create(folder, endpoint)
+    for number in range(count):
+        track(tracker, f"screen {number}")
+    say("tracked")
+    if ending == "hard":
+        os._exit(0)
+
+
+def deliver(folder: str, endpoint: str) -> None:
+    """Send what earlier processes left."""
+    tracker = create(folder, endpoint)
+    say(f"delivered {tracker.flush(30)}")
+    tracker.close(10)
+
+
+def track_until_told(folder: str, endpoint: str, interval_s: float = 0.0) -> None:
+    """Track until a line comes in, then flush and end."""
+    tracker = create(folder, endpoint)
+    is_over = threading.Event()
+    threading.Thread(target=_wait_for_a_line, args=(is_over,), daemon=True).start()
+    number = 0
+    while True:
+        track(tracker, f"screen {number}")
+        number += 1
+        if is_over.wait(interval_s):
+            break
+    say(f"delivered {tracker.flush(30)}")
+    tracker.close(10)
+
+
+def _wait_for_a_line(is_over: threading.Event) -> None:
+    sys.stdin.readline()
+    is_over.set()
+
+
+def nursery(folder: str, endpoint: str) -> None:
+    """Fork a child for each line that comes in; each tracks until it is killed.
+
+    Forking saves the time to start Python. This process itself has no tracker and no threads.
+    """
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    for _line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            _track_until_killed(folder, endpoint)
+        say(f"born {pid}")
+        os.waitpid(pid, 0)
+        say(f"dead {pid}")
+
+
+def _track_until_killed(folder: str, endpoint: str) -> None:
+    try:
+        tracker = create(folder, endpoint)
+        number = 0
+        while True:
+            track(tracker, f"screen {number}")
+            number += 1
+            if number % 64 == 0:
+                time.sleep(0.001)  # let the writer and the emitter have their turn
+    finally:
+        os._exit(3)
+
+
+def fork_with_traffic(folder: str, endpoint: str, forks: int, events: int) -> None:
+    """Track in threads, fork in between, and track in the children too."""
+    tracker = create(folder, endpoint)
+    is_over = threading.Event()
+    threads = [
+        threading.Thread(target=_track_while, args=(tracker, is_over, number))
+        for number in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    children = []
+    for number in range(forks):
+        pid = os.fork()
+        if pid == 0:
+            _in_child(tracker, f"child {number}", events)
+        children.append(pid)
+        time.sleep(0.02)
+    is_over.set()
+    for thread in threads:
+        thread.join()
+    statuses = [os.waitpid(pid, 0)[1] for pid in children]
+    say(f"statuses {statuses}")
+    say(f"delivered {tracker.flush(30)}")
+    tracker.close(10)
+
+
+def _track_while(tracker: Tracker, is_over: threading.Event, number: int) -> None:
+    count = 0
+    while not is_over.is_set():
+        track(tracker, f"parent {number} {count}")
+        count += 1
+        time.sleep(0.0005)
+
+
+def _track_many(tracker: Tracker, name: str, events: int) -> None:
+    for count in range(events):
+        track(tracker, f"{name} {count}")
+
+
+def _in_child(tracker: Tracker, name: str, events: int) -> None:
+    """Track in a forked child, which then ends as a well-behaved one does."""
+    try:
+        _track_many(tracker, name, events)
+        tracker.close(5)
+    except BaseException as error:  # noqa: BLE001 - the child must not run the parent's code
+        say(f"error {type(error).__name__} {error}")
+        os._exit(1)
+    os._exit(0)
+
+
+def fork_then_parent_ends_first(folder: str, endpoint: str, events: int) -> None:
+    """The parent closes its tracker and ends while the child goes on tracking."""
+    tracker = create(folder, endpoint)
+    track(tracker, "before")
+    tracker.flush(0.2)
+    gone, went = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(went)
+        track(tracker, "child, first")
+        tracker.flush(0.2)
+        say("child ready")
+        os.read(gone, 1)  # the end of the parent closes the pipe
+        _track_many(tracker, "child", events)
+        tracker.close(0.5)
+        say("child done")
+        os._exit(0)
+    os.close(gone)
+    sys.stdin.readline()
+    tracker.close(0.2)
+    say("parent done")
+    os.close(went)
+    os._exit(0)
+
+
+def multiprocess(folder: str, endpoint: str, workers: int, events: int) -> None:
+    """Workers of `multiprocessing`, forked, which never call `close`."""
+    import multiprocessing  # noqa: PLC0415 - for this action alone
+
+    tracker = create(folder, endpoint)
+    track(tracker, "parent")
+    context = multiprocessing.get_context("fork")
+    processes = [
+        context.Process(target=_track_many, args=(tracker, f"worker {number}", events))
+        for number in range(workers)
+    ]
+    for process in processes:
+        process.start()
+    _track_many(tracker, "parent", events)
+    for process in processes:
+        process.join(20)
+    say(f"statuses {[process.exitcode for process in processes]}")
+    tracker.close(10)
+
+
+def main() -> None:
+    """Do as the command line says."""
+    _, action, arguments = sys.argv
+    globals()[action](**json.loads(arguments))
+
+
+if __name__ == "__main__":
+    main()
