@@ -9,26 +9,22 @@ Sources: reference section 6, W1 (headers), W3 (parameters), W6 (bad rows), W14 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote_plus
-
-import msgspec
 
 from whiteout.enrich.urls import without_cross_navigation
 from whiteout.errors import ProtocolError
 from whiteout.identifiers import NULL_UUID, SERVER_PARAMETERS
 from whiteout.iglu import bounded_json
+from whiteout.protocol.collector_payload import CollectorPayload
 from whiteout.protocol.parameters import PARAMETERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from whiteout.protocol.collector_payload import CollectorPayload
-
 UNKNOWN_ADDRESS = "unknown"
-WITHHELD = "[withheld: anonymous, and not JSON]"
-"""Stands for a body of which nobody can say what it gives away."""
+WITHHELD = "[withheld: anonymous]"
+"""Stands for a body, and stays where it is no JSON: nobody can say what that gives away."""
 
 _HEADER = "sp-anonymous"
 _MEDIA_TYPE = re.compile(
@@ -66,25 +62,29 @@ def clean_payload(
         parameters: those of its query string, clean already.
 
     Returns:
-        The clean request, and its body as data; None where there is none, or it is not JSON.
+        The clean request, whose body is withheld, and that body as clean data; None where there
+        is none, or it is not JSON.
     """
-    document, body = None, None
-    if payload.body is not None:
-        document, body = _clean_body(payload.body)
     content_type = payload.content_type
     if content_type is not None and _MEDIA_TYPE.fullmatch(content_type) is None:
         content_type = None
-    clean = replace(
-        payload,
+    # Field by field: what a payload may carry one day does not get through by itself.
+    clean = CollectorPayload(
         ip_address=UNKNOWN_ADDRESS,
-        network_user_id=NULL_UUID,
+        timestamp=payload.timestamp,
+        encoding=payload.encoding,
+        collector=payload.collector,
+        user_agent=payload.user_agent,
         referer_uri=None,
-        headers=("SP-Anonymous: *", *([content_type] if content_type else ())),
-        content_type=content_type,
+        path=payload.path,
         querystring=_query_text(parameters),
-        body=body,
+        body=None if payload.body is None else WITHHELD,
+        headers=("SP-Anonymous: *", content_type) if content_type else ("SP-Anonymous: *",),
+        content_type=content_type,
+        hostname=payload.hostname,
+        network_user_id=NULL_UUID,
     )
-    return clean, document
+    return clean, None if payload.body is None else _clean_body(payload.body)
 
 
 def _identifies(name: str) -> bool:
@@ -103,12 +103,11 @@ def _query_text(parameters: Pairs) -> str:
     )
 
 
-def _clean_body(body: str) -> tuple[object | None, str]:
+def _clean_body(body: str) -> object | None:
     try:
-        document = _clean_json(bounded_json.decode(body))
+        return _clean_json(bounded_json.decode(body))
     except ProtocolError:
-        return None, WITHHELD
-    return document, msgspec.json.encode(document).decode()
+        return None
 
 
 def _clean_json(value: object) -> object:

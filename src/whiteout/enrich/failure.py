@@ -17,7 +17,6 @@ from whiteout.enrich import timestamps
 from whiteout.enrich.atomic import ATOMIC_COLUMNS, ATOMIC_SCHEMA
 from whiteout.enrich.event import BadRow
 from whiteout.iglu import SchemaError
-from whiteout.protocol import collector_payload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -112,8 +111,7 @@ class BadRows:
     def generic_error(self, now_ms: int, error: str, request: Request) -> BadRow:
         """A fault of enrich itself; the payload is the request as a record, in Base64."""
         failure = {"timestamp": _iso(now_ms), "errors": [f"fault in enrich: {error}"[:512]]}
-        record = collector_payload.encode(request.payload)
-        return self._row(GENERIC_ERROR, failure, base64.b64encode(record).decode())
+        return self._row(GENERIC_ERROR, failure, base64.b64encode(request.record()).decode())
 
     def _row(self, schema: str, failure: Message, payload: str | Message) -> BadRow:
         processor = {"artifact": self.artifact[:512], "version": self.version[:32]}
@@ -273,7 +271,7 @@ def _collector_payload(request: Request) -> Message:
         "version": request.version[:16],
         "querystring": _pairs(request.parameters),
         "contentType": _cut(payload.content_type, 256),
-        "body": payload.body,
+        "body": request.body,
         "collector": payload.collector[:32],
         "networkUserId": payload.network_user_id,
         **_origin(request),

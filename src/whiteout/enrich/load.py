@@ -7,9 +7,11 @@ Source: reference section 2.2. Unlike Snowplow's enrich this one never reads an 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
+
+import msgspec
 
 from whiteout.enrich import conversions
 from whiteout.enrich.anonymity import (
@@ -45,12 +47,12 @@ class Request:
     """One request that reached the collector.
 
     Attributes:
-        payload: without anything identifying where it is anonymous.
+        payload: without anything identifying where it is anonymous; then its body is withheld.
         vendor: first part of the path: who defined the protocol.
         version: second part of the path.
         parameters: of the query string, in order; None where a name has no value.
         anonymous: it carried `SP-Anonymous`.
-        document: the body as data, where it has been read already.
+        document: the clean body of an anonymous request, as data; None where it is not JSON.
     """
 
     payload: CollectorPayload
@@ -59,6 +61,17 @@ class Request:
     parameters: Pairs
     anonymous: bool
     document: object | None = None
+
+    @property
+    def body(self) -> str | None:
+        """The text of the body; of an anonymous request what may be told of it."""
+        if self.document is None:
+            return self.payload.body
+        return msgspec.json.encode(self.document).decode()
+
+    def record(self) -> bytes:
+        """The request as a record again, as clean as it is here."""
+        return collector_payload.encode(replace(self.payload, body=self.body))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +104,11 @@ def load(record: bytes) -> Request | Unreadable:
         parameters = clean_parameters(parameters)
         payload, document = clean_payload(payload, parameters)
     problem = _problem(payload, query_is_readable=not query or encoding is not None)
-    if problem is not None:
-        return Unreadable(problem, collector_payload.encode(payload) if anonymous else record)
     vendor, version = _vendor_and_version(payload.path or "") or ("", "")
-    return Request(payload, vendor, version, parameters, anonymous, document)
+    request = Request(payload, vendor, version, parameters, anonymous, document)
+    if problem is not None:
+        return Unreadable(problem, request.record() if anonymous else record)
+    return request
 
 
 def _problem(payload: CollectorPayload, *, query_is_readable: bool) -> Message | None:

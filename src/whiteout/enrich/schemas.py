@@ -58,7 +58,7 @@ def read_parts(parameters: Parameters, resolver: Resolver) -> SelfDescribingPart
     if inner is not None:
         parts.unstruct_event = validate(inner, resolver, violations)
     if violations and text is not None:
-        parts.texts["unstruct_event"] = text
+        parts.texts["unstruct_event"] = text.decode()
     before = len(violations)
     text, entities = _read_envelope(parameters, ("co", "cx"), CONTEXTS, resolver, violations)
     for entity in entities or ():
@@ -66,7 +66,7 @@ def read_parts(parameters: Parameters, resolver: Resolver) -> SelfDescribingPart
         if valid is not None:
             parts.contexts.append(valid)
     if len(violations) > before and text is not None:
-        parts.texts["contexts"] = text
+        parts.texts["contexts"] = text.decode()
     return parts
 
 
@@ -124,7 +124,7 @@ def _read_envelope(
     schema: str,
     resolver: Resolver,
     violations: list[Message],
-) -> tuple[str | None, Any]:
+) -> tuple[bytes | None, Any]:
     """The JSON of an envelope as text, and its data, which is as the envelope's schema says.
 
     The data is None where the parameter is missing or invalid, the text where it is no JSON.
@@ -147,8 +147,8 @@ def _read_envelope(
     elif not document["schema"].startswith(schema[:-1]):
         violations.append(failure.criterion_mismatch(key.uri, f"{schema[:-1]}*"))
     elif _is_valid(key, document["data"], resolver, violations):
-        return json.decode(), document["data"]
-    return json.decode(), None
+        return json, document["data"]
+    return json, None
 
 
 def _decode_base64(text: str) -> bytes:

@@ -1,0 +1,259 @@
+"""How many events one core enriches, from Thrift bytes to the TSV line.
+
+    python benchmarks/enrich.py
+
+Realistic mobile events: a screen view with session, mobile and application entities in Base64, one
+event a record. Everything is on: payload, envelopes and all five schemas validated, user agent
+read, 131 columns checked and written. No I/O. Every record has its own ids, times and values; the
+user agents are many. The peer is the same pipeline with `jsonschema` in place of `jsonschema-rs`
+and ua-parser's pure Python in place of its Rust (`pip install jsonschema`; left out when missing).
+
+What is reported: the median of the rounds, CPU time of this process, pinned to one core, beside the
+fastest and the slowest round. CPU time too is worse while the machine is busy with other work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import gc
+import importlib.util
+import json
+import os
+import platform
+import random
+import statistics
+import time
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from ua_parser import BasicResolver, load_builtins
+
+from whiteout.enrich import BadRow, Enricher
+from whiteout.enrich.enrichments.parse_user_agent import ParseUserAgent
+from whiteout.iglu import EmbeddedRegistry, Resolver, Validator
+from whiteout.protocol.collector_payload import CollectorPayload, encode
+from whiteout.protocol.self_describing import CONTEXTS, PAYLOAD_DATA, UNSTRUCT_EVENT
+
+if TYPE_CHECKING:
+    from whiteout.protocol.iglu import SchemaKey
+
+NOW_MS = 1_700_000_003_000
+SNOWPLOW = "iglu:com.snowplowanalytics.snowplow"
+MOBILE = "iglu:com.snowplowanalytics.mobile"
+JSON_TYPE = "application/json; charset=utf-8"
+MODELS = ("Pixel 7", "SM-S911B", "SM-A546B", "2201116SG", "CPH2449", "M2101K6G", "XQ-CC54")
+
+
+def new_uuid(dice: random.Random) -> str:
+    return str(UUID(int=dice.getrandbits(128), version=4))
+
+
+def user_agent(dice: random.Random) -> str:
+    model, version = dice.choice(MODELS), dice.randint(9, 15)
+    chrome = f"{dice.randint(90, 130)}.0.{dice.randint(4000, 6500)}.{dice.randint(10, 200)}"
+    return (
+        f"Mozilla/5.0 (Linux; Android {version}; {model}) AppleWebKit/537.36"
+        f" (KHTML, like Gecko) Chrome/{chrome} Mobile Safari/537.36"
+    )
+
+
+def encode_base64(schema: str, data: object) -> str:
+    text = json.dumps({"schema": schema, "data": data}, separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def entity(vendor: str, name: str, version: str, data: dict[str, Any]) -> dict[str, Any]:
+    return {"schema": f"{vendor}/{name}/jsonschema/{version}", "data": data}
+
+
+def event(dice: random.Random, number: int) -> dict[str, str]:
+    created = NOW_MS - dice.randint(3_000, 90_000)
+    screen = {
+        "name": f"Screen {dice.randint(1, 60)}",
+        "id": new_uuid(dice),
+        "type": "full",
+        "previousName": f"Screen {dice.randint(1, 60)}",
+        "previousId": new_uuid(dice),
+    }
+    session = {
+        "userId": new_uuid(dice),
+        "sessionId": new_uuid(dice),
+        "sessionIndex": dice.randint(1, 90),
+        "eventIndex": number + 1,
+        "previousSessionId": new_uuid(dice),
+        "storageMechanism": "LOCAL_STORAGE",
+        "firstEventId": new_uuid(dice),
+        "firstEventTimestamp": "2023-11-14T22:00:00.000Z",
+    }
+    mobile = {
+        "osType": "android",
+        "osVersion": str(dice.randint(9, 15)),
+        "deviceManufacturer": "Maker",
+        "deviceModel": dice.choice(MODELS),
+        "carrier": f"Carrier {dice.randint(1, 40)}",
+        "networkType": dice.choice(["wifi", "mobile"]),
+        "networkTechnology": "LTE",
+        "physicalMemory": 8_000_000_000,
+        "systemAvailableMemory": dice.randint(1, 8_000_000_000),
+        "batteryLevel": dice.randint(1, 100),
+        "batteryState": "unplugged",
+        "lowPowerMode": False,
+        "availableStorage": dice.randint(1, 128_000_000_000),
+        "totalStorage": 128_000_000_000,
+        "isPortrait": True,
+        "resolution": "1080x2400",
+        "language": "de-DE",
+        "scale": 2.625,
+    }
+    application = {"version": f"4.{dice.randint(0, 20)}.1", "build": str(dice.randint(400, 500))}
+    return {
+        "e": "ue",
+        "eid": new_uuid(dice),
+        "tv": "andr-6.3.2",
+        "tna": "shop",
+        "aid": "com.example.shop",
+        "p": "mob",
+        "dtm": str(created),
+        "stm": str(NOW_MS - 1_500),
+        "tz": "Europe/Berlin",
+        "lang": "Deutsch",
+        "res": "1080x2400",
+        "ue_px": encode_base64(UNSTRUCT_EVENT, entity(MOBILE, "screen_view", "1-0-0", screen)),
+        "cx": encode_base64(
+            CONTEXTS,
+            [
+                entity(SNOWPLOW, "client_session", "1-0-2", session),
+                entity(SNOWPLOW, "mobile_context", "1-0-3", mobile),
+                entity(MOBILE, "application", "1-0-0", application),
+            ],
+        ),
+    }
+
+
+def record(dice: random.Random, agents: list[str], *, events: int, anonymous: bool) -> bytes:
+    agent = dice.choice(agents)
+    body = {"schema": PAYLOAD_DATA, "data": [event(dice, number) for number in range(events)]}
+    marks = ("SP-Anonymous: *",) if anonymous else ()
+    return encode(
+        CollectorPayload(
+            ip_address="unknown" if anonymous else f"198.51.100.{dice.randint(1, 254)}",
+            timestamp=NOW_MS - dice.randint(0, 1_000),
+            collector="whiteout-0.1.0",
+            user_agent=agent,
+            path="/com.snowplowanalytics.snowplow/tp2",
+            querystring="",
+            body=json.dumps(body, separators=(",", ":")),
+            headers=(
+                "Host: collector.example.com",
+                f"User-Agent: {agent}",
+                "Accept: */*",
+                "Accept-Encoding: gzip",
+                *marks,
+                JSON_TYPE,
+            ),
+            content_type=JSON_TYPE,
+            network_user_id=new_uuid(dice),
+        )
+    )
+
+
+class SlowResolver(Resolver):
+    """Validates with `jsonschema`, compiled once and kept as here."""
+
+    def __init__(self) -> None:
+        super().__init__([EmbeddedRegistry()])
+        self._slow: dict[SchemaKey, Validator] = {}
+
+    def validator(self, key: SchemaKey) -> Validator:
+        import jsonschema  # type: ignore[import-untyped,unused-ignore]  # noqa: PLC0415 - only here
+
+        if key not in self._slow:
+            schema = {
+                name: value
+                for name, value in self.lookup(key).items()
+                if name not in ("$schema", "self")
+            }
+            checker = jsonschema.Draft4Validator.FORMAT_CHECKER
+            slow = jsonschema.Draft4Validator(schema, format_checker=checker)
+            self._slow[key] = Validator(slow.is_valid, slow.iter_errors)
+        return self._slow[key]
+
+
+def microseconds(enricher: Enricher, records: list[bytes], rounds: int) -> list[float]:
+    """CPU time of each round, for one event; sorted."""
+    found = []
+    for _ in range(rounds):
+        events = 0
+        started = time.process_time_ns()
+        for one in records:
+            for result in enricher.enrich(one):
+                if isinstance(result, BadRow):
+                    raise TypeError(result.json())
+                result.tsv()
+                events += 1
+        found.append((time.process_time_ns() - started) / events / 1000)
+    return sorted(found)
+
+
+def make_enricher(resolver: Resolver, user_agents: ParseUserAgent) -> Enricher:
+    dice = random.Random(7)
+    return Enricher(
+        resolver,
+        now_ms=lambda: NOW_MS,
+        new_uuid=lambda: UUID(new_uuid(dice)),
+        enrichments=[user_agents],
+    )
+
+
+def report(name: str, times: list[float]) -> float:
+    median = statistics.median(times)
+    print(
+        f"{name:44} {median:7.1f} us ({times[0]:.1f} to {times[-1]:.1f})"
+        f"  {1e6 / median:8,.0f} events/s"
+    )
+    return median
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--records", type=int, default=4_000)
+    parser.add_argument("--rounds", type=int, default=7)
+    arguments = parser.parse_args()
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    dice = random.Random(20231114)
+    agents = [user_agent(dice) for _ in range(500)]
+    print(
+        f"Python {platform.python_version()}, {platform.machine()}, one core;"
+        f" load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores;"
+        f" {arguments.records} records, {len(agents)} user agents, median of {arguments.rounds}"
+    )
+
+    def records(count: int, **settings: Any) -> list[bytes]:  # noqa: ANN401 - passed on
+        return [record(dice, agents, **settings) for _ in range(count)]
+
+    fast = make_enricher(Resolver([EmbeddedRegistry()]), ParseUserAgent())
+    single = records(arguments.records, events=1, anonymous=False)
+    anonymous = records(arguments.records, events=1, anonymous=True)
+    batches = records(arguments.records // 10, events=10, anonymous=False)
+    gc.freeze()  # the records are the benchmark's, not the pipeline's
+    microseconds(fast, single, 1)  # schemas, user agents
+    ours = report("1 event a record", microseconds(fast, single, arguments.rounds))
+    report("1 event a record, SP-Anonymous", microseconds(fast, anonymous, arguments.rounds))
+    report("10 events a record", microseconds(fast, batches, arguments.rounds))
+    uncached = make_enricher(Resolver([EmbeddedRegistry()]), ParseUserAgent(cache_size=1))
+    report("1 event a record, every user agent new", microseconds(uncached, single, 3))
+    if importlib.util.find_spec("jsonschema") is None:
+        print("jsonschema is not installed: no comparison")
+        return
+    python = ParseUserAgent(parse=BasicResolver(load_builtins()))
+    slow = make_enricher(SlowResolver(), python)
+    few = single[: max(len(single) // 10, 1)]
+    microseconds(slow, few, 1)
+    theirs = report("the same with jsonschema and pure Python", microseconds(slow, few, 5))
+    print(f"{theirs / ours:.1f} times as fast")
+
+
+if __name__ == "__main__":
+    main()
