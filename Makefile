@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PINNED := $(VENV)/pinned
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
@@ -34,15 +35,21 @@ bench: $(READY) ## the figures: every program of benchmarks/, one after the othe
 	done
 
 lock: ## pin the newest versions of all dependencies; needs uv
-	UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --upgrade --generate-hashes --python-version 3.11 \
-		--extra fast --extra pipeline --group dev pyproject.toml -o requirements-dev.txt
+	UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --upgrade \
+		--generate-hashes --python-version 3.11 --extra fast --extra pipeline --group dev pyproject.toml -o requirements-dev.txt
 
 clean: ## remove what make and the tools made, the environment too
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The environment. Made anew whenever the pinned set changes, so that it holds that and no more.
-$(READY): requirements-dev.txt pyproject.toml
+# The project itself, by reference: what is changed in src/ needs no new installation.
+$(READY): $(PINNED) pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--no-build-isolation --editable .
+	@touch $(READY)
+
+# What it needs. Made anew whenever the pinned set changes, so that it holds that and no more.
+$(PINNED): requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "Whiteout needs Python 3.11 or newer, and $(PYTHON) is none." \
 			"Try: make run PYTHON=python3.12" >&2; exit 1; }
@@ -52,6 +59,4 @@ $(READY): requirements-dev.txt pyproject.toml
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
 		--require-hashes -r requirements-dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
-		--no-build-isolation --editable .
-	@touch $(READY)
+	@touch $(PINNED)

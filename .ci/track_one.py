@@ -50,6 +50,7 @@ def main() -> None:
             sys.exit(f"not delivered; dropped: {dict(tracker.drops)}")
         tracker.close()
     server.shutdown()
+    server.server_close()
     sent = json.loads(BODIES.get_nowait())["data"]
     if [event["eid"] for event in sent] != [event_id]:
         sys.exit("another event arrived than was tracked")

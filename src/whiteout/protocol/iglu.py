@@ -59,7 +59,7 @@ def parse_schema_key(uri: str) -> SchemaKey:
     """Read an `iglu:` URI.
 
     Raises:
-        ProtocolError: it is not one; the message says so without repeating more than 200 characters.
+        ProtocolError: it is not one; the message repeats no more than 200 characters of it.
     """
     match = _KEY.fullmatch(uri)
     if match is None:
