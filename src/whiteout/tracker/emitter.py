@@ -2,8 +2,8 @@
 
 One thread a tracker. Rounds are serial: read the oldest events, group them into requests, send, and
 remove what was delivered or must be dropped. What is to be retried simply stays in the store. Of
-several processes with one namespace one sends for all: it holds the sender's lock, which the
-operating system frees when that process ends.
+several processes with one namespace one sends for all at a time: it holds the sender's lock, which
+it gives up when it has nothing left to do, and which the operating system frees when it ends.
 """
 
 from __future__ import annotations
@@ -178,7 +178,9 @@ class Emitter:
         if self._paused:
             self._release()
             return _IDLE_S
-        if self._storage.count < (1 if self._flushes else self._configuration.buffer_option):
+        enough = 1 if self._flushes else self._configuration.buffer_option
+        if self._storage.count < enough and self._storage.refresh() < enough:
+            self._release()
             return _IDLE_S
         left = self._not_before_s - self._clock.monotonic_s()
         if left > 0:
@@ -206,14 +208,8 @@ class Emitter:
         try:
             if not self._storage.is_ready():
                 wait_s = _STORE_FAILED_S
-            for store in self._storage.stores if not wait_s else ():
-                ok, bad, wait_s = self._send_from(store)
-                delivered, failed = delivered + ok, failed + bad
-                if wait_s:
-                    break
-        except EventStoreError as error:
-            self._counters.warn("store-failed", str(error))
-            wait_s = _STORE_FAILED_S
+            if not wait_s:
+                delivered, failed, wait_s = self._send_from_all()
         except Exception as error:  # noqa: BLE001 - the top of a thread: it counts, logs, goes on
             self._counters.warn("emitter", f"the emitter failed: {type(error).__name__}")
             wait_s = _STORE_FAILED_S
@@ -225,13 +221,33 @@ class Emitter:
         if delivered or failed:
             self._call_back(delivered, failed)
 
+    def _send_from_all(self) -> tuple[int, int, float]:
+        """One round: events delivered, events failed, seconds to wait."""
+        primary, overflow = self._storage.stores
+        try:
+            delivered, failed, wait_s = self._send_from(primary)
+        except EventStoreError as error:  # no reason to keep what waits in memory
+            self._counters.warn("store-failed", str(error))
+            delivered, failed, wait_s = 0, 0, _STORE_FAILED_S
+            if not overflow.count:
+                return delivered, failed, wait_s
+            wait_s = 0.0
+        if wait_s or not overflow.count:
+            return delivered, failed, wait_s
+        with self._storage.overflow_in_use:
+            ok, bad, wait_s = self._send_from(overflow)
+        return delivered + ok, failed + bad, wait_s
+
     def _send_from(self, store: EventStore) -> tuple[int, int, float]:
         """One round of one store: events delivered, events failed, seconds to wait."""
+        rewrites = self._storage.rewrites
         undeleted = self._undeleted.get(store)
         wait_s = _STORE_FAILED_S if undeleted and not self._remove(store, ()) else 0.0
         events = store.oldest(
             self._configuration.emit_range, without=self._undeleted.get(store, ())
         )
+        if not events:
+            store.refresh()
         delivered = failed = 0
         queue = list(
             batches(
@@ -242,7 +258,8 @@ class Emitter:
                 emitter=self._configuration,
             )
         )
-        while queue and not self._stopped():
+        # What was read before a change of the waiting events must not go out as it was.
+        while queue and not self._stopped() and rewrites == self._storage.rewrites:
             batch = queue.pop(0)
             answer = self._connection.send(request_for(batch, self._network))
             match self._judge(answer.status, batch):

@@ -70,6 +70,7 @@ class Engine:
         self._housekeeping = housekeeping
         self._adopt_at_s = self._clock.monotonic_s() + _ADOPT_EVERY_S
         self._trim_at_s = 0.0
+        self._is_closed = False
         self._written: dict[int, int] = {}  # template id -> segment that holds it
         self.journal = Journal(folder, name, environment.new_uuid().hex())
         self.storage = Storage(
@@ -185,18 +186,28 @@ class Engine:
         self.writer.close(1.0)
         self.drain()
         with self.writer.lock:
+            self._is_closed = True
+            if self.journal.is_drained:
+                self._forget_own_journal()
             self.journal.close()
             self.storage.close()
         return delivered
+
+    def _forget_own_journal(self) -> None:
+        try:
+            self.storage.primary.forget_journal(self.journal.instance)
+        except EventStoreError as error:
+            self._counters.warn("store-failed", str(error))
 
     def abandon(self) -> None:
         """In a forked child: let go of everything of the parent's without touching it."""
         self.journal.abandon()
         self.emitter.after_fork()
-        _PARENTS.append(self)
+        self.writer.abandon()
 
     def _keep_house(self) -> None:
         self._housekeeping()
+        self.emitter.notify()  # perhaps other processes have stored events
         now_s = self._clock.monotonic_s()
         if now_s >= self._trim_at_s:
             self._trim_at_s = now_s + _TRIM_EVERY_S
@@ -204,16 +215,10 @@ class Engine:
         if self._folder is None or now_s < self._adopt_at_s:
             return
         self._adopt_at_s = now_s + _ADOPT_EVERY_S
-        found = left_behind(self._folder, self._name)
-        if found:
-            with self.writer.lock:
-                self.writer.left.extend(found)
+        with self.writer.lock:
+            if not self._is_closed:
+                self.writer.left.extend(left_behind(self._folder, self._name))
                 self.drain()
-
-
-# An inherited SQLite connection must not be closed by the child, not even by the garbage collector:
-# closing drops the locks of this process on the parent's files.
-_PARENTS: list[Engine] = []
 
 
 def _last_id(store: EventStore) -> int:

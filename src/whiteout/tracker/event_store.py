@@ -78,26 +78,44 @@ class StoredEvent(NamedTuple):
 class EventStore:
     """One namespace's waiting events.
 
+    Owner of everything: `_lock`.
+
     Args:
         path: the database; None keeps it in memory.
+        opens: False leaves the opening to the first call, and its fault too.
 
     Raises:
         EventStoreError: the database cannot be opened; `is_corrupt` tells whether it is one.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *, opens: bool = True) -> None:
         self.path = path
         self._lock = threading.Lock()
         self._count = 0
-        try:
-            self._connection = self._open()
-        except sqlite3.Error as error:
-            raise _store_error("open", error) from error
+        self._data_version = 0
+        self._is_closed = False
+        self._connection: sqlite3.Connection | None = None
+        if opens:
+            with self._statement("open"):
+                pass
 
     @property
     def count(self) -> int:
-        """How many events wait; exact after any call of this process, near it between processes."""
+        """How many events wait: exact after `refresh`; other processes may change it meanwhile."""
         return self._count
+
+    def refresh(self) -> int:
+        """Count anew if another process has changed the database, and say how many events wait.
+
+        Raises:
+            EventStoreError: it cannot be read.
+        """
+        with self._statement("read") as connection:
+            (version,) = connection.execute("PRAGMA data_version").fetchone()
+            if version != self._data_version:
+                self._data_version = version
+                (self._count,) = connection.execute("SELECT count(*) FROM events").fetchone()
+            return self._count
 
     def add(
         self,
@@ -124,7 +142,7 @@ class EventStore:
             _insert(connection, events)
             if moved is not None:
                 connection.execute("INSERT OR REPLACE INTO journals VALUES (?, ?)", moved)
-        self._count += len(events)
+            self._count += len(events)
 
     def oldest(
         self, limit: int, *, after: int = 0, without: Iterable[int] = ()
@@ -162,7 +180,7 @@ class EventStore:
                 "DELETE FROM events WHERE id IN (SELECT value FROM json_each(?))",
                 ("[" + ",".join(map(str, ids)) + "]",),
             ).rowcount
-        self._count = max(0, self._count - removed)
+            self._count = max(0, self._count - removed)
         return removed
 
     def last_id(self) -> int:
@@ -241,7 +259,7 @@ class EventStore:
                 )
             connection.executemany("DELETE FROM events WHERE id = ?", deleted)
             _drop_unused_templates(connection)
-        self._count = max(0, self._count - len(deleted))
+            self._count = max(0, self._count - len(deleted))
         self.scrub()
         return len(deleted)
 
@@ -273,7 +291,7 @@ class EventStore:
         with self._transaction("clear") as connection:
             removed = connection.execute("DELETE FROM events").rowcount
             connection.execute("DELETE FROM templates")
-        self._count = 0
+            self._count = 0
         self.scrub()
         return removed
 
@@ -287,15 +305,29 @@ class EventStore:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def close(self) -> None:
-        """Close the database."""
+        """Close the database for good."""
         with self._lock:
-            self._connection.close()
+            self._is_closed = True
+            self._disconnect()
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep every other thread out: what a fork needs, so that no call is under way."""
+        """Keep every other thread out, and have no database open: what a fork needs.
+
+        SQLite's locks belong to a process, but what it knows of them is copied by a fork. With a
+        connection open, the child would believe that it holds locks which only its parent has, and
+        the parent, on closing, would delete the write-ahead log that the child still writes to.
+        The next call opens the database again, in each process anew.
+        """
         with self._lock:
+            if self.path is not None:
+                self._disconnect()
             yield
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -311,6 +343,7 @@ class EventStore:
             connection.execute("PRAGMA secure_delete = ON")
             connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
             connection.executescript(_SCHEMA)
+            (self._data_version,) = connection.execute("PRAGMA data_version").fetchone()
             (self._count,) = connection.execute("SELECT count(*) FROM events").fetchone()
         except BaseException:
             connection.close()
@@ -321,10 +354,12 @@ class EventStore:
     def _transaction(self, verb: str) -> Iterator[sqlite3.Connection]:
         with self._statement(verb) as connection:
             connection.execute("BEGIN IMMEDIATE")
+            count = self._count
             try:
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
+                self._count = count
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
@@ -333,6 +368,10 @@ class EventStore:
     def _statement(self, verb: str) -> Iterator[sqlite3.Connection]:
         with self._lock:
             try:
+                if self._is_closed:
+                    raise sqlite3.ProgrammingError("closed")
+                if self._connection is None:
+                    self._connection = self._open()
                 yield self._connection
             except sqlite3.Error as error:
                 raise _store_error(verb, error) from error

@@ -58,6 +58,8 @@ class Storage:
         self._disk_fails_until: float | None = None
         self._moved: dict[str, int] = {}
         self._due: _Change | None = None
+        self.rewrites = 0  # how often waiting events were changed: what was read before is stale
+        self.overflow_in_use = threading.Lock()  # by the emitter, which sends from it
         self.overflow = EventStore(None)
         self.primary = self._open()
 
@@ -71,6 +73,18 @@ class Storage:
         """Where events wait: the older ones first."""
         return self.primary, self.overflow
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether memory holds nothing that belongs on the disk."""
+        return not self._moved and not self.overflow.count
+
+    def refresh(self) -> int:
+        """How many events wait, those counted that other processes stored."""
+        try:
+            return self.primary.refresh() + self.overflow.count
+        except EventStoreError:
+            return self.count
+
     def add(
         self,
         events: Sequence[NewEvent],
@@ -82,14 +96,13 @@ class Storage:
         with self._lock:
             if self._disk_serves():
                 try:
-                    self._move_back()
-                    self.primary.add(events, templates, moved=moved)
+                    if self._move_back():
+                        self.primary.add(events, templates, moved=moved)
+                        self._disk_fails_until = None
+                        self._enforce_limits()
+                        return True
                 except EventStoreError as error:
                     self._disk_failed(error)
-                else:
-                    self._disk_fails_until = None
-                    self._enforce_limits()
-                    return True
             self.overflow.add(events, templates)
             if moved is not None:
                 self._moved[moved[0]] = moved[1]
@@ -100,12 +113,13 @@ class Storage:
     def settle(self) -> bool:
         """Move what memory holds to the disk; True: memory holds nothing any more."""
         with self._lock:
-            if not self._moved and not self.overflow.count:
+            if self.is_settled:
                 return True
             if not self._disk_serves():
                 return False
             try:
-                self._move_back()
+                if not self._move_back():
+                    return False
             except EventStoreError as error:
                 self._disk_failed(error)
                 return False
@@ -141,6 +155,7 @@ class Storage:
     def _rewrite(self, change: _Change) -> int:
         deleted = 0
         self._due = None
+        self.rewrites += 1
         for store in self.stores:
             try:
                 deleted += store.rewrite(change)
@@ -153,6 +168,7 @@ class Storage:
         """Delete every event; how many, and whether every store was written."""
         deleted, complete = 0, True
         with self._lock:
+            self.rewrites += 1
             for store in self.stores:
                 try:
                     deleted += store.clear()
@@ -163,7 +179,7 @@ class Storage:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep every other thread out: what a fork needs, so that no call is under way."""
+        """Keep every other thread out: what a fork needs (see `EventStore.held`)."""
         with self._lock, self.primary.held(), self.overflow.held():
             yield
 
@@ -181,9 +197,8 @@ class Storage:
         except EventStoreError as error:
             if is_corrupt(error):
                 return self._replace()
-            self._warn(error)
-            self._path = None
-            return EventStore(None)
+            self._disk_failed(error)
+            return EventStore(self._path, opens=False)
 
     def _replace(self) -> EventStore:
         path = self._path
@@ -217,8 +232,22 @@ class Storage:
         reason = str(error) if isinstance(error, EventStoreError) else type(error).__name__
         self._counters.warn("store-failed", f"{reason}; events are kept in memory meanwhile")
 
-    def _move_back(self) -> None:
-        """From memory to disk, in order; the caller holds the lock."""
+    def _move_back(self) -> bool:
+        """From memory to disk, in order; False: later. The caller holds the lock.
+
+        Later, because the emitter is sending some of them: moved now, they would be sent again.
+        """
+        if self.is_settled:
+            return True
+        if not self.overflow_in_use.acquire(blocking=False):
+            return False
+        try:
+            self._move_overflow()
+        finally:
+            self.overflow_in_use.release()
+        return True
+
+    def _move_overflow(self) -> None:
         while events := self.overflow.oldest(_MOVE_BACK_EVENTS):
             texts = {
                 key: self.overflow.template(key) or "" for key in {row.template for row in events}

@@ -169,6 +169,11 @@ class Writer:
         thread.join(timeout_s)
         return not thread.is_alive()
 
+    def abandon(self) -> None:
+        """In a forked child: journals that the parent is about to move stay the parent's."""
+        for left in (*self.left, *self._kept):
+            left.lock.abandon()
+
     def _run(self) -> None:
         while not self._closing.is_set():
             woken = self._wake.acquire(timeout=_HOUSEKEEPING_S)
@@ -176,6 +181,8 @@ class Writer:
                 if woken and not self._closing.wait(LINGER_S):
                     self._awake = False
                     self.drain()
+                elif not self._storage.is_settled:
+                    self.drain()  # perhaps the disk works again
                 self._housekeeping()
             except Exception as error:  # noqa: BLE001 - the top of a thread: it counts, goes on
                 self._counters.warn("writer", f"the writer failed: {type(error).__name__}")
