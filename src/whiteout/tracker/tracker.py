@@ -108,6 +108,7 @@ class Tracker:
         self._identity: Identity | None = None
         self._connection = network.network_connection or HttpConnection()
         self._cookies_saved: tuple[dict[str, object], ...] = ()
+        self._identity_is_due = False
         left = left_behind(self._folder, self._name) if self._folder is not None else []
         self._privacy = self._files.load_privacy()
         self._take_up(_first_level(tracker, emitter, level, self._privacy.level), left)
@@ -514,7 +515,7 @@ class Tracker:
             state = self._lines.identified_state()
         cookies = self._cookies_saved
         if isinstance(self._connection, HttpConnection):
-            cookies = self._connection.cookies()
+            cookies = self._cookies_saved = self._connection.cookies()
         identity = replace(self._identity, session=state, cookies=cookies)
         if identity == self._identity:
             return
@@ -528,8 +529,23 @@ class Tracker:
         if isinstance(self._connection, HttpConnection):
             cookies = self._connection.cookies()
             if cookies != self._cookies_saved and self._lines.is_identified:
-                self._cookies_saved = cookies
+                self._identity_is_due = True
+                self._keep_identity_if_free()
+
+    def _keep_identity_if_free(self) -> None:
+        """For our own threads: never while the level changes, and never waiting for `close`.
+
+        Those wait for these threads. And an identity that is written while `forget` or a switch to
+        anonymity is under way would be on the disk after it.
+        """
+        if not self._identity_is_due or not self._switching.acquire(blocking=False):
+            return
+        try:
+            if not self._closed:
+                self._identity_is_due = False
                 self._keep_identity()
+        finally:
+            self._switching.release()
 
     def _keep_house(self) -> None:
         """On the writer's thread: read the platform again, store the session, tell of new ones."""
@@ -538,8 +554,8 @@ class Tracker:
             hides_user = bool(self._lines.level & Anonymisation.USER)
         self._shared.refresh(with_identifiers=not hides_user)
         if started or self._session_configuration.continue_session_on_restart:
-            with self._switching:
-                self._keep_identity()
+            self._identity_is_due = True
+        self._keep_identity_if_free()
         callback = self._session_configuration.on_session_update
         for state in started if callback is not None else ():
             try:
