@@ -42,7 +42,7 @@ def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - one for each way to
     if importlib.util.find_spec("typer") is None:
         return _complain("the command line needs more: pip install 'whiteout[pipeline]'", WRONG_USE)
     try:
-        status = application()(args=list(arguments), standalone_mode=False)
+        _invoke(list(arguments))
         sys.stdout.flush()
     except BrokenPipeError:
         return _reader_left()
@@ -53,17 +53,31 @@ def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - one for each way to
     except KeyboardInterrupt:
         return 0
     except Exception as error:  # noqa: BLE001 - what is not ours is raised again
-        return _show_usage_error(error)
-    return status if isinstance(status, int) else 0
+        return _status_of(error)
+    return 0
 
 
-def _show_usage_error(error: Exception) -> int:
-    """Print what the parser of the command line has to say; anything else is raised again."""
-    show = getattr(error, "show", None)
+def _invoke(arguments: list[str]) -> None:
+    """Parse and run, without typer's own ways to end a process."""
+    import typer.main  # noqa: PLC0415 - comes with the extra
+
+    command = typer.main.get_command(application())
+    with command.make_context("whiteout", arguments) as context:
+        command.invoke(context)
+
+
+def _status_of(error: Exception) -> int:
+    """The exit status that typer's parser asks for; its message is printed.
+
+    Raises:
+        Exception: `error`, where it is not the parser's.
+    """
     status = getattr(error, "exit_code", None)
-    if show is None or not isinstance(status, int):
+    if not isinstance(status, int):
         raise error
-    show()
+    show = getattr(error, "show", None)
+    if show is not None:
+        show()
     return status
 
 

@@ -1,0 +1,423 @@
+"""The real command in a process of its own."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+from whiteout.cli import run
+from whiteout.lake.reader import Lake
+from whiteout.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+TP2 = "/com.snowplowanalytics.snowplow/tp2"
+PAYLOAD_DATA = "iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4"
+UNSTRUCT = "iglu:com.snowplowanalytics.snowplow/unstruct_event/jsonschema/1-0-0"
+DEADLINE_S = 30.0
+PYTHON = [sys.executable, "-P", "-m", "whiteout.cli"]
+
+
+def whiteout(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:  # noqa: ANN401
+    return subprocess.run(
+        [*PYTHON, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+        **options,
+    )
+
+
+def query(data: Path, sql: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = Lake(data / "lake").query(sql).to_pylist()
+    return found
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about in time"
+
+
+class Up:
+    """A running `whiteout up`."""
+
+    def __init__(self, data: Path, *options: str) -> None:
+        self.data = data
+        self.process = subprocess.Popen(
+            [*PYTHON, "up", "--data", str(data), "--port", "0", "--no-iglu-central", *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        self.lines = [self.process.stdout.readline().rstrip() for _ in range(3)]
+        self.port = int(self.lines[0].rsplit(":", 1)[1])
+
+    def post(self, *events: dict[str, str]) -> list[str]:
+        """Send events in one request; returns their ids."""
+        base = {"e": "pv", "p": "pc", "tv": "test-1", "aid": "shop"}
+        full = [{**base, "eid": str(uuid.uuid4()), **event} for event in events]
+        body = json.dumps({"schema": PAYLOAD_DATA, "data": full})
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_S)
+        connection.request("POST", TP2, body, {"Content-Type": "application/json"})
+        assert connection.getresponse().status == 200
+        connection.close()
+        return [event["eid"] for event in full]
+
+    def child(self) -> int:
+        """The process id of the process that enriches."""
+        found: list[int] = []
+
+        def there() -> bool:
+            found[:] = [child.pid for child in psutil.Process(self.process.pid).children()]
+            return len(found) == 1
+
+        wait_until(there)
+        return found[0]
+
+    def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
+        """Ask it to stop; returns its exit status and what it said on standard error."""
+        self.process.send_signal(number)
+        _, errors = self.process.communicate(timeout=DEADLINE_S)
+        return self.process.returncode, errors
+
+
+@contextmanager
+def up(data: Path, *options: str) -> Iterator[Up]:
+    running = Up(data, *options)
+    try:
+        yield running
+    finally:
+        if running.process.poll() is None:
+            running.process.kill()
+            running.process.communicate()
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with two events and a failed one."""
+    data: Path = tmp_path_factory.mktemp("data")
+    with up(data) as running:
+        running.post({"eid": "00000000-0000-4000-8000-000000000001", "page": "Grüße \x1b[31m"})
+        running.post({"eid": "00000000-0000-4000-8000-000000000002", "e": "nonsense"})
+        running.post({"eid": "00000000-0000-4000-8000-000000000003", "url": "http://x/"})
+        assert running.stop() == (0, "")
+    return data
+
+
+def test_up_says_where_everything_is_and_loads_what_it_accepted(tmp_path: Path) -> None:
+    with up(tmp_path) as running:
+        sent = [running.post({"aid": "a"}, {"aid": "b"}) for _ in range(20)]
+        stopped = running.stop()
+
+    assert stopped == (0, "")
+    assert running.lines == [
+        f"collector listening on http://127.0.0.1:{running.port}",
+        f"lake in {tmp_path / 'lake'}",
+        f"log in {tmp_path / 'log'}",
+    ]
+    found = [row["event_id"] for row in query(tmp_path, "SELECT event_id FROM events")]
+    assert sorted(found) == sorted(event_id for ids in sent for event_id in ids)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no Ctrl-C for one process")
+def test_ctrl_c_in_the_terminal_loads_the_rest_and_is_no_error(tmp_path: Path) -> None:
+    with up(tmp_path) as running:
+        running.post({}, {}, {})
+        stopped = running.stop(signal.SIGINT)
+
+    assert stopped == (0, "")
+    assert query(tmp_path, "SELECT count(*) AS n FROM events") == [{"n": 3}]
+
+
+def test_events_can_be_read_while_the_pipeline_runs(tmp_path: Path) -> None:
+    with up(tmp_path) as running:
+        (event_id,) = running.post({})
+
+        wait_until(lambda: event_id in whiteout("events", "--data", str(tmp_path)).stdout)
+
+        running.stop()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no kill -9")
+def test_the_child_is_started_again_when_it_dies(tmp_path: Path) -> None:
+    with up(tmp_path) as running:
+        first = running.child()
+        os.kill(first, signal.SIGKILL)
+        running.post({})
+        wait_until(lambda: running.child() != first)
+        running.post({})
+        status, errors = running.stop()
+
+    assert status == 0
+    assert errors == "whiteout: a child process ended with status -9, starting again\n"
+    assert query(tmp_path, "SELECT count(*) AS n FROM events") == [{"n": 2}]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no kill -9")
+def test_the_child_ends_after_its_work_when_the_parent_is_killed(tmp_path: Path) -> None:
+    with up(tmp_path) as running:
+        child = running.child()
+        running.post({}, {})
+        running.process.kill()
+        running.process.communicate()
+
+        wait_until(lambda: not psutil.pid_exists(child))
+
+    assert query(tmp_path, "SELECT count(*) AS n FROM events") == [{"n": 2}]
+
+
+def test_schemas_of_a_folder_are_used(tmp_path: Path) -> None:
+    schema = {
+        "self": {
+            "vendor": "com.acme",
+            "name": "tea",
+            "format": "jsonschema",
+            "version": "1-0-0",
+        },
+        "type": "object",
+        "properties": {"cupsDrunk": {"type": "integer"}},
+    }
+    path = tmp_path / "registry/schemas/com.acme/tea/jsonschema/1-0-0"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(schema))
+    data = {"schema": "iglu:com.acme/tea/jsonschema/1-0-0", "data": {"cupsDrunk": 3}}
+    event = json.dumps({"schema": UNSTRUCT, "data": data})
+
+    with up(tmp_path / "data", "--iglu", str(tmp_path / "registry")) as running:
+        running.post({"e": "ue", "ue_pr": event})
+        assert running.stop() == (0, "")
+
+    sql = "SELECT unstruct_event_com_acme_tea_1.cups_drunk AS cups FROM events"
+    assert query(tmp_path / "data", sql) == [{"cups": 3}]
+
+
+def test_the_two_stages_can_run_on_their_own(tmp_path: Path) -> None:
+    spool = f"spool://{tmp_path / 'in'}"
+    collector = subprocess.Popen(
+        [*PYTHON, "collector", "--to", spool, "--port", "0"], stdout=subprocess.PIPE, text=True
+    )
+    assert collector.stdout is not None
+    running = Up.__new__(Up)
+    running.port = int(collector.stdout.readline().rsplit(":", 1)[1])
+    running.post({}, {})
+    collector.send_signal(signal.SIGTERM)
+    collector.communicate(timeout=DEADLINE_S)
+    enrich = subprocess.Popen(
+        [*PYTHON, "enrich", "--from", spool, "--to", str(tmp_path / "out"), "--no-iglu-central"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert enrich.stdout is not None
+    line = enrich.stdout.readline()
+    enrich.send_signal(signal.SIGTERM)
+    enrich.communicate(timeout=DEADLINE_S)
+
+    assert (collector.returncode, enrich.returncode) == (0, 0)
+    assert line == f"loading {tmp_path / 'in/log'} into {tmp_path / 'out/lake'}\n"
+    assert query(tmp_path / "out", "SELECT count(*) AS n FROM events") == [{"n": 2}]
+
+
+def test_events_are_shown_as_a_table_the_newest_at_the_end(lake: Path) -> None:
+    done = whiteout("events", "--data", str(lake))
+
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert rows[0] == ["collector_tstamp", "app_id", "platform", "event_name", "event_id"]
+    assert [row[1:] for row in rows[1:]] == [
+        ["shop", "pc", "page_view", "00000000-0000-4000-8000-000000000001"],
+        ["shop", "pc", "page_view", "00000000-0000-4000-8000-000000000003"],
+    ]
+
+
+def output(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """What a command prints that ends with status 0; in this process, which is faster."""
+    assert run(arguments) == 0
+    return capsys.readouterr().out
+
+
+def test_events_as_json_lines_and_as_enriched_lines(
+    lake: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    last = ["events", "--data", str(lake), "--limit", "1", "--format"]
+    as_json, as_tsv = output(capsys, *last, "json"), output(capsys, *last, "tsv")
+
+    event = json.loads(as_json)
+    assert (event["event_id"], event["page_urlhost"]) == (
+        "00000000-0000-4000-8000-000000000003",
+        "x",
+    )
+    fields = as_tsv.removesuffix("\n").split("\t")
+    assert (len(fields), fields[6]) == (131, event["event_id"])
+
+
+def test_failed_events_as_bad_rows(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    failed = ["events", "--failed", "--data", str(lake), "--format"]
+
+    (line,) = output(capsys, *failed, "json").splitlines()
+
+    assert json.loads(line)["schema"].startswith("iglu:com.snowplowanalytics.snowplow.badrows/")
+    for format_ in ("table", "tsv"):
+        assert "00000000-0000-4000-8000-000000000002" in output(capsys, *failed, format_)
+
+
+def test_following_shows_what_is_loaded_and_ends_with_ctrl_c(tmp_path: Path) -> None:
+    with up(tmp_path) as running:
+        follow = subprocess.Popen(
+            [*PYTHON, "events", "--data", str(tmp_path), "--follow", "--format", "json"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert follow.stdout is not None
+        for _ in range(3):
+            (event_id,) = running.post({})
+            assert json.loads(follow.stdout.readline())["event_id"] == event_id
+        follow.send_signal(signal.SIGINT)
+        _, errors = follow.communicate(timeout=DEADLINE_S)
+        running.stop()
+
+    assert (follow.returncode, errors) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("format_", "expected"),
+    [
+        ("csv", 'n,t,l\n2,shop,"[1,null]"\n'),
+        ("json", '{"n":2,"t":"shop","l":[1,null]}\n'),
+        ("table", "n  t     l       \n2  shop  [1,null]\n"),
+    ],
+)
+def test_sql_in_every_format(
+    lake: Path, format_: str, expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sql = "SELECT count(*) AS n, min(app_id) AS t, [1, NULL] AS l FROM events"
+
+    found = output(capsys, "query", sql, "--data", str(lake), "--format", format_)
+
+    assert _without_padding(found) == _without_padding(expected)
+
+
+def _without_padding(text: str) -> list[str]:
+    return [" ".join(line.split()) for line in text.splitlines()]
+
+
+@pytest.mark.parametrize("format_", ["table", "json", "csv"])
+def test_what_strangers_sent_cannot_steer_the_terminal(
+    lake: Path, format_: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sql = "SELECT 'a' || chr(27) || '[31m' || chr(155) || chr(8238) AS x"
+
+    found = output(capsys, "query", sql, "--data", str(lake), "--format", format_)
+
+    assert not set(found) & {"\x1b", "\x9b", "\u202e"}
+    if format_ == "json":
+        assert json.loads(found) == {"x": "a\x1b[31m\x9b\u202e"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nope"], "No such command"),
+        (["collector", "--to", "/x"], "--to must look like spool:///var/lib/whiteout"),
+        (["enrich", "--from", "kafka://x", "--to", "."], "--from must look like spool://"),
+        (["up", "--iglu", "/no/such/folder"], "--iglu must be a folder that exists or an http"),
+        (["up", "--port", "99999"], "--port"),
+        (["up", "--durability", "some"], "--durability"),
+        (["query", "DELETE FROM events"], "write one SELECT"),
+        (["query", "SELECT nothing FROM events"], "nothing"),
+        (["events", "--format", "xml"], "--format"),
+    ],
+)
+def test_wrong_use_says_what_to_write_instead(
+    tmp_path: Path,
+    arguments: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("WHITEOUT_DATA", str(tmp_path))
+
+    assert run(arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_wrong_use(tmp_path: Path) -> None:
+    with up(tmp_path / "one") as running:
+        done = whiteout("up", "--data", str(tmp_path / "two"), "--port", str(running.port))
+        running.stop()
+
+    assert done.returncode == 2
+    assert "choose another --port" in done.stderr
+
+
+def test_a_second_pipeline_on_the_same_folder_says_so(tmp_path: Path) -> None:
+    with up(tmp_path) as running:
+        done = whiteout("up", "--data", str(tmp_path), "--port", "0")
+        running.stop()
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("whiteout: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_an_empty_lake_is_no_error(tmp_path: Path) -> None:
+    done = whiteout("events", "--data", str(tmp_path))
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "no events yet\n")
+
+
+def test_the_data_folder_comes_from_the_environment(
+    lake: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WHITEOUT_DATA", str(lake))
+
+    assert "00000000-0000-4000-8000-000000000003" in output(capsys, "events", "-n", "1")
+
+
+def test_a_reader_that_leaves_early_is_no_error(lake: Path) -> None:
+    process = subprocess.Popen(
+        [*PYTHON, "query", "SELECT * FROM range(300000)", "--data", str(lake), "--format", "csv"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline() == b"range\n"
+    process.stdout.close()
+    errors = process.stderr.read()
+    process.stderr.close()
+
+    assert (process.wait(DEADLINE_S), errors) == (0, b"")
+
+
+def test_version() -> None:
+    assert whiteout("--version").stdout == f"whiteout {__version__}\n"
+
+
+def test_the_collector_loads_nothing_of_the_lake() -> None:
+    """The process that everybody's requests reach stays small."""
+    code = (
+        "import sys, whiteout.cli as c; c.application();"
+        "import whiteout.collector.process;"
+        "print(sorted({m.split('.')[0] for m in sys.modules}"
+        " & {'deltalake', 'pyarrow', 'duckdb', 'rich', 'ua_parser', 'jsonschema_rs'}))"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[]\n"
