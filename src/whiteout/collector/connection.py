@@ -194,6 +194,7 @@ class Connection(asyncio.Protocol):
             and b"transfer-encoding" not in values
             and b"host" in values
             and b"expect" not in values
+            and not self._parser.should_upgrade()  # CONNECT
             and self._parser.should_keep_alive()  # without `Connection`: this is HTTP/1.1
         ):
             if b"content-length" not in values:
