@@ -94,12 +94,12 @@ class Bench:
 
     def event(self, record: bytes) -> EnrichedEvent:
         (result,) = self.enricher.enrich(record)
-        assert isinstance(result, EnrichedEvent), result
+        assert isinstance(result, EnrichedEvent), result.json()
         return result
 
     def bad(self, record: bytes) -> BadRow:
         (result,) = self.enricher.enrich(record)
-        assert isinstance(result, BadRow), result
+        assert isinstance(result, BadRow), result.tsv()
         return result
 
     def mapped(self, **parameters: str) -> EnrichedEvent:

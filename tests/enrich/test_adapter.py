@@ -141,6 +141,14 @@ def test_a_body_that_is_no_events_is_one_violation(bench: Bench, body: str, faul
     )
 
 
+def test_a_request_of_too_many_events_is_one_bad_row(bench: Bench) -> None:
+    """Each of them might become a bad row with all the headers."""
+    row = bench.bad(post(*([MINIMAL] * 5_001)))
+
+    assert messages(row)[0]["expectation"] == "at most 5000 events in one request"
+    assert len(bench.all(post(*([MINIMAL] * 5_000)))) == 5_000
+
+
 @pytest.mark.parametrize("path", ["/com.acme/v1", "/r/tp2", "/com.snowplowanalytics.iglu/v1"])
 def test_other_vendors_are_adapter_failures_that_keep_everything(bench: Bench, path: str) -> None:
     long = "x" * 2000

@@ -107,6 +107,14 @@ def test_an_infinite_number_does_not_reach_the_json_form() -> None:
     assert event(columns={"se_value": "1E999"}).json_object()["se_value"] is None
 
 
+def test_neither_gives_its_content_away_in_a_repr() -> None:
+    row = BadRow("iglu:com.acme/x/jsonschema/1-0-0", {"payload": "SECRET"})
+    columns = {"user_id": "SECRET", "event_id": "id", "event_name": "page_view"}
+
+    assert repr(row) == "BadRow(iglu:com.acme/x/jsonschema/1-0-0)"
+    assert repr(event(columns=columns)) == "EnrichedEvent(id, page_view)"
+
+
 def test_a_bad_row_is_one_line_of_json_whatever_it_holds() -> None:
     row = BadRow("iglu:com.acme/x/jsonschema/1-0-0", {"payload": "a\nb\ud800é", "n": 2**70})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 
 from hypothesis import given, settings
@@ -65,6 +66,7 @@ EVENT = st.dictionaries(st.sampled_from(sorted(PARAMETERS)), VALUE, max_size=12)
 )
 
 
+@cache
 def fuzz_bench() -> Bench:
     return make_bench(Resolver([EmbeddedRegistry(), EmbeddedRegistry({THING: {}}, "free")]), ())
 

@@ -27,12 +27,15 @@ CONTENT_TYPES = (
     "application/json; charset=UTF-8",
 )
 PAYLOAD_CRITERION = f"iglu:{SNOWPLOW}/payload_data/jsonschema/1-0-*"
+# Each event may become a bad row that repeats the headers of the request: without a bound, one
+# megabyte of the smallest events makes gigabytes. Trackers put far fewer into a request.
+MAX_EVENTS = 5_000
 
 Parameters = dict[str, str | None]
 """One event as the tracker protocol has it; None where a name of a query string has no value."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Rejected:
     """A request that is no events: the kind of bad row, and its messages."""
 
@@ -98,15 +101,25 @@ def _body(request: Request, body: str, resolver: Resolver) -> list[Parameters] |
     if not _is_payload_data(key):
         return _rejected(failure.criterion_mismatch(key.uri, PAYLOAD_CRITERION))
     events: list[Parameters] = document["data"]
-    try:
-        validator = resolver.validator(key)
-    except (ResolutionError, SchemaError) as error:
-        return _rejected(failure.schema_problem(key.uri, error))
-    if not validator.is_valid(events):
-        return _rejected(failure.invalid_data(key.uri, validator.reports(events)))
+    problem = _problem(key, events, resolver)
+    if problem is not None:
+        return _rejected(problem)
     query = dict(request.parameters)
     # What the query string says counts for every event, and more than the event's own word.
     return [{**event, **query} for event in events] if query else events
+
+
+def _problem(key: SchemaKey, events: list[Parameters], resolver: Resolver) -> Message | None:
+    try:
+        validator = resolver.validator(key)
+    except (ResolutionError, SchemaError) as error:
+        return failure.schema_problem(key.uri, error)
+    if not validator.is_valid(events):
+        return failure.invalid_data(key.uri, validator.reports(events))
+    if len(events) > MAX_EVENTS:
+        expectation = f"at most {MAX_EVENTS} events in one request"
+        return failure.unmet_expectation("body", None, expectation)
+    return None
 
 
 def read_key(document: object) -> SchemaKey | str:

@@ -23,7 +23,7 @@ _LINE_BREAKERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _LATITUDE, _LONGITUDE = COLUMN_INDEX["geo_latitude"], COLUMN_INDEX["geo_longitude"]
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, repr=False)
 class EnrichedEvent:
     """An event that passed: all columns as TSV text, and its self-describing parts as data.
 
@@ -38,6 +38,10 @@ class EnrichedEvent:
     unstruct_event: SelfDescribingJson | None
     contexts: list[SelfDescribingJson]
     derived_contexts: list[SelfDescribingJson]
+
+    def __repr__(self) -> str:
+        # What people did never reaches a log by way of an error message.
+        return f"EnrichedEvent({self['event_id']}, {self['event_name']})"
 
     def __getitem__(self, column: str) -> str | None:
         """The text of one column by its name."""
@@ -74,7 +78,7 @@ class EnrichedEvent:
         return result
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class BadRow:
     """A failed event: why it failed, and all of it, so that it can be recovered.
 
@@ -85,6 +89,9 @@ class BadRow:
 
     schema: str
     data: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"BadRow({self.schema})"
 
     def json(self) -> str:
         """One compact self-describing JSON, without newline."""

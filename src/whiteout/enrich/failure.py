@@ -118,7 +118,7 @@ class BadRows:
         return BadRow(schema, {"processor": processor, "failure": failure, "payload": payload})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class RawEvent:
     """An event as far as it came.
 

@@ -42,7 +42,7 @@ _ENCODINGS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Request:
     """One request that reached the collector.
 
@@ -74,7 +74,7 @@ class Request:
         return collector_payload.encode(replace(self.payload, body=self.body))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Unreadable:
     """A record that is no request.
 

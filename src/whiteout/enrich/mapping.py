@@ -80,7 +80,7 @@ _USERAGENT = COLUMN_INDEX["useragent"]
 _EMPTY: list[str | None] = [None] * len(ATOMIC_COLUMNS)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Mapped:
     """One event, as far as its own parameters and its request tell it.
 

@@ -32,7 +32,7 @@ _DERIVED_COLUMN = COLUMN_INDEX["derived_contexts"]
 _encode = msgspec.json.encode
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class SelfDescribingParts:
     """What an event says in self-describing JSON.
 
