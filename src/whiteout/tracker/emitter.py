@@ -34,6 +34,7 @@ _COMPETE_S: Final = 0.5  # how often a process asks whether the sender is gone
 _IDLE_S: Final = 60.0  # and looks into the store unasked, as the iOS tracker does
 _STORE_FAILED_S: Final = 5.0
 _CACHED_TEMPLATES: Final = 64
+_STAMPS_AHEAD_MS: Final = 1000  # further ahead, the clock was turned back: believe it
 
 
 class Emitter:
@@ -80,6 +81,7 @@ class Emitter:
         self._templates: dict[int, Template] = {}
         self._undeleted: dict[EventStore, set[int]] = {}
         self._failures = 0
+        self._stamp_ms = 0
         self._not_before_s = 0.0
         self._state = threading.Condition()
         self._paused = False
@@ -253,7 +255,6 @@ class Emitter:
             batches(
                 events,
                 lambda key: self._template(store, key),
-                sent_ms=self._clock.now_ms(),
                 network=self._network,
                 emitter=self._configuration,
             )
@@ -261,7 +262,8 @@ class Emitter:
         # What was read before a change of the waiting events must not go out as it was.
         while queue and not self._stopped() and rewrites == self._storage.rewrites:
             batch = queue.pop(0)
-            answer = self._connection.send(request_for(batch, self._network))
+            request = request_for(batch, self._network, sent_ms=self._stamp())
+            answer = self._connection.send(request)
             match self._judge(answer.status, batch):
                 case Outcome.DELIVERED:
                     delivered += len(batch.ids)
@@ -281,6 +283,13 @@ class Emitter:
         if delivered:
             self._on_delivered()
         return delivered, failed, wait_s if not delivered else 0.0
+
+    def _stamp(self) -> int:
+        """The time of sending; a millisecond later where the request before had the same."""
+        now_ms = self._clock.now_ms()
+        is_taken = 0 <= self._stamp_ms - now_ms < _STAMPS_AHEAD_MS
+        self._stamp_ms = self._stamp_ms + 1 if is_taken else now_ms
+        return self._stamp_ms
 
     def _judge(self, status: int | None, batch: Batch) -> Outcome:
         return outcome(

@@ -189,14 +189,16 @@ class Lines:
             self.installation_id = installation_id
             if self._identified is None:
                 self._identified = SessionLine(installation_id or NULL_UUID)
-            elif not is_start:
-                self._identified.must_renew = True
+            self._identified.is_broken_off = not is_start
             self._session = self._identified
             return
         self.installation_id = None
         # Never 0, and at most 62 bits, so that SQLite and JSON hold it exactly.
         self._number = int.from_bytes(self._new_uuid()[:6], "big") + 1
-        self._session = None if self.bits & _SESSION else SessionLine(NULL_UUID)
+        self._session = None
+        if not self.bits & _SESSION:
+            self._session = SessionLine(NULL_UUID)
+            self._session.is_broken_off = not is_start
 
     def _start_session(self, session: SessionLine, event_id: bytes, now_ms: int) -> None:
         state = session.start(uuid_text(self._new_uuid()), uuid_text(event_id), now_ms)

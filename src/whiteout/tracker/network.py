@@ -88,6 +88,7 @@ class HttpConnection:
         self._pool: urllib3.PoolManager | None = None
         self._jar: http.cookiejar.CookieJar | None = None
         self._stored: tuple[dict[str, Any], ...] = ()
+        self._forgotten = 0  # how often: an answer to a request made before brings cookies back
 
     def send(self, request: OutgoingRequest) -> Answer:
         """Send, and wait for the answer."""
@@ -98,10 +99,11 @@ class HttpConnection:
             finally:
                 pool.clear()
             return answer
+        forgotten = self._forgotten
         if self._pool is None:
             self._pool = _new_pool()
         answer, headers = _send(self._pool, request, self._cookie_header(request))
-        if headers is not None:
+        if headers is not None and forgotten == self._forgotten:
             self._keep_cookies(request, headers)
         return answer
 
@@ -126,7 +128,8 @@ class HttpConnection:
         return tuple(kept[:_MAX_COOKIES])
 
     def forget_cookies(self) -> None:
-        """Forget them, and the connections that carried them."""
+        """Forget them, the connections that carried them, and what is under way brings."""
+        self._forgotten += 1
         self._stored = ()
         self._jar = None
         self.close()

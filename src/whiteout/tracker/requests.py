@@ -2,7 +2,8 @@
 
 Rules: events of different levels or lines never share a request (promise 1, leaks L8, L9); order is
 kept within a group; a POST is filled up to the byte limit; an event above the limit goes alone, in
-an envelope as any other (the native trackers forget it); `stm` is stamped here, anew at each try.
+an envelope as any other (the native trackers forget it); `stm` is stamped on a whole request, anew
+at each try, and differs from that of every other: it would join requests kept apart otherwise.
 Source: reference sections 1.3 and 7.3.
 """
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _ENVELOPE_HEAD: Final = f'{{"schema":"{PAYLOAD_DATA}","data":['
 ENVELOPE_BYTES: Final = 88  # what the reference allows for the envelope; ours has 86
+_STAMP_BYTES: Final = len(',"stm":"1795000000000"}')
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Batch:
     Attributes:
         level: of all its events.
         ids: the rows, in order.
-        payloads: finished payloads, one an event.
+        payloads: one an event, finished but for `stm` and the closing brace.
         is_oversize: a single event above the byte limit: it is tried once.
     """
 
@@ -57,7 +59,6 @@ def batches(
     events: Iterable[StoredEvent],
     template_of: Callable[[int], Template],
     *,
-    sent_ms: int,
     network: NetworkConfiguration,
     emitter: EmitterConfiguration,
 ) -> Iterator[Batch]:
@@ -66,38 +67,35 @@ def batches(
     Args:
         events: oldest first.
         template_of: the template for its id.
-        sent_ms: `stm`, Unix epoch milliseconds; each group has the same.
         network: tells the method.
         emitter: tells the byte limits.
     """
     groups: dict[tuple[int, int], list[StoredEvent]] = {}
     for event in events:
         groups.setdefault((event.level, event.line), []).append(event)
-    end = f',"stm":"{sent_ms}"}}'
     for (bits, _line), members in groups.items():
         level = Anonymisation(bits)
         if uses_get(level, network):
             for event in members:
-                payload = template_of(event.template).payload(_own_part(event)) + end
-                is_oversize = len(payload.encode()) > emitter.byte_limit_get
+                payload = template_of(event.template).payload(_own_part(event))
+                is_oversize = len(payload.encode()) + _STAMP_BYTES > emitter.byte_limit_get
                 yield Batch(level, (event.id,), (payload,), is_oversize=is_oversize)
         else:
-            yield from _posts(level, members, template_of, end, emitter.byte_limit_post)
+            yield from _posts(level, members, template_of, emitter.byte_limit_post)
 
 
 def _posts(
     level: Anonymisation,
     events: Sequence[StoredEvent],
     template_of: Callable[[int], Template],
-    end: str,
     limit: int,
 ) -> Iterator[Batch]:
     ids: list[int] = []
     payloads: list[str] = []
     total = 0
     for event in events:
-        payload = template_of(event.template).payload(_own_part(event)) + end
-        size = len(payload) if payload.isascii() else len(payload.encode())
+        payload = template_of(event.template).payload(_own_part(event))
+        size = _STAMP_BYTES + (len(payload) if payload.isascii() else len(payload.encode()))
         if size > limit:
             yield Batch(level, (event.id,), (payload,), is_oversize=True)
             continue
@@ -120,8 +118,15 @@ def uses_get(level: Anonymisation, network: NetworkConfiguration) -> bool:
     return network.method is HttpMethod.GET and not level
 
 
-def request_for(batch: Batch, network: NetworkConfiguration) -> OutgoingRequest:
-    """The HTTP request of a batch."""
+def request_for(batch: Batch, network: NetworkConfiguration, *, sent_ms: int) -> OutgoingRequest:
+    """The HTTP request of a batch.
+
+    Args:
+        batch: its events.
+        network: where they go, and how.
+        sent_ms: `stm`, Unix epoch milliseconds; another one for each request.
+    """
+    stamp = f',"stm":"{sent_ms}"}}'
     headers = {"User-Agent": USER_AGENT}
     if not batch.level:
         headers |= network.request_headers
@@ -130,7 +135,7 @@ def request_for(batch: Batch, network: NetworkConfiguration) -> OutgoingRequest:
     if uses_get(batch.level, network):
         from urllib.parse import urlencode  # noqa: PLC0415 - only GET pays for it
 
-        query = urlencode(loads(batch.payloads[0]))
+        query = urlencode(loads(batch.payloads[0] + stamp))
         return OutgoingRequest(
             method="GET",
             url=f"{network.get_url}?{query}",
@@ -144,7 +149,7 @@ def request_for(batch: Batch, network: NetworkConfiguration) -> OutgoingRequest:
         method="POST",
         url=network.post_url,
         headers=headers,
-        body=(_ENVELOPE_HEAD + ",".join(batch.payloads) + "]}").encode(),
+        body=(_ENVELOPE_HEAD + f"{stamp},".join(batch.payloads) + stamp + "]}").encode(),
         is_anonymous=bool(batch.level),
         timeout=network.timeout,
     )

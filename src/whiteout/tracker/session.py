@@ -80,7 +80,14 @@ class SessionLine:
         continues: go on with the stored session if its timeout has not passed.
     """
 
-    __slots__ = ("event_index", "last_event_at_ms", "must_renew", "state", "user_id")
+    __slots__ = (
+        "event_index",
+        "is_broken_off",
+        "last_event_at_ms",
+        "must_renew",
+        "state",
+        "user_id",
+    )
 
     def __init__(
         self, user_id: str, *, stored: SessionState | None = None, continues: bool = False
@@ -90,17 +97,22 @@ class SessionLine:
         self.event_index = stored.event_index if stored else 0
         self.last_event_at_ms = stored.last_event_at_ms if stored else 0
         self.must_renew = not continues
+        self.is_broken_off = False  # by a change of the level: renewed even while checks are paused
 
     def is_due(self, now_ms: int, timeout_ms: int, *, checks: bool) -> bool:
         """Whether an event now would start a new session.
 
         The timeout is inclusive: only a longer gap ends a session. A clock that went back ends it
-        too. While the checker is paused (`checks` False) nothing does.
+        too. While the checker is paused (`checks` False) nothing does but a change of the level
+        (leak L5).
         """
-        return checks and (
-            self.must_renew
-            or self.state is None
-            or not 0 <= now_ms - self.last_event_at_ms <= timeout_ms
+        return self.is_broken_off or (
+            checks
+            and (
+                self.must_renew
+                or self.state is None
+                or not 0 <= now_ms - self.last_event_at_ms <= timeout_ms
+            )
         )
 
     def start(self, session_id: str, event_id: str, now_ms: int) -> SessionState:
@@ -117,7 +129,7 @@ class SessionLine:
             last_event_at_ms=now_ms,
         )
         self.event_index = 0
-        self.must_renew = False
+        self.must_renew = self.is_broken_off = False
         return self.state
 
     def snapshot(self) -> SessionState | None:
