@@ -190,7 +190,6 @@ class Enricher:
                 )
             ]
         for entity in entities:
-            valid = schemas.validate(entity.as_dict(), self._resolver, violations)
-            if valid is not None:
-                event.derived_contexts.append(valid)
+            if schemas.is_valid_entity(entity, self._resolver, violations):
+                event.derived_contexts.append(entity)
         return []

@@ -103,18 +103,24 @@ def load(record: bytes) -> Request | Unreadable:
     if anonymous:
         parameters = clean_parameters(parameters)
         payload, document = clean_payload(payload, parameters)
-    problem = _problem(payload, query_is_readable=not query or encoding is not None)
-    vendor, version = _vendor_and_version(payload.path or "") or ("", "")
-    request = Request(payload, vendor, version, parameters, anonymous, document)
+    names = _vendor_and_version(payload.path or "")
+    request = Request(payload, *(names or ("", "")), parameters, anonymous, document)
+    problem = _problem(
+        payload,
+        path_is_readable=names is not None,
+        query_is_readable=not query or encoding is not None,
+    )
     if problem is not None:
         return Unreadable(problem, request.record() if anonymous else record)
     return request
 
 
-def _problem(payload: CollectorPayload, *, query_is_readable: bool) -> Message | None:
+def _problem(
+    payload: CollectorPayload, *, path_is_readable: bool, query_is_readable: bool
+) -> Message | None:
     if payload.path is None:
         return format_expectation("path", None, "request does not contain a path")
-    if _vendor_and_version(payload.path) is None:
+    if not path_is_readable:
         return format_expectation(
             "path",
             payload.path,

@@ -56,13 +56,13 @@ def read_parts(parameters: Parameters, resolver: Resolver) -> SelfDescribingPart
     names = ("ue_pr", "ue_px")
     text, inner = _read_envelope(parameters, names, UNSTRUCT_EVENT, resolver, violations)
     if inner is not None:
-        parts.unstruct_event = validate(inner, resolver, violations)
+        parts.unstruct_event = _validate(inner, resolver, violations)
     if violations and text is not None:
         parts.texts["unstruct_event"] = text.decode()
     before = len(violations)
     text, entities = _read_envelope(parameters, ("co", "cx"), CONTEXTS, resolver, violations)
     for entity in entities or ():
-        valid = validate(entity, resolver, violations)
+        valid = _validate(entity, resolver, violations)
         if valid is not None:
             parts.contexts.append(valid)
     if len(violations) > before and text is not None:
@@ -88,7 +88,7 @@ def write_derived(fields: list[str | None], derived: Sequence[SelfDescribingJson
         fields[_DERIVED_COLUMN] = _envelope(CONTEXTS, derived)
 
 
-def validate(
+def _validate(
     document: dict[str, Any], resolver: Resolver, violations: list[Message]
 ) -> SelfDescribingJson | None:
     """Judge one self-describing JSON; what is wrong with it is added to `violations`."""
@@ -100,6 +100,13 @@ def validate(
     if not _is_valid(key, data, resolver, violations):
         return None
     return SelfDescribingJson(document["schema"], data)
+
+
+def is_valid_entity(
+    entity: SelfDescribingJson, resolver: Resolver, violations: list[Message]
+) -> bool:
+    """Judge an entity of our own making; what is wrong with it is added to `violations`."""
+    return _is_valid(entity.key, entity.data, resolver, violations)
 
 
 def _is_valid(key: SchemaKey, data: object, resolver: Resolver, violations: list[Message]) -> bool:
