@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -101,14 +102,14 @@ class ScreenView(Event):
         true_timestamp: datetime | None = None,
     ) -> None:
         check_text("name", name)
-        if type is not None:
-            check_optional_text("type", type)
-        if transition_type is not None:
-            check_optional_text("transition_type", transition_type)
-        if previous_name is not None:
-            check_optional_text("previous_name", previous_name)
-        if previous_type is not None:
-            check_optional_text("previous_type", previous_type)
+        for field_name, text in (
+            ("type", type),
+            ("transition_type", transition_type),
+            ("previous_name", previous_name),
+            ("previous_type", previous_type),
+        ):
+            if text is not None and text.__class__ is not str:
+                check_optional_text(field_name, text)
         if screen_id is not None:
             _check_uuid("screen_id", screen_id)
         if previous_id is not None:
@@ -159,7 +160,7 @@ _set_true_timestamp = _setter("true_timestamp")
 
 
 def _check_uuid(field_name: str, value: object) -> None:
-    from uuid import UUID  # noqa: PLC0415 - the module asks the system things at import
-
-    if not isinstance(value, UUID):
+    # Whoever has one has loaded the module, which asks the system things at import.
+    uuid = sys.modules.get("uuid")
+    if uuid is None or not isinstance(value, uuid.UUID):
         raise wrong_value(field_name, value, "a uuid.UUID or None")

@@ -12,7 +12,7 @@ from whiteout.tracker.counters import DropReason
 from whiteout.tracker.emitter import Emitter
 from whiteout.tracker.journal import EVENT, MAX_RECORD_BYTES, TEMPLATE, Journal, left_behind
 from whiteout.tracker.storage import Storage
-from whiteout.tracker.writer import EVENT_HEADER, TEMPLATE_HEADER, Writer
+from whiteout.tracker.writer import TEMPLATE_HEADER, Writer
 
 if TYPE_CHECKING:
     import threading
@@ -111,10 +111,14 @@ class Engine:
 
         Never waits: with no segment at hand and 64 MiB waiting, the event is dropped and counted.
         """
-        size = len(own) + EVENT_HEADER.size
+        journal = self.journal
+        record = header + own
+        size = len(record)
         if size > MAX_EVENT_BYTES:
             return DropReason.TOO_LARGE
-        journal = self.journal
+        serial = journal.serial
+        if self._written.get(template.id) == serial and journal.append(EVENT, record):
+            return None  # nearly always
         text = template.text
         # A template may be as large as the app's subject makes it: bytes, not characters.
         if not journal.has_room(size + 4 * len(text) + TEMPLATE_HEADER.size):
@@ -129,7 +133,7 @@ class Engine:
                 self._written.clear()
             journal.append(TEMPLATE, TEMPLATE_HEADER.pack(template.id) + text.encode())
             self._written[template.id] = serial
-        journal.append(EVENT, header + own)
+        journal.append(EVENT, record)
         return None
 
     def drain(self) -> None:

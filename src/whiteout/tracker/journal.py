@@ -104,6 +104,7 @@ class Journal:
         self._segments: deque[_Segment] = deque()
         self._current: _Segment
         self._buffer: mmap.mmap | bytearray
+        self.serial: int  # the current segment's number: a template is written once for each
         self._end: int
         self._limit: int
         self._enter(self._make())
@@ -113,11 +114,6 @@ class Journal:
     def on_disk(self) -> bool:
         """Whether the current segment survives a kill."""
         return self._current.path is not None
-
-    @property
-    def serial(self) -> int:
-        """The current segment's number: a template must be written once for each."""
-        return self._current.number
 
     def append(self, kind: int, body: bytes) -> bool:
         """Write a record; False: the journal is full, or the body larger than a record may be."""
@@ -219,6 +215,7 @@ class Journal:
         self._segments.append(segment)
         self._current = segment
         self._buffer = segment.buffer
+        self.serial = segment.number
         self._end = segment.end
         self._limit = len(segment.buffer) - _RECORD_HEADER.size
 

@@ -11,7 +11,7 @@ the running line: it has a session of its own, of one event, or none.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from whiteout.identifiers import NULL_UUID, Anonymisation
 from whiteout.tracker.clock import uuid_text
@@ -30,6 +30,12 @@ _USER: Final = Anonymisation.USER.value
 _SESSION: Final = Anonymisation.SESSION.value
 
 
+class SharedVersion(Protocol):
+    """What tells that the shared part has changed."""
+
+    version: int
+
+
 class Lines:
     """Which line runs, and what its next event carries. Every call under the tracker's lock.
 
@@ -40,7 +46,7 @@ class Lines:
         parameters: what the tracker and the subject add, unmasked.
         entities: the platform and application entities; the argument tells whether identifiers
             may be among them.
-        version: differs whenever `parameters` or `entities` would answer differently.
+        shared: its version differs whenever `parameters` or `entities` would answer differently.
         foreground_timeout_ms: see `SessionConfiguration`.
         background_timeout_ms: the same.
     """
@@ -53,7 +59,7 @@ class Lines:
         base64: bool,
         parameters: Callable[[], Mapping[str, str]],
         entities: Callable[[bool], Sequence[SelfDescribingJson]],
-        version: Callable[[], object],
+        shared: SharedVersion,
         foreground_timeout_ms: int,
         background_timeout_ms: int,
     ) -> None:
@@ -62,7 +68,7 @@ class Lines:
         self._base64 = base64
         self._parameters = parameters
         self._entities = entities
-        self._version = version
+        self._shared = shared
         self._foreground_timeout_ms = foreground_timeout_ms
         self._background_timeout_ms = background_timeout_ms
         self.bits = 0
@@ -75,7 +81,7 @@ class Lines:
         self._session: SessionLine | None = None
         self._number = IDENTIFIED_LINE
         self._templates: dict[int, Template] = {}
-        self._templates_version: object = None
+        self._templates_version = -1
 
     @property
     def level(self) -> Anonymisation:
@@ -111,7 +117,7 @@ class Lines:
             event_id: 16 bytes.
             now_ms: the event's device time.
         """
-        version = self._version()
+        version = self._shared.version
         if version != self._templates_version:
             self._templates.clear()
             self._templates_version = version

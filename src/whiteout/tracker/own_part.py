@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from whiteout.identifiers import Anonymisation
 from whiteout.protocol.self_describing import SelfDescribingJson
 from whiteout.tracker.serialisation import dumps, loads
 from whiteout.tracker.template import SEPARATOR
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable
 
-    from whiteout.anonymisation import Anonymisation, Gate
+    from whiteout.anonymisation import Gate
     from whiteout.events.event import Event
 
 _SEPARATOR: Final = SEPARATOR.encode()
 _SELF_DESCRIBING: Final = b'"e":"ue"'
 _NOTHING: Final = b""
+_NONE: Final = Anonymisation.NONE
 
 
 def own_part(event: Event, level: Anonymisation, gate: Gate, new_uuid: Callable[[], str]) -> bytes:
@@ -28,9 +31,9 @@ def own_part(event: Event, level: Anonymisation, gate: Gate, new_uuid: Callable[
     body = event.self_describing(new_uuid)
     parameters = event.parameters()
     if event.true_timestamp is not None:
-        parameters["ttm"] = str(round(event.true_timestamp.timestamp() * 1000))
+        parameters["ttm"] = str(_epoch_ms(event.true_timestamp))
     entities = event.entities
-    if level:
+    if level is not _NONE:
         parameters = gate.parameters(parameters, level)
         body = gate.body(_as_json(body, gate, level), level) if body is not None else None
         entities = gate.entities([_as_json(entity, gate, level) for entity in entities], level)
@@ -45,6 +48,12 @@ def own_part(event: Event, level: Anonymisation, gate: Gate, new_uuid: Callable[
             else _NOTHING,
         )
     )
+
+
+def _epoch_ms(moment: dt.datetime) -> int:
+    import datetime as dt  # noqa: PLC0415 - loaded by whoever made `moment`
+
+    return (moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(milliseconds=1)
 
 
 def _as_json(item: SelfDescribingJson, gate: Gate, level: Anonymisation) -> SelfDescribingJson:

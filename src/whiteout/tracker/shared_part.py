@@ -31,7 +31,7 @@ _NOT_IN_SUFFIX: Final = re.compile(r"[^A-Za-z0-9.-]")
 class SharedPart:
     """The parameters and entities that every event of a tracker carries, unmasked.
 
-    `parameters`, `entities` and `version` are called under the tracker's lock.
+    `parameters` and `entities` are called, and `version` is changed, under the tracker's lock.
 
     Args:
         namespace: `tna`.
@@ -53,7 +53,9 @@ class SharedPart:
         counters: Counters,
     ) -> None:
         self._counters = counters
-        self._subject_version = 0
+        self.version = 0  # differs when `parameters` or `entities` would answer differently
+        self._platform_version = 0
+        self._lock = lock
         self.subject = Subject(subject, lock=lock, on_change=self._count_change)
         reader = environment.platform_reader or SystemPlatformReader()
         os_type = reader.read("os_type")
@@ -90,29 +92,36 @@ class SharedPart:
             platform = self._platform.entity(with_identifiers=with_identifiers)
         return [entity for entity in (platform, self._application) if entity is not None]
 
-    def version(self) -> tuple[int, int]:
-        """Differs when `parameters` or `entities` would."""
-        platform = self._platform
-        return self._subject_version, 0 if platform is None else platform.version
+    def refresh(self, *, with_identifiers: bool | None) -> None:
+        """Read the device again, as far as it is due; not for the path of an event.
 
-    def refresh(self, *, with_identifiers: bool) -> None:
-        """Read the device again, as far as it is due; not for the path of an event."""
+        Args:
+            with_identifiers: whether identifiers may be asked for; None: as was said last.
+        """
         if self._platform is not None:
             self._platform.refresh(with_identifiers=with_identifiers)
+            self._follow_platform(self._platform)
 
     def forget(self) -> None:
         """Drop identifiers of user and device."""
         self.subject.clear()
         if self._platform is not None:
             self._platform.forget_identifiers()
+            self._follow_platform(self._platform)
 
     def after_fork(self) -> None:
         """In a forked child: make new locks."""
         if self._platform is not None:
             self._platform.reset_after_fork()
 
+    def _follow_platform(self, platform: PlatformContext) -> None:
+        with self._lock:
+            if platform.version != self._platform_version:
+                self._platform_version = platform.version
+                self.version += 1
+
     def _count_change(self) -> None:
-        self._subject_version += 1
+        self.version += 1
 
     def _report(self, name: str, error: Exception) -> None:
         self._counters.warn(f"platform-{name}", f"reading {name} raised {type(error).__name__}")

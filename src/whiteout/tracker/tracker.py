@@ -101,7 +101,7 @@ class Tracker:
             base64=tracker.base64_encoding,
             parameters=self._shared.parameters,
             entities=self._shared.entities,
-            version=self._shared.version,
+            shared=self._shared,
             foreground_timeout_ms=int(session.foreground_timeout * 1000),
             background_timeout_ms=int(session.background_timeout * 1000),
         )
@@ -154,7 +154,9 @@ class Tracker:
             )
         if refused is not None:
             self._counters.drop(refused)
-        self._engine.writer.wake()
+        writer = self._engine.writer
+        if not writer.is_awake:
+            writer.wake()
         return uuid_text(event_id)
 
     def pause(self) -> None:
@@ -551,8 +553,7 @@ class Tracker:
         """On the writer's thread: read the platform again, store the session, tell of new ones."""
         with self._lock:
             started, self._lines.started = self._lines.started, []
-            hides_user = bool(self._lines.level & Anonymisation.USER)
-        self._shared.refresh(with_identifiers=not hides_user)
+        self._shared.refresh(with_identifiers=None)
         if started or self._session_configuration.continue_session_on_restart:
             self._identity_is_due = True
         self._keep_identity_if_free()
