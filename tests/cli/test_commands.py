@@ -149,8 +149,9 @@ def test_events_can_be_read_while_the_pipeline_runs(tmp_path: Path) -> None:
     with up(tmp_path) as running:
         (event_id,) = running.post({})
 
-        wait_until(lambda: event_id in whiteout("events", "--data", str(tmp_path)).stdout)
+        wait_until(lambda: query(tmp_path, "SELECT event_id FROM events") != [])
 
+        assert event_id in whiteout("events", "--data", str(tmp_path)).stdout
         running.stop()
 
 

@@ -12,9 +12,8 @@ import sys
 import threading
 import uuid
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -27,12 +26,67 @@ if TYPE_CHECKING:
 TP2 = "/com.snowplowanalytics.snowplow/tp2"
 PAYLOAD_DATA = "iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4"
 DEADLINE_S = 60.0
-QUICK = ["--no-iglu-central", "--commit-interval", "0.02"]
+QUICK = ["--no-iglu-central", "--commit-interval", "0.05"]
 FAST = ["--durability", "process"]  # a kill, not a power loss
 
 
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-P", "-m", "whiteout.cli", *arguments]
+# Forks children that run the real command with everything imported: many kills fit in little time.
+# One line of JSON in, one line out: {"start": arguments, "output": path} -> process id,
+# {"wait": pid} -> exit status (negative: the signal).
+NURSERY = """
+import json, os, sys
+import whiteout.cli, whiteout.collector.process, whiteout.lake.service
+whiteout.cli.application()
+for line in sys.stdin:
+    order = json.loads(line)
+    if "wait" in order:
+        answer = os.waitstatus_to_exitcode(os.waitpid(order["wait"], 0)[1])
+    else:
+        answer = os.fork()
+        if answer == 0:
+            os.dup2(os.open(order["output"], os.O_WRONLY), 1)
+            os.close(0)
+            os._exit(whiteout.cli.run(order["start"]))
+    print(answer, flush=True)
+"""
+
+
+class Nursery:
+    """Starts processes of the pipeline quickly. Used by several threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._talking = threading.Lock()
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", NURSERY],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def start(self, arguments: list[str]) -> tuple[int, str]:
+        """Start a command; returns its process id and the first line that it prints."""
+        fifo = self._folder / uuid.uuid4().hex
+        os.mkfifo(fifo)
+        pid = self._ask({"start": arguments, "output": str(fifo)})
+        with fifo.open() as output:
+            line = output.readline()
+        fifo.unlink()
+        return pid, line
+
+    def wait(self, pid: int) -> int:
+        return self._ask({"wait": pid})
+
+    def _ask(self, order: dict[str, Any]) -> int:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with self._talking:
+            self._process.stdin.write(json.dumps(order) + "\n")
+            self._process.stdin.flush()
+            return int(self._process.stdout.readline())
+
+    def close(self) -> None:
+        self._process.communicate()
 
 
 @dataclass
@@ -44,33 +98,28 @@ class Stage:
     kills: int = 0
     faults: list[str] = field(default_factory=list)
 
-    def start(self) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            command(*self.arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        if not line:
-            _, errors = process.communicate()
-            self.faults.append(errors)
-        self.ready(line)
-        return process
-
-    def torment(self, kills: int, rng: random.Random, longest_s: float) -> None:
+    def torment(self, nursery: Nursery, kills: int, rng: random.Random, longest_s: float) -> None:
         """Start, wait for readiness, kill at a random moment; again and again."""
         while self.kills < kills and not self.faults:
-            process = self.start()
-            moment = threading.Event()
-            moment.wait(rng.uniform(0, longest_s))
-            process.kill()
-            _, errors = process.communicate()
-            if process.returncode != -signal.SIGKILL:
-                self.faults.append(f"ended by itself with {process.returncode}: {errors}")
+            pid, line = nursery.start(self.arguments)
+            self.ready(line)
+            threading.Event().wait(rng.uniform(0, longest_s))
+            os.kill(pid, signal.SIGKILL)
+            status = nursery.wait(pid)
+            if status != -signal.SIGKILL or not line:
+                self.faults.append(f"ended by itself with {status} after {line!r}")
             self.kills += 1
 
     def finish(self) -> None:
-        """Let it run to its own end: what is accepted gets loaded."""
-        process = self.start()
+        """The real command, to its own end: what is accepted gets loaded."""
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "whiteout.cli", *self.arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        process.stdout.readline()
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=DEADLINE_S)
         assert process.returncode == 0, errors
@@ -136,12 +185,13 @@ def torment_pipeline(folder: Path, kills: int, seed: int) -> tuple[list[Client],
     spool = f"spool://{folder}"
     collector = Stage(["collector", "--to", spool, "--port", "0", *FAST], note_port)
     enrich = Stage(["enrich", "--from", spool, "--to", str(folder), *FAST, *QUICK])
+    nursery = Nursery(folder)
     clients = [Client(lambda: bound["port"], random.Random(f"{seed} {n}")) for n in range(2)]
     stop = threading.Event()
     senders = [threading.Thread(target=client.run, args=(stop,)) for client in clients]
     tormentors = [
-        threading.Thread(target=collector.torment, args=(kills, rng, 0.6)),
-        threading.Thread(target=enrich.torment, args=(kills, rng, 0.3)),
+        threading.Thread(target=collector.torment, args=(nursery, kills, rng, 0.3)),
+        threading.Thread(target=enrich.torment, args=(nursery, kills, rng, 0.3)),
     ]
     for thread in senders + tormentors:
         thread.start()
@@ -150,6 +200,7 @@ def torment_pipeline(folder: Path, kills: int, seed: int) -> tuple[list[Client],
     stop.set()
     for thread in senders:
         thread.join()
+    nursery.close()
     collector.finish()
     enrich.finish()
     return clients, [collector, enrich]
@@ -180,25 +231,16 @@ def event_counts(folder: Path, table: str) -> Counter[str]:
     return Counter(found["event_id"].to_pylist())
 
 
-def torment_side_by_side(folder: Path, kills: int) -> None:
-    """Two pipelines at a time: starting a process takes longer than killing it."""
-    with ThreadPoolExecutor(2) as pool:
-        folders = [folder / name for name in ("one", "two")]
-        runs = [
-            pool.submit(torment_pipeline, each, kills // 2, seed)
-            for seed, each in enumerate(folders)
-        ]
-        for each, run in zip(folders, runs, strict=True):
-            clients, stages = run.result()
-            check(each, clients, stages, kills // 2)
-
-
 @pytest.mark.skipif(os.name == "nt", reason="there is no kill -9")
 def test_fifty_kills_of_each_process_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
-    torment_side_by_side(tmp_path, 50)
+    clients, stages = torment_pipeline(tmp_path, 50, seed=1)
+
+    check(tmp_path, clients, stages, 50)
 
 
 @pytest.mark.long
 @pytest.mark.skipif(os.name == "nt", reason="there is no kill -9")
 def test_a_thousand_kills_of_each_process_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
-    torment_side_by_side(tmp_path, 1000)
+    clients, stages = torment_pipeline(tmp_path, 1000, seed=2)
+
+    check(tmp_path, clients, stages, 1000)

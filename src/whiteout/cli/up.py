@@ -32,6 +32,12 @@ if TYPE_CHECKING:
 
     import typer
 
+# An arena of memory for each of the many threads of Arrow and Delta Lake, and memory that is kept
+# in case it is needed again, would add a quarter to what the child takes.
+LITTLE_MEMORY = {
+    "MALLOC_ARENA_MAX": "2",
+    "_RJEM_MALLOC_CONF": "dirty_decay_ms:100,muzzy_decay_ms:0,narenas:2",
+}
 _DRAIN_S = 300.0  # a full log takes its time; what is not loaded then is loaded by the next `up`
 
 
@@ -56,8 +62,7 @@ def up(  # noqa: PLR0913 - the options
     make_private(folder)
     supervisor = Supervisor(
         enrich_command(folder, iglu or [], iglu_central=not no_iglu_central, durability=durability),
-        # One arena of memory for each of the many threads of Arrow would double what it needs.
-        environment={**os.environ, "MALLOC_ARENA_MAX": "2"},
+        environment={**os.environ, **LITTLE_MEMORY},
     )
 
     def ready(bound: int) -> None:

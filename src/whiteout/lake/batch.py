@@ -50,24 +50,36 @@ FAILED_SCHEMA = pa.schema(
 
 @dataclass(slots=True)
 class Row:
-    """One event, its self-describing parts cast: column name to what Arrow takes."""
+    """One event, its self-describing parts cast.
+
+    Attributes:
+        event: the event.
+        key: by which a repeated delivery is known.
+        position: of the event in the log: offset, number among the results of that record.
+        parts: column name to what Arrow takes.
+    """
 
     event: EnrichedEvent
+    key: bytes
+    position: tuple[int, int]
     parts: dict[str, Any] = field(default_factory=dict)
 
 
-def to_row(event: EnrichedEvent, families: Families, *, now_ms: int) -> Row | FailedEvent:
-    """Cast an event; what a column cannot hold makes it a failed event, whole."""
-    faults = atomic.faults_of(event)
-    if faults:
-        return of_event(parsing_error(event, faults), event)
-    row = Row(event)
+def cast_parts(row: Row, families: Families, *, now_ms: int) -> FailedEvent | None:
+    """Fill the row's parts; what a column cannot hold makes a failed event of all of it."""
+    event = row.event
     failures: list[dict[str, Any]] = []
     if event.unstruct_event is not None:
         _add(row, "event", event.unstruct_event, families, failures, now_ms)
     for entity in (*event.contexts, *event.derived_contexts):
         _add(row, "entity", entity, families, failures, now_ms)
-    return of_event(iglu_error(event, failures), event) if failures else row
+    return of_event(iglu_error(event, failures), event) if failures else None
+
+
+def atomic_failure(row: Row) -> FailedEvent | None:
+    """The failed event, where an atomic column does not hold what its type allows."""
+    faults = atomic.faults_of(row.event)
+    return of_event(parsing_error(row.event, faults), row.event) if faults else None
 
 
 def _add(  # noqa: PLR0913, PLR0917 - the loop's state, for one caller
@@ -79,7 +91,7 @@ def _add(  # noqa: PLR0913, PLR0917 - the loop's state, for one caller
     now_ms: int,
 ) -> None:
     try:
-        placement = families.place(part, json.key)
+        placement = families.place(part, json)
     except Exception as error:  # noqa: BLE001 - a registry's failure, of whatever class
         failures.append(lookup_failure(json.schema, error, now_ms=now_ms))
         return
@@ -91,12 +103,16 @@ def _add(  # noqa: PLR0913, PLR0917 - the loop's state, for one caller
     if part == "event":
         row.parts[placement.column] = value
     else:
-        entity = {SCHEMA_VERSION: json.key.version, **(value or {})}
+        entity = {SCHEMA_VERSION: placement.version, **(value or {})}
         row.parts.setdefault(placement.column, []).append(entity)
 
 
 def events_table(rows: Sequence[Row], families: Families, *, load_us: int) -> pa.Table:
-    """The rows as Arrow, with the atomic columns and those that they use; `load_us` for all."""
+    """The rows as Arrow, with the atomic columns and those that they use; `load_us` for all.
+
+    Raises:
+        ValueError or ArithmeticError: a row has an `atomic_failure`.
+    """
     columns = atomic.arrays([row.event for row in rows])
     fields = [*atomic.FIELDS]
     used = dict.fromkeys(name for row in rows for name in row.parts)

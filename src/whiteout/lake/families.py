@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from whiteout.protocol.iglu import SchemaKey
+    from whiteout.protocol.self_describing import SelfDescribingJson
 
 Part = Literal["event", "entity"]
 
@@ -40,10 +41,12 @@ class Placement:
 
     Attributes:
         column: the name of the column.
+        version: of the schema, `1-0-2`.
         cast: from the data to what Arrow takes for one struct of the column.
     """
 
     column: str
+    version: str
     cast: Caster
 
 
@@ -66,7 +69,7 @@ class Families:
         self._max_families = max_families
         self._fields: dict[str, pa.Field] = {}
         self._types: dict[str, StructType] = {}
-        self._placements: dict[tuple[Part, SchemaKey], Placement] = {}
+        self._placements: dict[Part, dict[str, Placement]] = {"event": {}, "entity": {}}
         for field in fields:
             if criterion_of(field) is not None:
                 self._fields[field.name] = field
@@ -76,17 +79,16 @@ class Families:
         """The column as Arrow sees it now."""
         return self._fields[column]
 
-    def place(self, part: Part, key: SchemaKey) -> Placement:
-        """Find or make room for a version.
+    def place(self, part: Part, json: SelfDescribingJson) -> Placement:
+        """Find or make room for the version of a schema that `json` names.
 
         Raises:
             TooManyFamiliesError: a new column would be one too many.
             Exception: whatever `lookup` raises where no registry has the schema.
         """
-        known = self._placements.get((part, key))
+        known = self._placements[part].get(json.schema)
         if known is None:
-            known = self._place(part, key)
-            self._placements[part, key] = known
+            known = self._placements[part][json.schema] = self._place(part, json.key)
         return known
 
     def _place(self, part: Part, key: SchemaKey) -> Placement:
@@ -101,7 +103,7 @@ class Families:
             room = self._room(column, version) or (version, version)
         grown, own = room
         self._grow(part, key, column, grown)
-        return Placement(column, caster(own))
+        return Placement(column, key.version, caster(own))
 
     def _room(self, column: str, version: StructType) -> tuple[StructType, StructType] | None:
         existing = self._types.get(column)

@@ -30,9 +30,10 @@ from whiteout.lake.batch import (
     FAILED_SCHEMA,
     LOAD_TSTAMP,
     Row,
+    atomic_failure,
+    cast_parts,
     events_table,
     failed_table,
-    to_row,
 )
 from whiteout.lake.failed import FailedEvent, error_name, from_bad_row, from_text, generic_error
 from whiteout.lake.families import Families
@@ -72,7 +73,7 @@ class LoaderSettings:
     """
 
     max_records: int = 5_000
-    max_bytes: int = 4 * 1024 * 1024
+    max_bytes: int = 2 * 1024 * 1024
     seen_days: int = 45
     compact_after: int = 60
     retention_hours: int = 1
@@ -116,6 +117,10 @@ class _Batch:
     failed: list[FailedEvent] = field(default_factory=list)
     positions: list[Position] = field(default_factory=list)
     duplicates: int = 0
+
+    def fail(self, event: FailedEvent, position: Position) -> None:
+        self.failed.append(event)
+        self.positions.append(position)
 
 
 class _WriteError(WhiteoutError):
@@ -252,8 +257,7 @@ class Loader:
         what = error_name(error.__cause__ if isinstance(error.__cause__, Exception) else error)
         bad_row = generic_error(what, data, now_ms=self._now_ms())
         batch = _Batch(self._next_load_us(), offset + 1, None)
-        batch.failed.append(from_bad_row(bad_row))
-        batch.positions.append((offset, _WHOLE_RECORD))
+        batch.fail(from_bad_row(bad_row), (offset, _WHOLE_RECORD))
         self._commit(batch)
         self.counts.quarantined += 1
 
@@ -274,7 +278,7 @@ class Loader:
             self._take(offset, record, batch, events)
         rows = self._unseen_rows(events, batch, now_ms)
         if rows:
-            batch.events = events_table(rows, self._families, load_us=batch.load_us)
+            batch.events = self._events_table(rows, batch)
         batch.failed.extend(from_text(record, now_ms=now_ms) for _, record in bad)
         return batch
 
@@ -296,8 +300,7 @@ class Loader:
             if position in self._stored_failed:
                 continue
             if isinstance(result, BadRow):
-                batch.failed.append(from_bad_row(result))
-                batch.positions.append(position)
+                batch.fail(from_bad_row(result), position)
             else:
                 events.append((position, result))
 
@@ -311,15 +314,32 @@ class Loader:
             if key in known:
                 batch.duplicates += 1
                 continue
-            row = to_row(event, self._families, now_ms=now_ms)
-            if isinstance(row, Row):
+            row = Row(event, key, position)
+            failed = cast_parts(row, self._families, now_ms=now_ms)
+            if failed is None:
                 known.add(key)
-                batch.keys.append(key)
                 rows.append(row)
             else:
-                batch.failed.append(row)
-                batch.positions.append(position)
+                batch.fail(failed, position)
         return rows
+
+    def _events_table(self, rows: list[Row], batch: _Batch) -> pa.Table | None:
+        try:
+            table = events_table(rows, self._families, load_us=batch.load_us)
+        except (ValueError, ArithmeticError):  # enrich has let through what it should not have
+            sound = []
+            for row in rows:
+                failed = atomic_failure(row)
+                if failed is None:
+                    sound.append(row)
+                else:
+                    batch.fail(failed, row.position)
+            if len(sound) == len(rows):
+                raise
+            rows = sound
+            table = events_table(rows, self._families, load_us=batch.load_us) if rows else None
+        batch.keys = [row.key for row in rows]
+        return table
 
     def _commit(self, batch: _Batch) -> None:
         """Failed events, then events, then the index: the order that the invariants rest on."""
