@@ -143,7 +143,23 @@ def test_what_is_kept_is_bounded_whoever_asks_for_what() -> None:
             missing.validator(key)
 
     assert len(resolver._schemas) == len(resolver._validators) == len(resolver._found_at_ms) == 10
+    assert len(resolver._by_uri) == 10
     assert len(missing._unresolved) == 10
+
+
+def test_what_is_compiled_is_at_hand_by_its_uri_unless_schemas_grow_old() -> None:
+    for_ever = Resolver([FakeRegistry("acme", [{"type": "string"}])])
+    aging = Resolver([FakeRegistry("acme", [{"type": "string"}])], schema_ttl_ms=1000)
+    broken = Resolver([FakeRegistry("acme", [{"type": "no such type"}])])
+    before = for_ever.compiled(KEY.uri)
+
+    validators = [resolver.validator(KEY) for resolver in (for_ever, aging)]
+    with pytest.raises(SchemaError):
+        broken.validator(KEY)
+
+    assert before is None
+    assert for_ever.compiled(KEY.uri) is validators[0]
+    assert aging.compiled(KEY.uri) is broken.compiled(KEY.uri) is None
 
 
 def test_every_embedded_schema_compiles_and_describes_itself() -> None:

@@ -91,7 +91,11 @@ def write_derived(fields: list[str | None], derived: Sequence[SelfDescribingJson
 def _validate(
     document: dict[str, Any], resolver: Resolver, violations: list[Message]
 ) -> SelfDescribingJson | None:
-    """Judge one self-describing JSON; what is wrong with it is added to `violations`."""
+    """Judge what an envelope holds; what is wrong with it is added to `violations`."""
+    # The envelope's schema has seen to both properties, and that the first is text.
+    known = resolver.compiled(document["schema"])
+    if known is not None and known.is_valid(document["data"]):
+        return SelfDescribingJson(document["schema"], document["data"])
     key = read_key(document)
     if isinstance(key, str):
         violations.append(failure.not_iglu(document, key))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _FIRST_RETRY_MS = 500
 _LAST_RETRY_MS = 60_000
 
+_Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
 
@@ -67,6 +68,7 @@ class Resolver:
         self._not_found_ttl_ms = not_found_ttl_ms
         self._schemas: dict[SchemaKey, dict[str, Any]] = {}
         self._validators: dict[SchemaKey, Validator | SchemaError] = {}
+        self._by_uri: dict[str, Validator] = {}
         self._unresolved: dict[SchemaKey, _Unresolved] = {}
         self._found_at_ms: dict[SchemaKey, int] = {}
 
@@ -97,9 +99,18 @@ class Resolver:
             except SchemaError as error:
                 compiled = error
             self._keep(self._validators, key, compiled)
+            if isinstance(compiled, Validator) and self._schema_ttl_ms is None:
+                self._keep(self._by_uri, key.uri, compiled)
         if isinstance(compiled, SchemaError):
             raise compiled
         return compiled
+
+    def compiled(self, uri: str) -> Validator | None:
+        """The validator of an Iglu URI if it is at hand, in a fraction of the time of `validator`.
+
+        None says nothing of the schema: ask `validator` then.
+        """
+        return self._by_uri.get(uri)
 
     def _forget_if_old(self, key: SchemaKey) -> None:
         found_at = self._found_at_ms.get(key)
@@ -138,7 +149,7 @@ class Resolver:
         self._keep(self._unresolved, key, _Unresolved(error, failures, now + wait))
         return error
 
-    def _keep(self, cache: dict[SchemaKey, _Value], key: SchemaKey, value: _Value) -> None:
+    def _keep(self, cache: dict[_Key, _Value], key: _Key, value: _Value) -> None:
         if len(cache) >= self._cache_size and key not in cache:
             del cache[next(iter(cache))]
         cache[key] = value
