@@ -77,6 +77,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, server: Server) -> None:
         self._server = server
         self._limits: Limits = server.limits
+        self._time = server.loop.time
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
         self._peer = UNKNOWN
@@ -179,8 +180,12 @@ class Connection(asyncio.Protocol):
         """Decide whether the framing is beyond doubt, before any body is read."""
         self._in_head = False
         self._in_body = True
-        headers: list[Header] = [(name.lower(), name, value) for name, value in self._fields]
-        values = {lower: value for lower, _, value in headers}
+        values: dict[bytes, bytes] = {}
+        headers: list[Header] = []
+        for name, value in self._fields:
+            lower = name.lower()
+            values[lower] = value
+            headers.append((lower, name, value))
         self._headers, self._values = headers, values
         self._fields = []  # takes trailers, which count for nothing: all is decided here
         if (
@@ -421,4 +426,4 @@ class Connection(asyncio.Protocol):
             transport.close()
 
     def _wait(self, seconds: float) -> None:
-        self._deadline = self._server.loop.time() + seconds
+        self._deadline = self._time() + seconds

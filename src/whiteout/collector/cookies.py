@@ -113,14 +113,14 @@ class Cookies:
         """
         if not self._enabled:
             return b""
-        self._know_dates(now_ms)
-        domain = self._domain(hosts)
-        return b"".join(
-            [
-                b"%b%b; Expires=%b%b%b" % (start, user_id, self._expires, domain, rest)
-                for start, rest in self._names
-            ]
-        )
+        if now_ms // 1000 != self._second:
+            self._know_dates(now_ms)
+        domain = self._domain(hosts) if self._domains or self._fallback else b""
+        start, rest = self._names[0]
+        lines = b"%b%b; Expires=%b%b%b" % (start, user_id, self._expires, domain, rest)
+        for start, rest in self._names[1:]:
+            lines += b"%b%b; Expires=%b%b%b" % (start, user_id, self._expires, domain, rest)
+        return lines
 
     def clear(self, now_ms: int) -> bytes:
         """Return the lines that remove the cookie, wherever it may have been set (W17).
@@ -149,7 +149,6 @@ class Cookies:
 
     def _know_dates(self, now_ms: int) -> None:
         second = now_ms // 1000
-        if second != self._second:
-            self._expires = formatdate(second + self._expiration_s, usegmt=True).encode()
-            self._expired = formatdate(max(0, second - self._expiration_s), usegmt=True).encode()
-            self._second = second
+        self._expires = formatdate(second + self._expiration_s, usegmt=True).encode()
+        self._expired = formatdate(max(0, second - self._expiration_s), usegmt=True).encode()
+        self._second = second

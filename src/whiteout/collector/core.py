@@ -37,7 +37,7 @@ ROBOTS = b"\n\n".join(
 
 _two_segments = re.compile(rb"/[^/]+/[^/]+").fullmatch
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
-_TP2 = b"/com.snowplowanalytics.snowplow/tp2"  # nearly all
+_TP2 = b"/com.snowplowanalytics.snowplow/tp2"
 _READS = frozenset({b"GET", b"HEAD"})
 _TEXTS = {b"/health": b"ok", b"/sink-health": b"ok", b"/robots.txt": ROBOTS}
 _PIXEL_PATHS = frozenset({b"/i", b"/ice.png"})
@@ -70,8 +70,10 @@ class Core:
     def __init__(self, settings: CollectorSettings) -> None:
         self._settings = settings
         self._cookies = Cookies(settings)
-        self._cookie_name = settings.cookie_name.encode()
+        self._cookie_line = b"Cookie: %b=" % settings.cookie_name.encode()
         self._paths = {a.encode(): b.encode() for a, b in settings.paths.items()}
+        self._proxies = settings.trusted_proxies
+        self._max_bytes = settings.max_bytes
         self._privacy_control = settings.honour_global_privacy_control
         age = settings.hsts_max_age_s
         self._always = (
@@ -95,10 +97,12 @@ class Core:
         """
         target = _parse_target(request.target)
         path, method = target.path, request.method
+        if path == _TP2 and method == b"POST":  # nearly all
+            return self._event(request, target, now_ms, new_uuid)
         if path.startswith(b"/r/"):
             return self._plain(404, b"redirects disabled")
         is_read = method in _READS
-        if path == _TP2 or _two_segments(path):
+        if _two_segments(path):
             is_event = is_read or method == b"POST"
         else:
             is_event = is_read and path in _PIXEL_PATHS
@@ -150,7 +154,7 @@ class Core:
         if not b"".join(headers).isascii():
             headers = [_as_utf8(header) for header in headers]
         record = encode_parts(now_ms, fields, headers, encoded=_CONSTANT_FIELDS)
-        if len(record) < self._settings.max_bytes:
+        if len(record) < self._max_bytes:
             return Outcome(response, (record,))
         records, bad_rows = fit(
             decode(record),
@@ -197,13 +201,12 @@ class Core:
     ) -> tuple[list[tuple[int, bytes]], list[bytes], bytes]:
         """Fields, headers and cookie lines of every other request."""
         values = request.values
-        own = self._cookies.read(_all(request, b"cookie")) if b"cookie" in values else None
-        headers = self._copied(request, own)
+        own, headers = self._copied(request)
         user_id = own if own is not None else str(new_uuid()).encode()
         # A parameter names the event's id, but never the cookie's (W22).
         named = _NUID.search(target.query) if b"nuid=" in target.query else None
         fields = [
-            (100, self._address(request).encode()),
+            (100, (self._address(request) if self._proxies else request.peer).encode()),
             (330, _as_utf8(target.query)),
             (410, named[1] if named and is_uuid(named[1]) else user_id),
         ]
@@ -222,31 +225,39 @@ class Core:
                 headers.append(content_type.encode())
         return fields, headers, self._cookies.set(user_id, hosts, now_ms)
 
-    def _copied(self, request: Request, own: bytes | None) -> list[bytes]:
-        """Return the headers that go into the record; of cookies only the collector's (W15)."""
-        cookie = b"" if own is None else b"Cookie: %b=%b" % (self._cookie_name, own)
-        copied = [
-            cookie if lower == b"cookie" else name + b": " + value
+    def _copied(self, request: Request) -> tuple[bytes | None, list[bytes]]:
+        """Return the cookie's id, and the headers that go into the record.
+
+        `Authorization` and foreign cookies go no further (W15).
+        """
+        own: bytes | None = None
+        cookie = b""
+        if b"cookie" in request.values:
+            own = self._cookies.read(_all(request, b"cookie"))
+            if own is not None:
+                cookie = self._cookie_line + own
+        headers = [
+            name + b": " + value if lower != b"cookie" else cookie
             for lower, name, value in request.headers
             if lower not in _WITHHELD
         ]
-        if len(copied) > len(request.values) or not cookie:
-            copied = [line for line in copied if line and line != cookie]
+        if b"" in headers or headers.count(cookie) > 1:
+            headers = [line for line in headers if line and line != cookie]
             if cookie:
-                copied.append(cookie)
-        return copied
+                headers.append(cookie)
+        return own, headers
 
     def _address(self, request: Request) -> str:
-        hops = self._settings.trusted_proxies
-        if not hops:
-            return request.peer
-        return client_address(request.peer, _all(request, b"x-forwarded-for"), hops)
+        forwarded_for = _all(request, b"x-forwarded-for")
+        return client_address(request.peer, forwarded_for, self._proxies)
 
 
 _WITHHELD = frozenset({b"authorization", b"proxy-authorization"})
 
 
 def _all(request: Request, wanted: bytes) -> list[bytes]:
+    if len(request.values) == len(request.headers):  # none is repeated
+        return [request.values[wanted]] if wanted in request.values else []
     return [value for lower, _, value in request.headers if lower == wanted]
 
 

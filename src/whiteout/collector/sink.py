@@ -142,12 +142,12 @@ class Sink:
             self._loop.call_soon_threadsafe(self._finish, batch)
 
     def _finish(self, batch: _Batch) -> None:
-        # The next sync runs while this batch is being answered.
+        self._tell(batch)
         if self._batch.waiters:
-            self._start()
+            # At the end of this turn, not now: requests that have come meanwhile share the sync.
+            self._loop.call_soon(self._start)
         else:
             self._busy = False
-        self._tell(batch)
 
     def _append(self, batch: _Batch) -> None:
         try:

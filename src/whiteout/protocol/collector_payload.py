@@ -71,6 +71,8 @@ _TEXT_IDS = frozenset({_SCHEMA_ID, 100, 210, 220, 300, 310, 320, 330, 340, 360, 
 
 _field_with_length = Struct(">bhi").pack  # type, field id, length of the text
 _length = Struct(">i").pack
+_COMMON = 256  # headers are shorter, nearly all
+_LENGTHS = tuple(_length(size) for size in range(_COMMON))
 _timestamp = Struct(">bhq").pack
 _list_of_text = Struct(">bhbi").pack
 _read_id_and_length = Struct(">hi").unpack_from
@@ -171,7 +173,10 @@ def encode_parts(
         parts += (_field_with_length(_STRING, field_id, len(text)), text)
     if headers:
         parts.append(_list_of_text(_LIST, _HEADERS_ID, _STRING, len(headers)))
-        parts += [_length(len(header)) + header for header in headers]
+        parts += [
+            (_LENGTHS[len(header)] if len(header) < _COMMON else _length(len(header))) + header
+            for header in headers
+        ]
     parts.append(b"\0")
     return b"".join(parts)
 
