@@ -7,8 +7,14 @@
     tracker = whiteout.create_tracker("shop", "https://collector.example.com")
     tracker.track(whiteout.ScreenView(name="Checkout"))
 
-Importing this loads the tracker alone: the standard library and nothing of the pipeline.
+Importing this loads nothing of the pipeline, and of the tracker what is needed to configure one and
+to make events: its engine is loaded with the first tracker.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from whiteout.errors import ConfigurationError as ConfigurationError
 from whiteout.errors import EventStoreError as EventStoreError
@@ -32,15 +38,41 @@ from whiteout.tracker.configuration import Pending as Pending
 from whiteout.tracker.configuration import SessionConfiguration as SessionConfiguration
 from whiteout.tracker.configuration import SubjectConfiguration as SubjectConfiguration
 from whiteout.tracker.configuration import TrackerConfiguration as TrackerConfiguration
-from whiteout.tracker.counters import DropReason as DropReason
 from whiteout.tracker.instances import create_tracker as create_tracker
 from whiteout.tracker.instances import get_tracker as get_tracker
 from whiteout.tracker.instances import remove_tracker as remove_tracker
-from whiteout.tracker.network import Answer as Answer
-from whiteout.tracker.network import NetworkConnection as NetworkConnection
-from whiteout.tracker.network import OutgoingRequest as OutgoingRequest
-from whiteout.tracker.platform import PlatformContextRetriever as PlatformContextRetriever
-from whiteout.tracker.platform import PlatformProperty as PlatformProperty
-from whiteout.tracker.session import SessionState as SessionState
-from whiteout.tracker.tracker import Tracker as Tracker
 from whiteout.version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from whiteout.tracker.counters import DropReason as DropReason
+    from whiteout.tracker.network import Answer as Answer
+    from whiteout.tracker.network import NetworkConnection as NetworkConnection
+    from whiteout.tracker.network import OutgoingRequest as OutgoingRequest
+    from whiteout.tracker.platform import PlatformContextRetriever as PlatformContextRetriever
+    from whiteout.tracker.platform import PlatformProperty as PlatformProperty
+    from whiteout.tracker.session import SessionState as SessionState
+    from whiteout.tracker.tracker import Tracker as Tracker
+
+_LOADED_LATER = {
+    "Answer": "whiteout.tracker.network",
+    "DropReason": "whiteout.tracker.counters",
+    "NetworkConnection": "whiteout.tracker.network",
+    "OutgoingRequest": "whiteout.tracker.network",
+    "PlatformContextRetriever": "whiteout.tracker.platform_properties",
+    "PlatformProperty": "whiteout.tracker.platform_properties",
+    "SessionState": "whiteout.tracker.session",
+    "Tracker": "whiteout.tracker.tracker",
+}
+
+
+def __getattr__(name: str) -> object:
+    module = _LOADED_LATER.get(name)
+    if module is None:
+        raise AttributeError(f"module 'whiteout' has no attribute {name!r}")
+    value: object = getattr(import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LOADED_LATER})

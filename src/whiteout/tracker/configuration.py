@@ -7,9 +7,9 @@ says why not. An option stands here only if it does something.
 from __future__ import annotations
 
 import enum
+import os
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from whiteout.errors import ConfigurationError
@@ -137,7 +137,7 @@ class NetworkConfiguration:
     method: HttpMethod = HttpMethod.POST
     custom_post_path: str | None = None
     timeout: float = 30.0
-    request_headers: Mapping[str, str] = field(default_factory=dict)
+    request_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     network_connection: NetworkConnection | None = None
 
     def __post_init__(self) -> None:
@@ -203,7 +203,7 @@ class EmitterConfiguration:
     retry_failed_requests: bool = True
     max_event_store_size: int = 100_000
     max_event_store_age: float = 30 * 86_400.0
-    storage_dir: str | Path | None = None
+    storage_dir: str | os.PathLike[str] | None = None
 
     def __post_init__(self) -> None:
         _instance("buffer_option", self.buffer_option, BufferOption)
@@ -224,7 +224,7 @@ class EmitterConfiguration:
         object.__setattr__(
             self, "custom_retry_for_status_codes", dict(self.custom_retry_for_status_codes)
         )
-        if self.storage_dir is not None and not isinstance(self.storage_dir, (str, Path)):
+        if self.storage_dir is not None and not isinstance(self.storage_dir, (str, os.PathLike)):
             raise ConfigurationError(
                 f"storage_dir must be a path, got {type(self.storage_dir).__name__}"
             )
@@ -273,10 +273,10 @@ class SubjectConfiguration:
         color_depth: `cd`, bits.
     """
 
-    user_id: str | None = None
-    network_user_id: str | None = None
-    domain_user_id: str | None = None
-    ip_address: str | None = None
+    user_id: str | None = field(default=None, repr=False)
+    network_user_id: str | None = field(default=None, repr=False)
+    domain_user_id: str | None = field(default=None, repr=False)
+    ip_address: str | None = field(default=None, repr=False)
     user_agent: str | None = None
     timezone: str | None = None
     language: str | None = None

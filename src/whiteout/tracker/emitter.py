@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from whiteout.errors import EventStoreError
 from whiteout.tracker.counters import DropReason
+from whiteout.tracker.network import SENDING_THREAD
 from whiteout.tracker.process_lock import ProcessLock
 from whiteout.tracker.requests import Batch, batches, request_for
 from whiteout.tracker.retry import Outcome, delay_s, outcome, retry_after_s
@@ -20,7 +21,7 @@ from whiteout.tracker.template import Template
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from whiteout.tracker.clock import Clock
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 _COMPETE_S: Final = 0.5  # how often a process asks whether the sender is gone
 _IDLE_S: Final = 60.0  # and looks into the store unasked, as the iOS tracker does
-_STORE_FAILED_S: Final = 5.0
+_STORE_FAILED_S: Final = 1.0  # cheap to look again: a failing disk is left alone by the storage
 _CACHED_TEMPLATES: Final = 64
 _STAMPS_AHEAD_MS: Final = 1000  # further ahead, the clock was turned back: believe it
 
@@ -98,7 +99,7 @@ class Emitter:
 
     def start(self) -> None:
         """Start the thread."""
-        self._thread = threading.Thread(target=self._run, name="whiteout-emitter", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=SENDING_THREAD, daemon=True)
         self._thread.start()
 
     def notify(self) -> None:
@@ -226,28 +227,29 @@ class Emitter:
     def _send_from_all(self) -> tuple[int, int, float]:
         """One round: events delivered, events failed, seconds to wait."""
         primary, overflow = self._storage.stores
-        try:
-            delivered, failed, wait_s = self._send_from(primary)
-        except EventStoreError as error:  # no reason to keep what waits in memory
-            self._counters.warn("store-failed", str(error))
-            delivered, failed, wait_s = 0, 0, _STORE_FAILED_S
-            if not overflow.count:
-                return delivered, failed, wait_s
-            wait_s = 0.0
-        if wait_s or not overflow.count:
-            return delivered, failed, wait_s
-        with self._storage.overflow_in_use:
-            ok, bad, wait_s = self._send_from(overflow)
-        return delivered + ok, failed + bad, wait_s
+        delivered = failed = 0
+        wait_s = 0.0
+        disk_serves = self._storage.disk_serves()
+        if disk_serves:
+            try:
+                delivered, failed, wait_s = self._send_from(primary)
+            except EventStoreError as error:  # no reason to keep back what waits in memory
+                self._storage.report(error)
+                disk_serves = False
+        if overflow.count and not wait_s:
+            with self._storage.overflow_in_use:
+                ok, bad, wait_s = self._send_from(overflow)
+            delivered, failed = delivered + ok, failed + bad
+        if not (disk_serves or delivered or failed):
+            wait_s = max(wait_s, _STORE_FAILED_S)
+        return delivered, failed, wait_s
 
     def _send_from(self, store: EventStore) -> tuple[int, int, float]:
         """One round of one store: events delivered, events failed, seconds to wait."""
         rewrites = self._storage.rewrites
-        undeleted = self._undeleted.get(store)
-        wait_s = _STORE_FAILED_S if undeleted and not self._remove(store, ()) else 0.0
-        events = store.oldest(
-            self._configuration.emit_range, without=self._undeleted.get(store, ())
-        )
+        if self._undeleted.get(store):
+            self._remove(store, ())
+        events = store.oldest(self._configuration.emit_range, without=self.undeleted(store))
         if not events:
             store.refresh()
         delivered = failed = 0
@@ -282,7 +284,9 @@ class Emitter:
                     return delivered, failed, max(asked, delay_s(self._failures, self._generator))
         if delivered:
             self._on_delivered()
-        return delivered, failed, wait_s if not delivered else 0.0
+        # Nothing but what cannot be deleted: that would be found again and again.
+        wait_s = _STORE_FAILED_S if not events and self._undeleted.get(store) else 0.0
+        return delivered, failed, wait_s
 
     def _stamp(self) -> int:
         """The time of sending; a millisecond later where the request before had the same."""
@@ -290,6 +294,10 @@ class Emitter:
         is_taken = 0 <= self._stamp_ms - now_ms < _STAMPS_AHEAD_MS
         self._stamp_ms = self._stamp_ms + 1 if is_taken else now_ms
         return self._stamp_ms
+
+    def undeleted(self, store: EventStore) -> Collection[int]:
+        """Rows of events that are dealt with, but that the store would not delete."""
+        return self._undeleted.get(store, ())
 
     def _judge(self, status: int | None, batch: Batch) -> Outcome:
         return outcome(
@@ -303,17 +311,16 @@ class Emitter:
     def _stopped(self) -> bool:
         return self._paused or self._closing
 
-    def _remove(self, store: EventStore, ids: tuple[int, ...]) -> bool:
+    def _remove(self, store: EventStore, ids: tuple[int, ...]) -> None:
         """Delete rows; what cannot be deleted is remembered, so that it is not sent again."""
         pending = self._undeleted.get(store, set()).union(ids)
         try:
             store.remove(pending)
         except EventStoreError as error:
             self._undeleted[store] = pending
-            self._counters.warn("store-failed", str(error))
-            return False
+            self._storage.report(error)
+            return
         self._undeleted.pop(store, None)
-        return True
 
     def _template(self, store: EventStore, key: int) -> Template:
         template = self._templates.get(key)

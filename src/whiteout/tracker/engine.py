@@ -5,6 +5,7 @@ A forked child leaves the parent's engine alone and starts one of its own.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Final
 
 from whiteout.errors import EventStoreError
@@ -143,12 +144,27 @@ class Engine:
     def flush(self, timeout_s: float) -> bool:
         """Send until all that is stored now is delivered; False: not within `timeout_s`."""
         self.drain()
-        targets = [(store, _last_id(store)) for store in self.storage.stores]
+        moves_back, targets = self._targets()
 
         def is_done() -> bool:
-            return not any(_has_up_to(store, target) for store, target in targets)
+            nonlocal moves_back, targets
+            if moves_back != self.storage.moves_back:  # the rows have other numbers now
+                moves_back, targets = self._targets()
+            return not any(self._has_up_to(store, target) for store, target in targets)
 
         return self.emitter.flush(timeout_s, is_done)
+
+    def _targets(self) -> tuple[int, list[tuple[EventStore, int]]]:
+        moves_back = self.storage.moves_back
+        return moves_back, [(store, _last_id(store)) for store in self.storage.stores]
+
+    def _has_up_to(self, store: EventStore, event_row: int) -> bool:
+        if not event_row:
+            return False
+        try:
+            return store.has_up_to(event_row, without=self.emitter.undeleted(store))
+        except EventStoreError:
+            return True
 
     def apply(self, change: PendingChange | None, lock: threading.Lock) -> None:
         """Pass every waiting event through `change`, and leave no older trace on the disk.
@@ -229,11 +245,4 @@ def _last_id(store: EventStore) -> int:
     try:
         return store.last_id()
     except EventStoreError:
-        return 0
-
-
-def _has_up_to(store: EventStore, event_row: int) -> bool:
-    try:
-        return store.has_up_to(event_row)
-    except EventStoreError:
-        return True
+        return sys.maxsize if store.was_opened else 0  # never opened: nothing of ours is in it

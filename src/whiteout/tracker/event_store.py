@@ -94,6 +94,7 @@ class EventStore:
         self._count = 0
         self._data_version = 0
         self._is_closed = False
+        self.was_opened = False
         self._connection: sqlite3.Connection | None = None
         if opens:
             with self._statement("open"):
@@ -192,14 +193,18 @@ class EventStore:
         with self._statement("read") as connection:
             return int(connection.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0])
 
-    def has_up_to(self, event_row: int) -> bool:
-        """Whether an event with an id of at most `event_row` still waits.
+    def has_up_to(self, event_row: int, *, without: Iterable[int] = ()) -> bool:
+        """Whether an event with an id of at most `event_row`, and not in `without`, still waits.
 
         Raises:
             EventStoreError: it cannot be read.
         """
         with self._statement("read") as connection:
-            row = connection.execute("SELECT 1 FROM events WHERE id <= ? LIMIT 1", (event_row,))
+            row = connection.execute(
+                "SELECT 1 FROM events WHERE id <= ?"
+                " AND id NOT IN (SELECT value FROM json_each(?)) LIMIT 1",
+                (event_row, "[" + ",".join(map(str, without)) + "]"),
+            )
             return row.fetchone() is not None
 
     def position(self, instance: str) -> int:
@@ -348,6 +353,7 @@ class EventStore:
         except BaseException:
             connection.close()
             raise
+        self.was_opened = True
         return connection
 
     @contextmanager

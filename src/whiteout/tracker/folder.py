@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    import os
+
     from whiteout.tracker.counters import Counters
 
 _UNSAFE: Final = re.compile(r"[^a-zA-Z0-9_]+")
@@ -27,8 +28,10 @@ def safe_name(namespace: str) -> str:
     return f"{name}-{digest}"
 
 
-def open_folder(storage_dir: str | Path | None, counters: Counters) -> Path | None:
+def open_folder(storage_dir: str | os.PathLike[str] | None, counters: Counters) -> Path | None:
     """Make sure that the folder is there and can be written; None: keep everything in memory."""
+    import tempfile  # noqa: PLC0415 - not before there is a tracker
+
     if storage_dir is None:
         from platformdirs import user_data_path  # noqa: PLC0415 - loads a module a system
 

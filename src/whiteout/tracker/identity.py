@@ -39,9 +39,9 @@ class Identity:
         cookies: what the collector set on identified requests, as `http.cookiejar` attributes.
     """
 
-    installation_id: str
+    installation_id: str = field(repr=False)
     session: SessionState | None = None
-    cookies: tuple[dict[str, Any], ...] = ()
+    cookies: tuple[dict[str, Any], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

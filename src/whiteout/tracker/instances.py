@@ -6,7 +6,7 @@ import atexit
 import os
 import threading
 import weakref
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from whiteout.errors import ConfigurationError
 from whiteout.tracker.configuration import (
@@ -16,8 +16,10 @@ from whiteout.tracker.configuration import (
     SubjectConfiguration,
     TrackerConfiguration,
 )
-from whiteout.tracker.environment import Environment
-from whiteout.tracker.tracker import Tracker
+
+if TYPE_CHECKING:
+    from whiteout.tracker.environment import Environment
+    from whiteout.tracker.tracker import Tracker
 
 _Configuration = (
     TrackerConfiguration | EmitterConfiguration | SessionConfiguration | SubjectConfiguration
@@ -84,6 +86,10 @@ def create_tracker(
     Raises:
         ConfigurationError: an argument is wrong.
     """
+    # 50 ms that a program which only imports this does not pay.
+    from whiteout.tracker.environment import Environment  # noqa: PLC0415 - see above
+    from whiteout.tracker.tracker import Tracker  # noqa: PLC0415 - see above
+
     if not isinstance(namespace, str) or not 1 <= len(namespace) <= _MAX_NAMESPACE:
         raise ConfigurationError(
             f"namespace must be text of 1 to {_MAX_NAMESPACE} characters, got {namespace!r}"

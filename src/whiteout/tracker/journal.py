@@ -136,6 +136,11 @@ class Journal:
         return True
 
     @property
+    def is_crowded(self) -> bool:
+        """Whether half of the room is taken."""
+        return len(self._segments) > MAX_SEGMENTS // 2
+
+    @property
     def is_drained(self) -> bool:
         """Whether every record has been released."""
         return self._released >= self.end or self._current.end == _SEGMENT_HEADER.size

@@ -9,7 +9,9 @@ Invariants (promise 5; leaks L11, L13, L14, L30, L31, L35)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+import threading
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from whiteout.version import __version__
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 USER_AGENT: Final = f"whiteout/{__version__}"
 _MAX_ANSWER_BYTES: Final = 65_536
 _MAX_COOKIES: Final = 20
+SENDING_THREAD: Final = "whiteout-emitter"
+_TALKATIVE_LOGGERS: Final = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +43,9 @@ class OutgoingRequest:
     """
 
     method: str
-    url: str
-    headers: Mapping[str, str]
-    body: bytes | None
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = field(repr=False)
     is_anonymous: bool
     timeout: float
 
@@ -155,7 +159,14 @@ class HttpConnection:
 def _new_pool() -> urllib3.PoolManager:
     import urllib3  # noqa: PLC0415 - 100 ms that an app without events does not pay
 
+    for name in _TALKATIVE_LOGGERS:
+        logging.getLogger(name).addFilter(_is_not_ours)
     return urllib3.PoolManager(retries=False, maxsize=1)
+
+
+def _is_not_ours(record: logging.LogRecord) -> bool:  # noqa: ARG001 - a filter's interface
+    """Keep our URLs out of the debug log: `urllib3` writes a GET's whole query there (L28)."""
+    return threading.current_thread().name != SENDING_THREAD
 
 
 def _send(

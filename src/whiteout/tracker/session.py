@@ -11,7 +11,7 @@ Source: reference section 4. Owner: the tracker, under its lock.
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from whiteout.identifiers import NULL_UUID, Anonymisation
@@ -34,9 +34,9 @@ class SessionState:
         last_event_at_ms: device time of the latest event that counts as activity.
     """
 
-    user_id: str
+    user_id: str = field(repr=False)
     session_id: str
-    previous_session_id: str | None
+    previous_session_id: str | None = field(repr=False)
     session_index: int
     event_index: int
     first_event_id: str

@@ -58,6 +58,7 @@ class Storage:
         self._disk_fails_until: float | None = None
         self._moved: dict[str, int] = {}
         self._due: _Change | None = None
+        self.moves_back = 0  # how often events moved from memory to disk, where they get new rows
         self.rewrites = 0  # how often waiting events were changed: what was read before is stale
         self.overflow_in_use = threading.Lock()  # by the emitter, which sends from it
         self.overflow = EventStore(None)
@@ -80,10 +81,12 @@ class Storage:
 
     def refresh(self) -> int:
         """How many events wait, those counted that other processes stored."""
-        try:
-            return self.primary.refresh() + self.overflow.count
-        except EventStoreError:
-            return self.count
+        if self.disk_serves():
+            try:
+                self.primary.refresh()
+            except EventStoreError as error:
+                self.report(error)
+        return self.count
 
     def add(
         self,
@@ -94,7 +97,7 @@ class Storage:
     ) -> bool:
         """Store events; True: they are where they should be, so the journal may let go of them."""
         with self._lock:
-            if self._disk_serves():
+            if self.disk_serves():
                 try:
                     if self._move_back():
                         self.primary.add(events, templates, moved=moved)
@@ -115,7 +118,7 @@ class Storage:
         with self._lock:
             if self.is_settled:
                 return True
-            if not self._disk_serves():
+            if not self.disk_serves():
                 return False
             try:
                 if not self._move_back():
@@ -148,7 +151,7 @@ class Storage:
         if self._due is None:
             return True
         with self._lock:
-            if self._due is not None and self._disk_serves():
+            if self._due is not None and self.disk_serves():
                 self._counters.drop(DropReason.WITHDRAWN, self._rewrite(self._due))
             return self._due is None
 
@@ -216,9 +219,15 @@ class Storage:
         )
         return store
 
-    def _disk_serves(self) -> bool:
+    def disk_serves(self) -> bool:
+        """Whether the database may be asked; False for a while after a fault."""
         until = self._disk_fails_until
         return until is None or self._clock.monotonic_s() >= until
+
+    def report(self, error: EventStoreError) -> None:
+        """A call of `primary` failed: leave the disk alone for a while, or replace the database."""
+        with self._lock:
+            self._disk_failed(error)
 
     def _disk_failed(self, error: EventStoreError) -> None:
         if is_corrupt(error):
@@ -254,6 +263,7 @@ class Storage:
             }
             self.primary.add([NewEvent(*row[1:]) for row in events], texts)
             self.overflow.remove(row.id for row in events)
+            self.moves_back += 1
         while self._moved:
             instance, position = next(iter(self._moved.items()))
             self.primary.add((), {}, moved=(instance, position))

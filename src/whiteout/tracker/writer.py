@@ -105,6 +105,9 @@ class Writer:
                 self._journal.release(self._position)
                 while self._kept:
                     self._discard(self._kept.pop())
+            elif self._journal.is_crowded:
+                # No room for a copy of what memory has taken over: new events need the journal.
+                self._journal.release(self._position)
 
     def _move(self, records: list[Record]) -> None:
         if len(self._templates) > _CACHED_TEMPLATES:
