@@ -9,12 +9,15 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+import typer
 from tests.support.collector import Collector
 
 import whiteout
+from whiteout.cli import application
+from whiteout.collector.settings import CollectorSettings, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,21 +50,21 @@ def section(document: str, heading: str) -> str:
 
 def rows(text: str) -> list[list[str]]:
     """The cells of the tables' rows, without their heads."""
-    cells = [
-        [cell.strip() for cell in line.strip("|").split(" | ")]
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")]
         for line in text.splitlines()
         if line.startswith("| `")
     ]
-    return [[cell.strip() for cell in row] for row in cells]
 
 
-# --- options of the tracker ------------------------------------------------------------------
+# --- options in Python -----------------------------------------------------------------------
 
 
 def shown_default(field: dataclasses.Field[Any]) -> str:
     """A default as the tables write it."""
     if field.default_factory is not dataclasses.MISSING:
-        return f"`{field.default_factory()!r}`"
+        made = field.default_factory()
+        return f"`{type(made).__name__}()`" if isinstance(made, Limits) else f"`{made!r}`"
     if field.default is dataclasses.MISSING:
         return "required"
     if isinstance(field.default, enum.Enum):
@@ -71,12 +74,21 @@ def shown_default(field: dataclasses.Field[Any]) -> str:
     return f"`{field.default!r}`"
 
 
-@pytest.mark.parametrize("configuration", CONFIGURATIONS)
-def test_each_option_stands_in_its_table_with_its_default(configuration: type) -> None:
+@pytest.mark.parametrize(
+    ("document", "configuration"),
+    [
+        *(("docs/tracker.md", configuration) for configuration in CONFIGURATIONS),
+        ("docs/collector.md", CollectorSettings),
+        ("docs/collector.md", Limits),
+    ],
+)
+def test_each_option_stands_in_its_table_with_its_default(
+    document: str, configuration: type
+) -> None:
     """In the order in which the code has them."""
     documented = [
         (name.strip("`"), default)
-        for name, default, *_ in rows(section("docs/tracker.md", configuration.__name__))
+        for name, default, *_ in rows(section(document, configuration.__name__))
     ]
 
     assert documented == [
@@ -94,6 +106,43 @@ def test_each_kind_of_event_is_listed() -> None:
     listed = {row[0].strip("`") for row in rows(section("docs/tracker.md", "Events"))}
 
     assert listed == events - {"Event"}
+
+
+# --- options of the command line -------------------------------------------------------------
+
+COMMANDS = cast("typer.core.TyperGroup", typer.main.get_command(application())).commands
+
+
+def shown_option(parameter: Any) -> tuple[str, str]:  # noqa: ANN401 - typer's, which it hides
+    """An option's names and default as the tables write them."""
+    if parameter.param_type_name == "argument":
+        return f"`{parameter.metavar}`", "required" if parameter.required else ""
+    names = ", ".join(f"`{name}`" for name in parameter.opts)
+    if parameter.required:
+        return names, "required"
+    if parameter.default is None:
+        return names, ""
+    return names, "off" if parameter.default is False else f"`{parameter.default}`"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_option_of_a_command_stands_in_its_table(command: str) -> None:
+    """With its default, in the order in which the help has them; hidden ones do not."""
+    parameters: list[Any] = list(COMMANDS[command].params)
+    documented = [
+        (names, default)
+        for names, default, _ in rows(section("docs/command-line.md", f"whiteout {command}"))
+    ]
+
+    shown = [shown_option(one) for one in parameters if not getattr(one, "hidden", False)]
+
+    assert documented == shown
+
+
+def test_each_documented_command_is_there() -> None:
+    text = (REPOSITORY / "docs/command-line.md").read_text("utf-8")
+
+    assert set(re.findall(r"^## whiteout (\w+)$", text, re.MULTILINE)) == set(COMMANDS)
 
 
 # --- links -----------------------------------------------------------------------------------
@@ -147,15 +196,16 @@ SHOWN = [document for document in DOCUMENTS if python_of(document).strip()]
 @pytest.mark.parametrize("document", SHOWN, ids=document_id)
 def test_the_python_of_a_document_runs(document: Path, tmp_path: Path) -> None:
     """From top to bottom, as a reader would type it, with a collector that answers."""
+    shown = python_of(document)
     with Collector() as collector:
         program = tmp_path / document.with_suffix(".py").name
-        program.write_text(python_of(document).replace(PLACEHOLDER, collector.url), "utf-8")
+        program.write_text(shown.replace(PLACEHOLDER, collector.url), "utf-8")
 
         result = run_at_home(program, tmp_path)
 
         assert result.returncode == 0, result.stderr
         assert result.stderr == ""
-        assert collector.events
+        assert bool(collector.events) == (PLACEHOLDER in shown)
 
 
 def run_at_home(program: Path, home: Path) -> subprocess.CompletedProcess[str]:
