@@ -179,7 +179,8 @@ def recorded(
     **more: Any,  # noqa: ANN401 - passed on
 ) -> Tracker:
     """A tracker whose requests go to `recorder`."""
-    return scene.tracker(level, network={"network_connection": recorder}, **more)
+    network = {**more.pop("network", {}), "network_connection": recorder}
+    return scene.tracker(level, network=network, **more)
 
 
 def screen(name: str = "home") -> ScreenView:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from whiteout.errors import ConfigurationError, ProtocolError
@@ -29,7 +29,7 @@ class SelfDescribingJson:
     """
 
     schema: str
-    data: Mapping[str, Any]
+    data: Mapping[str, Any] = field(repr=False)
 
     def __post_init__(self) -> None:
         try:
