@@ -127,67 +127,111 @@ def test_the_arrows_are_seen_where_they_are() -> None:
     assert {name for name in imported if is_of_sdk(name)} == {"whiteout.events.schema"}
 
 
-IMPORT_UNDER_WATCH = """
-import json, os, sys
+UNDER_WATCH = """
+import json, sys
 
 seen = []
+watching = True
+noticed = {
+    "_thread.start_new_thread", "_thread.start_joinable_thread", "os.fork", "os.posix_spawn",
+    "os.system", "sqlite3.connect", "subprocess.Popen",
+}
 
 def watch(event, arguments):
-    if event == "open" and watching:
-        seen.append(("open", str(arguments[0])))
-    elif watching and (event.startswith("socket.") or event in THREADS or event in PROCESSES):
+    if not watching:
+        return
+    if event == "open":
+        seen.append((event, str(arguments[0])))
+    elif event in noticed or event.startswith("socket."):
         seen.append((event, ""))
 
-THREADS = ("_thread.start_new_thread", "_thread.start_joinable_thread")
-PROCESSES = ("subprocess.Popen", "os.fork", "os.posix_spawn", "os.system", "sqlite3.connect")
 before = set(sys.modules)
-watching = True
 sys.addaudithook(watch)
 import whiteout
 watching = False
-opened = [what for event, what in seen if event == "open"]
+track_one()
 code = (".py", ".pyc", ".so", ".pyd", ".dylib")
 print(json.dumps({
     "modules": sorted(set(sys.modules) - before),
     "standard": sorted(sys.stdlib_module_names),
-    "opened": [what for what in opened if not what.split(".pyc.")[0].endswith(code)],
+    "opened": [
+        what for event, what in seen
+        if event == "open" and not what.split(".pyc.")[0].endswith(code)
+    ],
     "done": sorted({event for event, _ in seen if event != "open"}),
 }))
 """
+NOTHING_MORE = "def track_one(): pass"
+TRACK_ONE = """
+import shutil, tempfile
+
+def track_one():
+    folder = tempfile.mkdtemp()
+    tracker = whiteout.create_tracker(
+        "watched", "http://127.0.0.1:9", whiteout.EmitterConfiguration(storage_dir=folder)
+    )
+    tracker.track(whiteout.ScreenView(name="First"))
+    tracker.flush(timeout=0.5)
+    tracker.close(timeout=0)
+    shutil.rmtree(folder)
+"""
 
 
-@pytest.fixture(scope="module")
-def watched() -> dict[str, list[str]]:
-    """What a fresh interpreter did while it imported `whiteout`."""
+def watched(more: str) -> dict[str, list[str]]:
+    """What a fresh interpreter did while it imported `whiteout`, and loaded by the end."""
     result = subprocess.run(
-        [sys.executable, "-B", "-c", IMPORT_UNDER_WATCH],
+        [sys.executable, "-B", "-c", more + UNDER_WATCH],
         check=True,
         capture_output=True,
         text=True,
         timeout=60,
         env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
     )
-    watched: dict[str, list[str]] = json.loads(result.stdout)
-    return watched
+    report: dict[str, list[str]] = json.loads(result.stdout)
+    return report
 
 
-def test_importing_whiteout_loads_nothing_of_the_pipeline(watched: dict[str, list[str]]) -> None:
-    ours = [module for module in watched["modules"] if module.startswith("whiteout")]
-
-    assert "whiteout.tracker.tracker" in ours
-    assert [module for module in ours if is_of_pipeline(module)] == []
+@pytest.fixture(scope="module")
+def imported() -> dict[str, list[str]]:
+    return watched(NOTHING_MORE)
 
 
-def test_importing_whiteout_loads_only_its_own_dependencies(watched: dict[str, list[str]]) -> None:
-    """An app must not pay for, or trip over, anything else."""
-    tops = {module.partition(".")[0] for module in watched["modules"]}
+@pytest.fixture(scope="module")
+def tracked() -> dict[str, list[str]]:
+    return watched(TRACK_ONE)
 
-    others = tops - set(watched["standard"]) - {"whiteout"}
 
+def test_importing_whiteout_loads_the_engine_only_with_the_first_tracker(
+    imported: dict[str, list[str]], tracked: dict[str, list[str]]
+) -> None:
+    assert "whiteout.tracker.configuration" in imported["modules"]
+    assert "whiteout.tracker.engine" not in imported["modules"]
+    assert "whiteout.tracker.engine" in tracked["modules"]
+
+
+@pytest.mark.parametrize("stage", ["imported", "tracked"])
+def test_an_app_loads_nothing_of_the_pipeline(stage: str, request: pytest.FixtureRequest) -> None:
+    report: dict[str, list[str]] = request.getfixturevalue(stage)
+
+    assert [module for module in report["modules"] if is_of_pipeline(module)] == []
+
+
+@pytest.mark.parametrize("stage", ["imported", "tracked"])
+def test_an_app_loads_only_the_dependencies_of_the_sdk(
+    stage: str, request: pytest.FixtureRequest
+) -> None:
+    """It must not pay for, or trip over, anything else."""
+    report: dict[str, list[str]] = request.getfixturevalue(stage)
+
+    tops = {module.partition(".")[0] for module in report["modules"]}
+
+    others = tops - set(report["standard"]) - {"whiteout"}
     assert others <= {"urllib3", "platformdirs", "orjson", "psutil"}
 
 
-def test_importing_whiteout_opens_no_file_and_starts_nothing(watched: dict[str, list[str]]) -> None:
+def test_importing_whiteout_opens_no_file_and_starts_nothing(
+    imported: dict[str, list[str]],
+) -> None:
     """No thread, process, socket or database, and no file but the code itself."""
-    assert watched["opened"] == []
-    assert watched["done"] == []
+    assert imported["opened"] == []
+    assert imported["done"] == []

@@ -65,13 +65,15 @@ _LOADED_LATER = {
 }
 
 
-def __getattr__(name: str) -> object:
-    module = _LOADED_LATER.get(name)
-    if module is None:
-        raise AttributeError(f"module 'whiteout' has no attribute {name!r}")
-    value: object = getattr(import_module(module), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # a type checker would take any name for one that exists
+
+    def __getattr__(name: str) -> object:
+        module = _LOADED_LATER.get(name)
+        if module is None:
+            raise AttributeError(f"module 'whiteout' has no attribute {name!r}")
+        value: object = getattr(import_module(module), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
