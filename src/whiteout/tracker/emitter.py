@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 _COMPETE_S: Final = 0.5  # how often a process asks whether the sender is gone
 _IDLE_S: Final = 60.0  # and looks into the store unasked, as the iOS tracker does
-_STORE_FAILED_S: Final = 1.0  # cheap to look again: a failing disk is left alone by the storage
+_STORE_FAILED_S: Final = 1.0  # cheap to look again: a failing disk is left alone meanwhile
+_UNREADABLE_S: Final = 5.0  # each try may wait for a lock's time-out
 _CACHED_TEMPLATES: Final = 64
 _STAMPS_AHEAD_MS: Final = 1000  # further ahead, the clock was turned back: believe it
 
@@ -80,6 +81,7 @@ class Emitter:
         self._on_delivered = on_delivered
         self._sender_lock: ProcessLock | None = None
         self._templates: dict[int, Template] = {}
+        self._unreadable_until_s = 0.0
         self._undeleted: dict[EventStore, set[int]] = {}
         self._failures = 0
         self._stamp_ms = 0
@@ -229,25 +231,25 @@ class Emitter:
         primary, overflow = self._storage.stores
         delivered = failed = 0
         wait_s = 0.0
-        disk_serves = self._storage.disk_serves()
-        if disk_serves:
+        now_s = self._clock.monotonic_s()
+        if now_s >= self._unreadable_until_s:
             try:
                 delivered, failed, wait_s = self._send_from(primary)
             except EventStoreError as error:  # no reason to keep back what waits in memory
+                self._unreadable_until_s = now_s + _UNREADABLE_S
                 self._storage.report(error)
-                disk_serves = False
         if overflow.count and not wait_s:
             with self._storage.overflow_in_use:
                 ok, bad, wait_s = self._send_from(overflow)
             delivered, failed = delivered + ok, failed + bad
-        if not (disk_serves or delivered or failed):
-            wait_s = max(wait_s, _STORE_FAILED_S)
+        if not (delivered or failed) and (self._undeleted or now_s < self._unreadable_until_s):
+            wait_s = max(wait_s, _STORE_FAILED_S)  # else the same would be found again and again
         return delivered, failed, wait_s
 
     def _send_from(self, store: EventStore) -> tuple[int, int, float]:
         """One round of one store: events delivered, events failed, seconds to wait."""
         rewrites = self._storage.rewrites
-        if self._undeleted.get(store):
+        if self._undeleted.get(store) and self._storage.disk_serves():
             self._remove(store, ())
         events = store.oldest(self._configuration.emit_range, without=self.undeleted(store))
         if not events:
@@ -284,9 +286,7 @@ class Emitter:
                     return delivered, failed, max(asked, delay_s(self._failures, self._generator))
         if delivered:
             self._on_delivered()
-        # Nothing but what cannot be deleted: that would be found again and again.
-        wait_s = _STORE_FAILED_S if not events and self._undeleted.get(store) else 0.0
-        return delivered, failed, wait_s
+        return delivered, failed, 0.0
 
     def _stamp(self) -> int:
         """The time of sending; a millisecond later where the request before had the same."""

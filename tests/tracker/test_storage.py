@@ -1,0 +1,389 @@
+"""Disk faults: events are kept in memory meanwhile, and the app never notices."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.clock import ManualClock
+from support.collector import Collector, closed_port
+from support.trackers import CONTEXT_FREE, a_tracker, poll
+from whiteout import DropReason, EmitterConfiguration, ScreenView
+from whiteout.tracker import event_store
+from whiteout.tracker import journal as journal_module
+from whiteout.tracker.counters import Counters
+from whiteout.tracker.event_store import NewEvent
+from whiteout.tracker.storage import Storage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from whiteout import Tracker
+
+RETRY_S = 5.0
+TEXTS = {7: "template"}
+NOWHERE = f"http://127.0.0.1:{closed_port()}"
+
+
+def events(*numbers: int) -> list[NewEvent]:
+    return [NewEvent(0, 0, 7, f"id-{number}", 0, number, "data") for number in numbers]
+
+
+def waiting(storage: Storage) -> list[str]:
+    return [event.event_id for store in storage.stores for event in store.oldest(1000)]
+
+
+@pytest.fixture(autouse=True)
+def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the tests wait for a lock's time-out, which has nothing to do with what they test."""
+    monkeypatch.setattr(event_store, "_BUSY_TIMEOUT_S", 0.2)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "app.events.sqlite"
+
+
+def open_storage(path: Path | None, clock: ManualClock, *, max_events: int = 1000) -> Storage:
+    return Storage(
+        path, clock=clock, counters=Counters(clock), max_events=max_events, max_age_s=3600
+    )
+
+
+class Lock:
+    """Another connection that keeps everybody out of the database."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._connection.execute("BEGIN EXCLUSIVE")
+
+    def release(self) -> None:
+        self._connection.close()
+
+
+def test_events_for_a_locked_database_wait_in_memory_and_move_back_in_order(
+    path: Path, clock: ManualClock
+) -> None:
+    storage = open_storage(path, clock)
+    assert storage.add(events(1), TEXTS)
+    lock = Lock(path)
+
+    assert not storage.add(events(2), TEXTS, moved=("journal", 10))
+    assert not storage.add(events(3), TEXTS, moved=("journal", 20))
+    lock.release()
+    clock.advance(RETRY_S)
+    assert storage.add(events(4), TEXTS, moved=("journal", 30))
+
+    assert waiting(storage) == ["id-1", "id-2", "id-3", "id-4"]
+    assert storage.primary.count == 4
+    assert storage.primary.position("journal") == 30
+    storage.close()
+
+
+def test_while_the_disk_fails_it_is_not_asked_again_for_seconds(
+    path: Path, clock: ManualClock
+) -> None:
+    """Else every group of events would wait for the lock's time-out."""
+    storage = open_storage(path, clock)
+    lock = Lock(path)
+    storage.add(events(1), TEXTS)
+
+    started_s = time.monotonic()
+    for number in range(100):
+        storage.add(events(number), TEXTS)
+
+    assert time.monotonic() - started_s < 1
+    assert storage.overflow.count == 101
+    lock.release()
+    storage.close()
+
+
+def test_a_database_that_is_locked_at_the_start_is_used_once_it_is_free(
+    path: Path, clock: ManualClock
+) -> None:
+    """Memory stands in for it, and says so: the journal keeps its copy."""
+    open_storage(path, clock).close()
+    blocker = sqlite3.connect(path, isolation_level=None)
+    blocker.execute("PRAGMA locking_mode = EXCLUSIVE")
+    blocker.execute("BEGIN EXCLUSIVE")
+    storage = open_storage(path, clock)
+
+    assert not storage.add(events(1), TEXTS, moved=("journal", 10))
+    blocker.close()
+    clock.advance(RETRY_S)
+    assert storage.settle()
+
+    assert storage.primary.count == 1
+    assert storage.primary.position("journal") == 10
+    storage.close()
+
+
+def test_what_is_being_sent_from_memory_does_not_move_to_the_disk_meanwhile(
+    path: Path, clock: ManualClock
+) -> None:
+    """It would be sent again from there."""
+    storage = open_storage(path, clock)
+    lock = Lock(path)
+    storage.add(events(1), TEXTS)
+    lock.release()
+    clock.advance(RETRY_S)
+
+    with storage.overflow_in_use:
+        assert not storage.settle()
+        assert not storage.add(events(2), TEXTS)
+    assert storage.settle()
+
+    assert [event.event_id for event in storage.primary.oldest(10)] == ["id-1", "id-2"]
+    storage.close()
+
+
+def test_a_corrupt_database_is_set_aside_and_a_new_one_serves(
+    path: Path, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    path.write_bytes(b"no database at all, but long enough to be read as one" * 100)
+
+    storage = open_storage(path, clock)
+
+    assert storage.add(events(1), TEXTS)
+    assert waiting(storage) == ["id-1"]
+    assert path.with_name(f"{path.name}.corrupt-{clock.now_ms()}").exists()
+    assert len(caplog.records) == 1
+    storage.close()
+
+
+def test_a_database_that_becomes_corrupt_is_replaced_and_loses_no_new_event(
+    path: Path, clock: ManualClock
+) -> None:
+    storage = open_storage(path, clock)
+    storage.add(events(1), TEXTS)
+    storage.primary.scrub()
+    content = bytearray(path.read_bytes())
+    content[0:32768] = os.urandom(32768)
+    path.write_bytes(content)
+    with storage.held():  # so that it is read from the disk again
+        pass
+
+    storage.add(events(2), TEXTS)
+    assert storage.settle()
+
+    assert waiting(storage) == ["id-2"]
+    assert storage.primary.path == path
+    storage.close()
+
+
+def test_the_limit_drops_the_oldest_and_counts_them(path: Path, clock: ManualClock) -> None:
+    counters = Counters(clock)
+    storage = Storage(path, clock=clock, counters=counters, max_events=3, max_age_s=3600)
+
+    for number in range(5):
+        storage.add([event._replace(created_ms=clock.now_ms()) for event in events(number)], TEXTS)
+
+    assert waiting(storage) == ["id-2", "id-3", "id-4"]
+    assert counters.drops() == {DropReason.STORE_LIMIT: 2}
+    storage.close()
+
+
+def test_memory_that_stands_in_for_the_disk_has_the_same_limit(
+    path: Path, clock: ManualClock
+) -> None:
+    counters = Counters(clock)
+    storage = Storage(path, clock=clock, counters=counters, max_events=3, max_age_s=3600)
+    lock = Lock(path)
+
+    for number in range(5):
+        storage.add([event._replace(created_ms=clock.now_ms()) for event in events(number)], TEXTS)
+
+    assert waiting(storage) == ["id-2", "id-3", "id-4"]
+    assert counters.drops() == {DropReason.STORE_LIMIT: 2}
+    lock.release()
+    storage.close()
+
+
+def test_what_is_older_than_the_limit_is_dropped_and_counted(
+    path: Path, clock: ManualClock
+) -> None:
+    counters = Counters(clock)
+    storage = Storage(path, clock=clock, counters=counters, max_events=10, max_age_s=60)
+    storage.add([event._replace(created_ms=clock.now_ms()) for event in events(1)], TEXTS)
+    clock.advance(61)
+    storage.add([event._replace(created_ms=clock.now_ms()) for event in events(2)], TEXTS)
+
+    storage.trim()
+
+    assert waiting(storage) == ["id-2"]
+    assert counters.drops() == {DropReason.STORE_LIMIT: 1}
+    storage.close()
+
+
+# --- the same faults under a tracker ----------------------------------------------------------
+
+
+def track_many(tracker: Tracker, count: int) -> list[str]:
+    ids = [tracker.track(ScreenView(name=f"screen {number}")) for number in range(count)]
+    assert None not in ids
+    return [event_id for event_id in ids if event_id]
+
+
+def test_a_locked_database_neither_blocks_track_nor_keeps_events_from_going_out(
+    tmp_path: Path,
+) -> None:
+    with Collector() as collector, a_tracker(collector.url, tmp_path) as tracker:
+        tracker.flush(10)
+        lock = Lock(tmp_path / "app.events.sqlite")
+        started_s = time.monotonic()
+        ids = track_many(tracker, 200)
+        seconds = time.monotonic() - started_s
+
+        assert seconds < 0.5
+        assert collector.wait_for(lambda: set(ids) <= set(collector.accepted_ids), 20)
+        lock.release()
+        assert tracker.drops == {}
+
+
+def test_a_folder_that_cannot_be_written_means_memory_and_one_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    blocked = tmp_path / "a file"
+    blocked.write_text("where the folder should be")
+
+    with Collector() as collector, a_tracker(collector.url, blocked / "folder") as tracker:
+        ids = track_many(tracker, 100)
+
+        assert tracker.flush(10)
+        assert set(collector.accepted_ids) == set(ids)
+    warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(warnings) == 1
+    assert "set storage_dir" in warnings[0].getMessage()
+    assert str(tmp_path) not in warnings[0].getMessage()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 6 MiB: a journal segment has room, the next has not."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if os.name != "posix" or os.geteuid() != 0:
+        pytest.skip("only root can mount a small file system")
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(folder)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode != 0:
+        pytest.skip("this machine does not let a test mount a file system")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_loses_nothing_that_memory_has_room_for(small_disk: Path) -> None:
+    with Collector() as collector, a_tracker(collector.url, small_disk) as tracker:
+        tracker.emitter.pause()
+        started_s = time.monotonic()
+        ids = track_many(tracker, 20_000)
+        seconds = time.monotonic() - started_s
+        assert poll(lambda: tracker.emitter.db_count == 20_000)
+
+        tracker.emitter.resume()
+
+        assert seconds < 10
+        assert tracker.flush(60)
+        assert set(collector.accepted_ids) == set(ids)
+        assert set(collector.accepted_ids.values()) == {1}
+        assert tracker.drops == {}
+
+
+def test_a_disk_that_is_full_from_the_start_is_no_reason_to_fail(small_disk: Path) -> None:
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(6 * 1024 * 1024 - 65_536))
+
+    with Collector() as collector, a_tracker(collector.url, small_disk) as tracker:
+        ids = track_many(tracker, 500)
+
+        assert tracker.flush(30)
+        assert set(collector.accepted_ids) == set(ids)
+
+
+def test_a_disk_that_has_room_again_gets_the_events_without_another_one_being_tracked(
+    small_disk: Path,
+) -> None:
+    """An idle app, too, must be safe from a kill once the disk works again."""
+    filler = small_disk / "filler"
+    with a_tracker(NOWHERE, small_disk) as tracker:
+        filler.write_bytes(bytes(small_disk_room(small_disk)))
+        track_many(tracker, 500)
+        assert poll(lambda: tracker.emitter.db_count == 500)
+        filler.unlink()
+
+        def stored() -> int:
+            with sqlite3.connect(small_disk / "app.events.sqlite") as connection:
+                return int(connection.execute("SELECT count(*) FROM events").fetchone()[0])
+
+        assert poll(lambda: stored() == 500, timeout_s=20)
+
+
+def small_disk_room(folder: Path) -> int:
+    statistics = os.statvfs(folder)
+    return statistics.f_bavail * statistics.f_frsize
+
+
+def test_a_disk_that_never_works_again_does_not_stop_events_from_going_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The journal has a bound; what memory has taken over must not fill it for good."""
+    monkeypatch.setattr(journal_module, "SEGMENT_BYTES", 64 * 1024)
+    with Collector() as collector, a_tracker(collector.url, tmp_path) as tracker:
+        tracker.flush(10)
+        lock = Lock(tmp_path / "app.events.sqlite")
+        ids = []
+        for _ in range(20):
+            ids += track_many(tracker, 600)
+            assert collector.wait_for(lambda: set(ids) <= set(collector.accepted_ids), 20)
+
+        assert tracker.drops == {}
+        lock.release()
+
+
+def test_e26_events_wait_in_memory_until_the_database_opens(tmp_path: Path) -> None:
+    """Ours differ from the native ones in that those are sent meanwhile."""
+    path = tmp_path / "app.events.sqlite"
+    blocker = sqlite3.connect(path, isolation_level=None)
+    blocker.execute("PRAGMA locking_mode = EXCLUSIVE")
+    blocker.execute("BEGIN EXCLUSIVE")
+    with Collector() as collector, a_tracker(collector.url, tmp_path) as tracker:
+        ids = track_many(tracker, 20)
+
+        assert collector.wait_for(lambda: set(ids) == set(collector.accepted_ids), 20)
+        assert poll(lambda: tracker.emitter.db_count == 0)
+        blocker.close()
+
+
+def test_e20_forget_empties_the_store_in_every_view(tmp_path: Path) -> None:
+    with a_tracker(NOWHERE, tmp_path) as tracker:
+        track_many(tracker, 10)
+        assert poll(lambda: tracker.emitter.db_count == 10)
+
+        assert tracker.forget()
+
+        assert tracker.emitter.db_count == 0
+        assert tracker.drops == {DropReason.FORGOTTEN: 10}
+
+
+def test_the_configured_limits_reach_the_store(tmp_path: Path) -> None:
+    emitter = EmitterConfiguration(storage_dir=tmp_path, max_event_store_size=50)
+    with a_tracker(NOWHERE, tmp_path, emitter, CONTEXT_FREE) as tracker:
+        track_many(tracker, 80)
+
+        assert poll(lambda: tracker.drops == {DropReason.STORE_LIMIT: 30})
+        assert tracker.emitter.db_count == 50
