@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from whiteout.collector.address import UNKNOWN, normalise
 from whiteout.collector.core import Core
-from whiteout.collector.exchange import Request, Response
+from whiteout.collector.exchange import UNAVAILABLE, Request, plain
 from whiteout.collector.sink import Sink
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
-    from whiteout.collector.exchange import Header
+    from whiteout.collector.exchange import Header, Response
     from whiteout.collector.settings import CollectorSettings
     from whiteout.log import Durability, Log
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     Send = Callable[[Message], Awaitable[None]]
     Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
-_TEXT = b"Content-Type: text/plain\r\n"
 _HEALTH = frozenset({b"/health", b"/sink-health"})
 
 
@@ -87,7 +86,7 @@ class _Application:
     async def _http(self, scope: Message, receive: Receive, send: Send) -> None:
         body = await self._body(receive)
         if body is None:
-            response = Response(413, _TEXT, b"Content Too Large")
+            response = plain(413, b"Content Too Large")
         else:
             response = await self._answer(_request(scope, body))
         headers = [
@@ -119,12 +118,12 @@ class _Application:
         sink = self._running_sink()
         outcome = self._core.handle(request, time.time_ns() // 1_000_000, uuid.uuid4)
         if request.target in _HEALTH and not sink.healthy:
-            return Response(503, _TEXT, b"Service Unavailable")
+            return UNAVAILABLE
         if outcome.records or outcome.bad_rows:
             waiter = _Waiter(asyncio.get_running_loop())
             taken = sink.submit(outcome.records, outcome.bad_rows, waiter)
             if not taken or not await waiter.done:
-                return Response(503, _TEXT, b"Service Unavailable")
+                return UNAVAILABLE
         return outcome.response
 
 

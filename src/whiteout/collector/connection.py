@@ -5,9 +5,7 @@ Invariants:
 - Answers leave in the order of their requests; at most `Limits.pipelined` are in work (and what one
   slice of input started), reading waits beyond, and what has been read is parsed no further.
 - Every wait for the client has an end: `_deadline`, which the server's sweep looks at.
-- Framing is never guessed. Whatever two servers might read differently (two lengths, length and
-  transfer coding, any coding but `chunked`, bare line feeds, folded headers, …) is answered 400 and
-  the connection closed. llhttp finds most of it; what it lets through is refused here.
+- Framing is never guessed: see `framing`. What is in doubt is answered 400 and closed.
 
 Owner of all state: the event loop.
 """
@@ -22,7 +20,8 @@ from typing import TYPE_CHECKING, cast
 import httptools
 
 from whiteout.collector.address import UNKNOWN, normalise
-from whiteout.collector.exchange import Request, Response
+from whiteout.collector.exchange import UNAVAILABLE, Request, Response, plain
+from whiteout.collector.framing import doubt_about
 
 if TYPE_CHECKING:
     from whiteout.collector.exchange import Header
@@ -33,16 +32,6 @@ _logger = logging.getLogger("whiteout.collector")
 
 _SLICE_BYTES = 16 * 1024  # parsed at once: bounds the requests that one read can start
 _LINGER_S = 2.0  # for a refused client to read why
-_VERSIONS = frozenset({"1.0", "1.1"})
-_ONCE = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect", b"upgrade"})
-
-
-def plain(status: int, text: bytes) -> Response:
-    """Make an answer of one line of text."""
-    return Response(status, b"Content-Type: text/plain\r\n", text)
-
-
-UNAVAILABLE = plain(503, b"Service Unavailable")
 
 
 class _RefusedError(Exception):
@@ -188,52 +177,35 @@ class Connection(asyncio.Protocol):
             headers.append((lower, name, value))
         self._headers, self._values = headers, values
         self._fields = []  # takes trailers, which count for nothing: all is decided here
-        if (
-            len(values) < len(headers)
-            or len(headers) > self._limits.header_count
-            or self._raw_bytes + _SLICE_BYTES > self._limits.header_bytes
-        ):
-            self._check_headers()
+        limits = self._limits
         if (
             b"connection" not in values
             and b"transfer-encoding" not in values
             and b"host" in values
             and b"expect" not in values
+            and len(values) == len(headers) <= limits.header_count  # no name twice
+            and self._raw_bytes + _SLICE_BYTES <= limits.header_bytes
             and not self._parser.should_upgrade()  # CONNECT
             and self._parser.should_keep_alive()  # without `Connection`: this is HTTP/1.1
         ):
             if b"content-length" not in values:
                 return
-            if int(values[b"content-length"]) <= self._limits.body_bytes:
-                self._wait(self._limits.body_timeout_s)
+            if int(values[b"content-length"]) <= limits.body_bytes:
+                self._wait(limits.body_timeout_s)
                 return
         self._check_framing()
 
-    def _check_headers(self) -> None:
-        limits = self._limits
-        headers = self._headers
-        size = sum(len(name) + len(value) for _, name, value in headers)
-        if size > limits.header_bytes or len(headers) > limits.header_count:
-            self._stop(400)
-        names = [lower for lower, _, _ in headers if lower in _ONCE]
-        if len(set(names)) < len(names):
-            self._stop(400)
-
     def _check_framing(self) -> None:
         """Look at what the quick way did not."""
-        values = self._values
-        version = self._parser.get_http_version()
-        if version not in _VERSIONS or (version == "1.1" and b"host" not in values):
-            self._stop(400)
-        if self._parser.should_upgrade():
-            self._stop(400)  # the parser would take the body for another protocol
-        coding = values.get(b"transfer-encoding")
-        if coding is not None and (coding.strip().lower() != b"chunked" or version != "1.1"):
-            self._stop(400)
-        if int(values.get(b"content-length", b"0")) > self._limits.body_bytes:
-            self._stop(413)
-        if b"expect" in values:
-            self._expect(values[b"expect"], version)
+        parser = self._parser
+        version = parser.get_http_version()
+        status = doubt_about(
+            self._headers, version, upgrades=parser.should_upgrade(), limits=self._limits
+        )
+        if status:
+            self._stop(status)
+        if b"expect" in self._values:
+            self._expect(self._values[b"expect"], version)
         self._wait(self._limits.body_timeout_s)
 
     def _expect(self, expectation: bytes, version: str) -> None:

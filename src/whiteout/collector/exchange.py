@@ -59,3 +59,12 @@ class Outcome(NamedTuple):
     response: Response
     records: Sequence[bytes] = ()
     bad_rows: Sequence[bytes] = ()
+
+
+def plain(status: int, text: bytes) -> Response:
+    """Make an answer of one line of text."""
+    return Response(status, b"Content-Type: text/plain\r\n", text)
+
+
+UNAVAILABLE = plain(503, b"Service Unavailable")
+"""The answer while the log fails: the client keeps its events and tries again."""

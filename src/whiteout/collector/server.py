@@ -12,9 +12,9 @@ import uuid
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
-from whiteout.collector.connection import UNAVAILABLE, Connection, plain
+from whiteout.collector.connection import Connection
 from whiteout.collector.core import Core
-from whiteout.collector.exchange import Outcome
+from whiteout.collector.exchange import UNAVAILABLE, Outcome, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
