@@ -14,6 +14,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from whiteout.tracker.clock import SystemClock
 from whiteout.version import __version__
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 USER_AGENT: Final = f"whiteout/{__version__}"
 _MAX_ANSWER_BYTES: Final = 65_536
 _MAX_COOKIES: Final = 20
+_CLOCK: Final = SystemClock()
 SENDING_THREAD: Final = "whiteout-emitter"
 _TALKATIVE_LOGGERS: Final = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
 
@@ -184,17 +186,32 @@ def _send(
             preload_content=False,
             timeout=urllib3.Timeout(total=request.timeout),
         )
-        try:
-            response.read(_MAX_ANSWER_BYTES)
-        finally:
-            if response.length_remaining:
-                response.close()  # more than an answer has: not worth reading
-            response.release_conn()
     except (urllib3.exceptions.HTTPError, OSError, ValueError):
         return Answer(status=None), None
+    _read_to_the_end(response, _CLOCK.monotonic_s() + request.timeout)
     return Answer(
         status=response.status, retry_after=response.headers.get("Retry-After")
     ), response.headers
+
+
+def _read_to_the_end(response: urllib3.BaseHTTPResponse, deadline_s: float) -> None:
+    """Read an answer's body, so that the connection can serve again, or else give that up.
+
+    The status has been read: whatever is wrong with the rest, the collector has decided.
+    """
+    import urllib3  # noqa: PLC0415 - loaded already
+
+    left = _MAX_ANSWER_BYTES
+    try:
+        while left > 0 and _CLOCK.monotonic_s() < deadline_s:
+            chunk = response.read1(left, decode_content=False)
+            if not chunk:
+                response.release_conn()
+                return
+            left -= len(chunk)
+    except (urllib3.exceptions.HTTPError, OSError, ValueError):
+        pass  # closed below
+    response.close()
 
 
 def _jar(stored: tuple[dict[str, Any], ...]) -> http.cookiejar.CookieJar:

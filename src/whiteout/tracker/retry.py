@@ -64,11 +64,7 @@ def retry_after_s(text: str | None, now_ms: int) -> float:
     import email.utils  # noqa: PLC0415 - 20 ms for a header that seldom comes
 
     try:
-        moment = email.utils.parsedate_to_datetime(text)
-    except (TypeError, ValueError):
-        return 0.0
-    try:
-        seconds = moment.timestamp() - now_ms / 1000
-    except (OverflowError, ValueError, OSError):
+        seconds = email.utils.parsedate_to_datetime(text).timestamp() - now_ms / 1000
+    except (TypeError, ValueError, OverflowError, OSError):
         return 0.0
     return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER_S)
