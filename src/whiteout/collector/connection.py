@@ -197,11 +197,9 @@ class Connection(asyncio.Protocol):
 
     def _check_framing(self) -> None:
         """Look at what the quick way did not."""
-        parser = self._parser
-        version = parser.get_http_version()
-        status = doubt_about(
-            self._headers, version, upgrades=parser.should_upgrade(), limits=self._limits
-        )
+        version = self._parser.get_http_version()
+        upgrades = self._parser.should_upgrade()
+        status = doubt_about(self._headers, version, upgrades=upgrades, limits=self._limits)
         if status:
             self._stop(status)
         if b"expect" in self._values:
