@@ -209,7 +209,8 @@ IDENTIFIERS: tuple[Identifier, ...] = (
     Identifier(
         name="url.cross_navigation",
         location=UrlQuery(("url", "refr"), ("_sp",)),
-        masks={_USER: _ABSENT},
+        # SERVER too: it is another site's network of ids, which the collector must not learn (W14).
+        masks={_USER: _ABSENT, _SERVER: _ABSENT},
         column="refr_domain_userid",
     ),
     Identifier(
