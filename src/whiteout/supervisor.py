@@ -53,6 +53,7 @@ class Supervisor:
         self._changing = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
         self._status: int | None = None
+        self._given_up = threading.Event()
         self._thread = threading.Thread(target=self._run, name="whiteout-supervisor", daemon=True)
 
     @property
@@ -75,13 +76,18 @@ class Supervisor:
         self._ask_to_finish()
         self._thread.join(timeout_s)
         if self._thread.is_alive():
-            with self._changing:
-                if self._child is not None:
-                    self._child.kill()
-            self._thread.join()
+            self._given_up.set()
+            while self._thread.is_alive():  # a new child may be on its way already
+                self._kill()
+                self._thread.join(0.1)
             raise ChildFailedError(f"the child process took longer than {timeout_s:g} s to finish")
         if self._status != 0:
             raise ChildFailedError(f"the child process ended with status {self._status}")
+
+    def _kill(self) -> None:
+        with self._changing:
+            if self._child is not None:
+                self._child.kill()
 
     def _ask_to_finish(self) -> None:
         with self._changing:
@@ -96,7 +102,9 @@ class Supervisor:
             self._status = self._wait()
             if self._stopping.is_set():
                 last_attempts += 1
-                if self._status == 0 or last_attempts >= _ATTEMPTS_WHEN_STOPPING:
+                if self._status == 0 or self._given_up.is_set():
+                    return
+                if last_attempts >= _ATTEMPTS_WHEN_STOPPING:
                     return
                 continue
             _LOGGER.warning("a child process ended with status %s, starting again", self._status)

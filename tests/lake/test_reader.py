@@ -143,18 +143,25 @@ def test_sql_can_do_nothing_but_read_the_lake(tmp_path: Path, sql: str) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["secret.csv"]
 
 
-def test_a_query_ends_at_its_limits(tmp_path: Path) -> None:
-    lake = Lake(tmp_path, time_limit_s=0.2, row_limit=10, memory_limit="64MB")
+@pytest.mark.parametrize(
+    ("limit", "sql", "message"),
+    [
+        (
+            {"time_limit_s": 0.2},
+            "SELECT sum(a.range * b.range % 7) FROM range(1000000) a, range(1000000) b",
+            "longer than",
+        ),
+        ({"row_limit": 10}, "SELECT * FROM range(100000)", "more than 10 rows"),
+        ({"memory_limit": "64MB"}, "SELECT list(range) FROM range(100000000)", r"(?i)memory"),
+    ],
+)
+def test_a_query_ends_at_its_limits(
+    tmp_path: Path, limit: dict[str, Any], sql: str, message: str
+) -> None:
+    lake = Lake(tmp_path, **limit)
 
-    with pytest.raises(QueryError, match="longer than"):
-        lake.query(
-            "SELECT count(*) FROM range(100000) a, range(100000) b, range(1000) c"
-            " WHERE (a.range * b.range + c.range) % 7 = 3"
-        )
-    with pytest.raises(QueryError, match="more than 10 rows"):
-        lake.query("SELECT * FROM range(100000)")
-    with pytest.raises(QueryError, match=r"(?i)memory"):
-        lake.query("SELECT list(range) FROM range(100000000)")
+    with pytest.raises(QueryError, match=message):
+        lake.query(sql)
 
 
 def test_following_gives_every_row_once_in_the_order_of_loading(kitchen: Kitchen) -> None:

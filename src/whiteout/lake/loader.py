@@ -222,6 +222,8 @@ class Loader:
             return 0
         try:
             self._commit(self._prepare(raw, bad))
+        except sqlite3.ProgrammingError:  # another thread's loader; no fault of the file
+            raise
         except sqlite3.DatabaseError:
             _LOGGER.warning("the index of seen events is broken and is made anew")
             self._seen.replace()

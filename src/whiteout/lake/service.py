@@ -155,7 +155,7 @@ def run(
             failures = 0
         except Exception as error:
             failures += 1
-            _LOGGER.warning("the lake cannot be written (%s), trying again", type(error).__name__)
+            _LOGGER.warning("loading failed (%s), trying again", type(error).__name__)
             if stopping and failures >= _ATTEMPTS_WHEN_STOPPING:
                 raise
             # A stop that comes meanwhile ends the wait, and one that came before makes it short.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _LOG = "_delta_log"
 _HISTORY = 200  # commits to look back for the last note; it is one of the last few
-_COMPACTED_BYTES = 16 * 1024 * 1024
+_COMPACTED_BYTES = 8 * 1024 * 1024
 """Files that small are merged into one; larger ones are left, so that no byte is copied often."""
 
 _WORTH_COMPACTING = 2  # files

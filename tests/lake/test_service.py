@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from whiteout.errors import ConfigurationError, LogError
+from whiteout.lake.service import log_name, registries, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.lake.conftest import Kitchen
+
+
+class BrokenLake:
+    """A loader whose lake cannot be written `failures` times."""
+
+    def __init__(self, failures: int) -> None:
+        self.failures = failures
+        self.settled = 0
+
+    def load(self) -> int:
+        self.failures -= 1
+        if self.failures >= 0:
+            raise OSError("no space left on device")
+        return 0
+
+    def settle(self) -> None:
+        self.settled += 1
+
+    def maintain(self) -> bool:
+        return False
+
+
+def stopped() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
+
+
+def test_a_stop_loads_what_is_in_the_log_and_tells_the_log(kitchen: Kitchen) -> None:
+    kitchen.send_events(*[f"e{number}" for number in range(7)])
+    loader = kitchen.loader(max_records=2)
+
+    run(loader, stopped(), commit_interval_s=60)
+
+    assert len(kitchen.rows()) == 7
+    assert kitchen.raw.committed("lake") == 7
+
+
+def test_it_loads_until_it_is_stopped(kitchen: Kitchen) -> None:
+    stop = threading.Event()
+    loader = kitchen.loader()
+
+    def feed() -> None:
+        tick = threading.Event()
+        for number in range(3):
+            kitchen.send_events(f"e{number}")
+            for _ in range(2000):
+                if loader.counts.events > number:
+                    break
+                tick.wait(0.01)
+        stop.set()
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    run(loader, stop, commit_interval_s=0.0)
+    feeder.join()
+
+    assert kitchen.event_ids() == ["e0", "e1", "e2"]
+    assert loader.counts.commits == 3
+
+
+def test_a_lake_that_cannot_be_written_for_a_while_is_tried_again() -> None:
+    lake: Any = BrokenLake(failures=2)
+
+    run(lake, stopped(), commit_interval_s=0)
+
+    assert lake.settled == 1
+
+
+def test_a_lake_that_stays_broken_ends_a_stop_with_its_error() -> None:
+    lake: Any = BrokenLake(failures=1000)
+
+    with pytest.raises(OSError, match="no space"):
+        run(lake, stopped(), commit_interval_s=0)
+
+    assert lake.settled == 0
+
+
+def test_the_name_of_a_log_goes_with_its_folder(tmp_path: Path) -> None:
+    first = log_name(tmp_path / "log")
+
+    assert log_name(tmp_path / "log") == first
+    assert log_name(tmp_path / "another") != first
+
+
+def test_registries_are_asked_in_the_order_of_the_documentation(tmp_path: Path) -> None:
+    found = registries([str(tmp_path), "https://iglu.example.com"], iglu_central=True)
+
+    names = [registry.name for registry in found]
+    assert names[1:] == [str(tmp_path), "https://iglu.example.com", "Iglu Central"]
+    assert len(registries([], iglu_central=False)) == 1
+    with pytest.raises(ConfigurationError):
+        registries([str(tmp_path / "none")], iglu_central=False)
+
+
+def test_a_log_that_fails_is_not_taken_for_an_empty_one(kitchen: Kitchen) -> None:
+    kitchen.send_events("e1")
+    loader = kitchen.loader()
+
+    class Failing:
+        def read(self, *_: object, **__: object) -> list[tuple[int, bytes]]:
+            raise LogError("record 0 of the log is damaged")
+
+    loader._raw = type(loader._raw)(log=Failing(), name="raw")  # type: ignore[arg-type]
+    with pytest.raises(LogError):
+        run(loader, stopped(), commit_interval_s=0)
