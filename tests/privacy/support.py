@@ -205,6 +205,12 @@ def text_of(request: Received) -> str:
     return "\n".join([request.path, request.query, str(request.headers), *opened])
 
 
+def sent_text(request: OutgoingRequest) -> str:
+    """The same of a request that a `Recorder` was given."""
+    opened = [_open(event) for event in events_of(request)]
+    return "\n".join([request.url, str(request.headers), *opened])
+
+
 def _open(event: dict[str, str]) -> str:
     return json.dumps([event, entities(event), _body(event)])
 

@@ -111,12 +111,14 @@ def test_L1_the_identified_session_never_names_an_anonymous_one(
 
 def test_L2_each_line_counts_its_own_sessions(scene: Scene, collector: Collector) -> None:
     tracker = scene.tracker(NONE)
+    ids = []
     for level in (NONE, USER, NONE, USER, NONE):
         tracker.anonymisation = level
-        tracker.track(screen())
+        ids.append(tracker.track(screen()))
     assert tracker.flush()
 
-    assert [session_of(event)["sessionIndex"] for event in collector.events] == [1, 1, 2, 1, 3]
+    tracked = [session_of(by_id(collector.events, event_id)) for event_id in ids]
+    assert [session["sessionIndex"] for session in tracked] == [1, 1, 2, 1, 3]
 
 
 def test_L3_forgetting_gives_the_installation_another_id(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from whiteout.errors import EventStoreError
 from whiteout.tracker.counters import DropReason
 from whiteout.tracker.emitter import Emitter
+from whiteout.tracker.event_store import EventStore, forget_set_aside
 from whiteout.tracker.journal import EVENT, MAX_RECORD_BYTES, TEMPLATE, Journal, left_behind
 from whiteout.tracker.storage import Storage
 from whiteout.tracker.writer import TEMPLATE_HEADER, Writer
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from whiteout.tracker.configuration import EmitterConfiguration, NetworkConfiguration
     from whiteout.tracker.counters import Counters
     from whiteout.tracker.environment import Environment
-    from whiteout.tracker.event_store import EventStore
     from whiteout.tracker.journal import LeftBehind
     from whiteout.tracker.network import NetworkConnection
     from whiteout.tracker.pending import PendingChange
@@ -174,9 +174,10 @@ class Engine:
             lock: the tracker's.
         """
         with self.writer.lock:
-            self.drain()
+            self._adopt()
             if change is not None:
                 self._counters.drop(DropReason.WITHDRAWN, self.storage.rewrite(change))
+                self.storage.forget_broken()
             with lock:
                 self.writer.drain()
                 # A journal that could not be moved to disk is the events' only copy there: it
@@ -184,17 +185,26 @@ class Engine:
                 if self.journal.is_drained or change is not None:
                     self.journal.rotate()
                     self._written.clear()
+            self.storage.scrub()
 
     def forget(self, lock: threading.Lock) -> bool:
         """Erase every waiting event; False: the disk refused. The caller keeps events out."""
         with self.writer.lock:
-            self.drain()
+            self._adopt()
             with lock:
                 self.journal.rotate()
                 self._written.clear()
             deleted, complete = self.storage.clear()
+            self.writer.discard_kept()
+            complete &= self.storage.forget_broken()
         self._counters.drop(DropReason.FORGOTTEN, deleted)
         return complete
+
+    def _adopt(self) -> None:
+        """Drain, with what processes that are gone have left until now."""
+        if self._folder is not None:
+            self.writer.left.extend(left_behind(self._folder, self._name))
+        self.drain()
 
     def close(self, timeout_s: float) -> bool:
         """Send what can be sent within the time, store the rest, stop; True: all was delivered."""
@@ -237,8 +247,27 @@ class Engine:
         self._adopt_at_s = now_s + _ADOPT_EVERY_S
         with self.writer.lock:
             if not self._is_closed:
-                self.writer.left.extend(left_behind(self._folder, self._name))
-                self.drain()
+                self._adopt()
+                self.storage.tidy()
+
+
+def forget_stored(folder: Path, name: str) -> bool:
+    """Erase what waits on the disk for a tracker that is closed; False: the disk refused."""
+    for left in left_behind(folder, name):
+        left.discard()
+    path = folder / f"{name}.events.sqlite"
+    complete = forget_set_aside(path)
+    if not path.exists():
+        return complete
+    try:
+        store = EventStore(path)
+        try:
+            store.clear()
+        finally:
+            store.close()
+    except EventStoreError:
+        return False
+    return complete and store.is_clean
 
 
 def _last_id(store: EventStore) -> int:

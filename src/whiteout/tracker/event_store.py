@@ -11,6 +11,8 @@ statements are five seconds.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sqlite3
 import threading
 from contextlib import contextmanager
@@ -95,6 +97,7 @@ class EventStore:
         self._data_version = 0
         self._is_closed = False
         self.was_opened = False
+        self.is_clean = False  # whether the files hold no trace of deleted events
         self._connection: sqlite3.Connection | None = None
         if opens:
             with self._statement("open"):
@@ -182,6 +185,9 @@ class EventStore:
                 ("[" + ",".join(map(str, ids)) + "]",),
             ).rowcount
             self._count = max(0, self._count - removed)
+            if not self._count:
+                _drop_unused_templates(connection)  # they hold identifiers as well
+            self.is_clean = False
         return removed
 
     def last_id(self) -> int:
@@ -300,14 +306,28 @@ class EventStore:
         self.scrub()
         return removed
 
-    def scrub(self) -> None:
-        """Empty the write-ahead log, which still holds what was deleted (pages are zeroed).
+    def tidy(self) -> None:
+        """Where no event waits any more, leave no trace of those that did.
 
         Raises:
-            EventStoreError: the log could not be written back.
+            EventStoreError: the database cannot be written.
         """
+        if not self.is_clean and not self.refresh():
+            self.scrub()
+
+    def scrub(self) -> None:
+        """Leave no trace of deleted events, in templates or the write-ahead log (pages are zeroed).
+
+        While another process reads, the log stays: see `is_clean`.
+
+        Raises:
+            EventStoreError: the database cannot be written.
+        """
+        with self._transaction("scrub") as connection:
+            _drop_unused_templates(connection)
         with self._statement("checkpoint") as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self.is_clean = not busy
 
     def close(self) -> None:
         """Close the database for good."""
@@ -335,6 +355,8 @@ class EventStore:
             connection.close()
 
     def _open(self) -> sqlite3.Connection:
+        if self.path is not None:
+            _make_private(self.path)
         connection = sqlite3.connect(
             ":memory:" if self.path is None else self.path,
             timeout=_BUSY_TIMEOUT_S,
@@ -403,6 +425,24 @@ def set_aside(path: Path, now_ms: int) -> Path:
             side.replace(target.with_name(target.name + suffix))
     path.replace(target)
     return target
+
+
+def forget_set_aside(path: Path) -> bool:
+    """Erase what `set_aside` ever moved away from `path`; False: the disk refused."""
+    complete = True
+    for broken in path.parent.glob(f"{path.name}.corrupt-*"):
+        try:
+            broken.unlink(missing_ok=True)
+        except OSError:
+            complete = False
+    return complete
+
+
+def _make_private(path: Path) -> None:
+    """Make the file before SQLite does, which would let anybody read it; its logs follow suit."""
+    with contextlib.suppress(OSError):
+        # Never one that is there: closing any descriptor of a file drops SQLite's locks on it.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _insert(connection: sqlite3.Connection, events: Sequence[NewEvent]) -> None:

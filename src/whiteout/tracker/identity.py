@@ -52,11 +52,13 @@ class PrivacyRecord:
         level: None where nothing was decided yet.
         session_ended: the identified session was ended by a switch and must not go on.
         pending: what the app wants done with events that waited at the switch, until it is done.
+        pending_level: what they are to become; not `level`, which a restart may have changed.
     """
 
     level: Anonymisation | None = None
     session_ended: bool = False
     pending: Pending = Pending.KEEP
+    pending_level: Anonymisation = Anonymisation.FULL
 
 
 @dataclass(slots=True)
@@ -101,11 +103,12 @@ class IdentityFiles:
         return self._write("identity", record)
 
     def forget(self) -> bool:
-        """Erase the identity."""
+        """Erase the identity, and what a process that was killed while it wrote one has left."""
         if self.folder is None:
             return True
         try:
-            self._path("identity").unlink(missing_ok=True)
+            for path in (self._path("identity"), *self.folder.glob(f"{self.name}.identity.*.tmp")):
+                path.unlink(missing_ok=True)
         except OSError:
             return False
         return True
@@ -120,13 +123,15 @@ class IdentityFiles:
         except OSError:
             return PrivacyRecord()
         record = self._read("privacy")
-        bits = record.get("level")
-        if not isinstance(bits, int) or not 0 <= bits <= Anonymisation.FULL.value:
+        level = _level(record.get("level"))
+        if level is None:
             return PrivacyRecord(level=Anonymisation.FULL, session_ended=True)
+        pending_level = _level(record.get("pending_level"))
         return PrivacyRecord(
-            level=Anonymisation(bits),
+            level=level,
             session_ended=record.get("session_ended") is not False,
             pending=_pending(record.get("pending")),
+            pending_level=Anonymisation.FULL if pending_level is None else pending_level,
         )
 
     def save_privacy(self, record: PrivacyRecord) -> bool:
@@ -138,6 +143,7 @@ class IdentityFiles:
                 "level": level,
                 "session_ended": record.session_ended,
                 "pending": record.pending.value,
+                "pending_level": record.pending_level.value,
             },
         )
 
@@ -211,6 +217,12 @@ def _pending(value: object) -> Pending:
         return Pending(value)
     except ValueError:
         return Pending.DROP
+
+
+def _level(value: object) -> Anonymisation | None:
+    if not _is_count(value) or value > Anonymisation.FULL.value:
+        return None
+    return Anonymisation(value)
 
 
 def _is_count(value: object) -> TypeGuard[int]:

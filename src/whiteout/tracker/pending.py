@@ -45,7 +45,7 @@ class PendingChange:
         self._level = level
         self._gate = gate
         self._new_uuid = new_uuid
-        self._line = int.from_bytes(new_uuid()[:6], "big") + 1
+        self._lines: dict[int, int] = {}  # of before, and the one that stands for it
         self._templates: dict[int, Template] = {}
         self._sessions: dict[str, _NewSession] = {}
 
@@ -66,7 +66,7 @@ class PendingChange:
         session, index = self._session(old, level, event_id, stored, crosses=crosses)
         new = Template(
             level,
-            self._line if crosses else stored.line,
+            self._new_line(stored.line) if crosses else stored.line,
             old.base64,
             self._parameters(old.parameters, level),
             self._entities(old.entities, level),
@@ -117,6 +117,12 @@ class PendingChange:
             },
         )
         return session_fragment(self._gate.entity(entity, level)), known.events
+
+    def _new_line(self, line: int) -> int:
+        """Each line becomes one of its own: events of two must not meet in a request now."""
+        if line not in self._lines:
+            self._lines[line] = int.from_bytes(self._new_uuid()[:6], "big") + 1
+        return self._lines[line]
 
     def _parameters(self, fragment: str, level: Anonymisation) -> str:
         passed = self._gate.parameters(loads("{" + fragment + "}"), level)

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Final
 
 from whiteout.errors import EventStoreError
 from whiteout.tracker.counters import DropReason
-from whiteout.tracker.event_store import EventStore, NewEvent, StoredEvent, is_corrupt, set_aside
+from whiteout.tracker.event_store import (
+    EventStore,
+    NewEvent,
+    StoredEvent,
+    forget_set_aside,
+    is_corrupt,
+    set_aside,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -57,7 +64,7 @@ class Storage:
         self._lock = threading.Lock()  # one add at a time, so that order is kept
         self._disk_fails_until: float | None = None
         self._moved: dict[str, int] = {}
-        self._due: _Change | None = None
+        self._due: tuple[_Change, ...] = ()  # changes that the disk has refused so far, in order
         self.moves_back = 0  # how often events moved from memory to disk, where they get new rows
         self.rewrites = 0  # how often waiting events were changed: what was read before is stale
         self.overflow_in_use = threading.Lock()  # by the emitter, which sends from it
@@ -144,28 +151,51 @@ class Storage:
         Where the disk refuses, nothing is sent until it has been done: see `is_ready`.
         """
         with self._lock:
-            return self._rewrite(change)
+            return self._rewrite((*self._due, change))
 
     def is_ready(self) -> bool:
         """Whether what waits may be sent: no change that is due has yet to be made."""
-        if self._due is None:
+        if not self._due:
             return True
         with self._lock:
-            if self._due is not None and self.disk_serves():
+            if self._due and self.disk_serves():
                 self._counters.drop(DropReason.WITHDRAWN, self._rewrite(self._due))
-            return self._due is None
+            return not self._due
 
-    def _rewrite(self, change: _Change) -> int:
+    def _rewrite(self, changes: tuple[_Change, ...]) -> int:
         deleted = 0
-        self._due = None
+        self._due = ()
         self.rewrites += 1
         for store in self.stores:
             try:
-                deleted += store.rewrite(change)
+                for change in changes:
+                    deleted += store.rewrite(change)
             except EventStoreError as error:
                 self._disk_failed(error)
-                self._due = change
+                self._due = changes
+        self.rewrites += 1  # again: what was read in between is stale as well
         return deleted
+
+    def scrub(self) -> None:
+        """Leave no trace of events that were deleted."""
+        self._clean(EventStore.scrub)
+
+    def tidy(self) -> None:
+        """The same, where no event waits; for every few seconds."""
+        self._clean(EventStore.tidy)
+
+    def _clean(self, how: Callable[[EventStore], None]) -> None:
+        with self._lock:
+            if not self.disk_serves():
+                return
+            try:
+                how(self.primary)
+            except EventStoreError as error:
+                self._warn(error)
+
+    def forget_broken(self) -> bool:
+        """Erase databases that were set aside; False: the disk refused."""
+        return True if self._path is None else forget_set_aside(self._path)
 
     def clear(self) -> tuple[int, bool]:
         """Delete every event; how many, and whether every store was written."""
@@ -175,9 +205,12 @@ class Storage:
             for store in self.stores:
                 try:
                     deleted += store.clear()
+                    complete &= store.is_clean
                 except EventStoreError as error:
                     self._disk_failed(error)
                     complete = False
+            self.rewrites += 1
+            self._moved.clear()
         return deleted, complete
 
     @contextmanager

@@ -19,7 +19,7 @@ from whiteout.tracker.clock import uuid_text
 from whiteout.tracker.configuration import Pending
 from whiteout.tracker.controllers import EmitterController, SessionController
 from whiteout.tracker.counters import Counters, DropReason
-from whiteout.tracker.engine import Engine
+from whiteout.tracker.engine import Engine, forget_stored
 from whiteout.tracker.folder import open_folder, safe_name
 from whiteout.tracker.identity import Identity, IdentityFiles, PrivacyRecord
 from whiteout.tracker.journal import left_behind
@@ -114,7 +114,7 @@ class Tracker:
         self._take_up(_first_level(tracker, emitter, level, self._privacy.level), left)
         self._engine = self._new_engine(left)
         if self._privacy.pending is not Pending.KEEP:
-            self._settle_pending(self._privacy.pending, self._lines.level)
+            self._settle_pending(self._privacy.pending, self._privacy.pending_level)
         self._engine.start()
         self._session_controller = SessionController(self)
         self._emitter_controller = EmitterController(self)
@@ -304,7 +304,8 @@ class Tracker:
         self._check_process()
         with self._switching:
             if self._closed:
-                return self._files.forget()
+                erased = self._folder is None or forget_stored(self._folder, self._name)
+                return self._files.forget() and erased
             with self._lock:
                 self._closed = True  # no event passes while it is done
             erased = self._engine.forget(self._lock) & self._files.forget()
@@ -316,7 +317,7 @@ class Tracker:
                 self._lines.forget()
                 self._lines.resume(self._lines.level, self._installation_id(), None)
                 self._closed = False
-            self._save_privacy(replace(self._privacy, session_ended=True))
+            self._save_privacy(replace(self._recorded(), session_ended=True))
             return erased
 
     def change_level(self, *, add: Anonymisation, remove: Anonymisation) -> None:
@@ -455,9 +456,7 @@ class Tracker:
         self._lines.resume(level, self._installation_id() if is_identified else None, line)
         ended = before.session_ended or not is_identified
         if level != before.level or ended != before.session_ended:
-            self._save_privacy(
-                PrivacyRecord(level=level, session_ended=ended, pending=before.pending)
-            )
+            self._save_privacy(replace(before, level=level, session_ended=ended))
 
     def _switch(self, flag: Anonymisation, *, on: bool) -> None:
         self.change_level(add=flag if on else _NONE, remove=_NONE if on else flag)
@@ -472,7 +471,7 @@ class Tracker:
             self._keep_identity()  # now, since nothing identifying is written afterwards
         if crosses or level != old or pending is not Pending.KEEP:
             ended = self._privacy.session_ended or crosses
-            self._save_privacy(PrivacyRecord(level=level, session_ended=ended, pending=pending))
+            self._save_privacy(self._decision(level, pending, ended=ended))
         if not level & Anonymisation.USER:
             self._shared.refresh(with_identifiers=True)
         installation_id = None if level & _CLIENT else self._installation_id()
@@ -489,7 +488,7 @@ class Tracker:
             change = PendingChange(pending, level, self._gate, self._new_uuid)
         self._engine.apply(change, self._lock)
         if pending is not Pending.KEEP and self._engine.storage.is_ready():
-            self._save_privacy(replace(self._privacy, pending=Pending.KEEP))
+            self._pending_is_settled()
 
     def _installation_id(self) -> str | None:
         """The installation's id, made where there is none; only while nothing hides the user."""
@@ -503,6 +502,27 @@ class Tracker:
             self._connection.restore_cookies(identity.cookies)
             self._cookies_saved = identity.cookies
         return identity
+
+    def _decision(self, level: Anonymisation, pending: Pending, *, ended: bool) -> PrivacyRecord:
+        """What to record of a switch; what the disk has refused to settle so far stays due."""
+        due = self._privacy
+        pending_level = level
+        if due.pending is not Pending.KEEP:
+            pending_level |= due.pending_level
+            pending = Pending.DROP if Pending.DROP in {pending, due.pending} else due.pending
+        return PrivacyRecord(
+            level=level, session_ended=ended, pending=pending, pending_level=pending_level
+        )
+
+    def _pending_is_settled(self) -> None:
+        mine, recorded = self._privacy, self._recorded()
+        if (recorded.pending, recorded.pending_level) == (mine.pending, mine.pending_level):
+            self._save_privacy(replace(recorded, pending=Pending.KEEP))
+
+    def _recorded(self) -> PrivacyRecord:
+        """The record to amend: another process of the namespace may have decided meanwhile."""
+        recorded = self._files.load_privacy()
+        return self._privacy if recorded.level is None else recorded
 
     def _save_privacy(self, record: PrivacyRecord) -> None:
         self._privacy = record
@@ -525,7 +545,7 @@ class Tracker:
         if not self._files.save_identity(identity):
             self._counters.warn("identity-file", "the session could not be stored")
         elif self._privacy.session_ended and state is not None and state.event_index:
-            self._save_privacy(replace(self._privacy, session_ended=False))
+            self._save_privacy(replace(self._recorded(), session_ended=False))
 
     def _keep_cookies(self) -> None:
         if isinstance(self._connection, HttpConnection):
@@ -540,12 +560,17 @@ class Tracker:
         Those wait for these threads. And an identity that is written while `forget` or a switch to
         anonymity is under way would be on the disk after it.
         """
-        if not self._identity_is_due or not self._switching.acquire(blocking=False):
+        settles = self._privacy.pending is not Pending.KEEP
+        if not (self._identity_is_due or settles) or not self._switching.acquire(blocking=False):
             return
         try:
-            if not self._closed:
+            if self._closed:
+                return
+            if self._identity_is_due:
                 self._identity_is_due = False
                 self._keep_identity()
+            if settles and self._engine.storage.is_ready():
+                self._pending_is_settled()
         finally:
             self._switching.release()
 

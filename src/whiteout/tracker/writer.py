@@ -109,6 +109,12 @@ class Writer:
                 # No room for a copy of what memory has taken over: new events need the journal.
                 self._journal.release(self._position)
 
+    def discard_kept(self) -> None:
+        """Erase journals whose events are in memory only, or are to be forgotten."""
+        with self.lock:
+            while self._kept:
+                self._discard(self._kept.pop())
+
     def _move(self, records: list[Record]) -> None:
         if len(self._templates) > _CACHED_TEMPLATES:
             self._templates.clear()
