@@ -36,7 +36,8 @@ bench: $(READY) ## the figures: every program of benchmarks/, one after the othe
 
 lock: ## pin the newest versions of all dependencies; needs uv
 	UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --upgrade \
-		--generate-hashes --python-version 3.11 --extra fast --extra pipeline --group dev pyproject.toml -o requirements-dev.txt
+		--generate-hashes --python-version 3.11 --extra fast --extra demo --group dev \
+		pyproject.toml -o requirements-dev.txt
 
 clean: ## remove what make and the tools made, the environment too
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -33,6 +33,7 @@ PIPELINE = (
     "whiteout.enrich",
     "whiteout.lake",
     "whiteout.cli",
+    "whiteout.demo",
     "whiteout.supervisor",
     "whiteout.web",
     "whiteout.audit",
@@ -40,7 +41,7 @@ PIPELINE = (
     "whiteout.protocol.collector_payload",
 )
 # It plays the app: a real tracker that sends to the pipeline.
-PLAYS_AN_APP = ("whiteout.cli.demo",)
+PLAYS_AN_APP = ("whiteout.demo",)
 
 
 def is_in(module: str, packages: tuple[str, ...]) -> bool:
