@@ -289,8 +289,7 @@ class SubjectConfiguration:
             _text(name, getattr(self, name), limit)
         check_size("screen_resolution", self.screen_resolution)
         check_size("screen_view_port", self.screen_view_port)
-        if self.color_depth is not None:
-            _between("color_depth", self.color_depth, 1, 128, "bits")
+        check_color_depth(self.color_depth)
 
 
 SUBJECT_LIMITS = {
@@ -309,6 +308,12 @@ def check_size(name: str, value: str | None) -> None:
     """Refuse what is not `WIDTHxHEIGHT`."""
     if value is not None and not (isinstance(value, str) and _SIZE.fullmatch(value)):
         raise ConfigurationError(f"{name} must look like 1920x1080, got {value!r}")
+
+
+def check_color_depth(value: int | None) -> None:
+    """Refuse what is neither None nor 1 to 128 bits."""
+    if value is not None:
+        _between("color_depth", value, 1, 128, "bits")
 
 
 def check_text(name: str, value: object, limit: int) -> None:
@@ -343,7 +348,7 @@ def _between(name: str, value: _Number, low: float, high: float, unit: str) -> N
 
 
 def _endpoint(value: object) -> str:
-    if not isinstance(value, str) or not value.strip("/ "):
+    if not isinstance(value, str) or value.strip("/ ").lower() in {"", "http:", "https:"}:
         raise ConfigurationError(
             f"endpoint must be a URL such as https://collector.example.com, got {value!r}"
         )

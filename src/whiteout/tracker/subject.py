@@ -10,7 +10,12 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from whiteout.tracker.configuration import SUBJECT_LIMITS, check_size, check_text
+from whiteout.tracker.configuration import (
+    SUBJECT_LIMITS,
+    check_color_depth,
+    check_size,
+    check_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,7 +98,9 @@ class Subject:
         """
         if name in SUBJECT_LIMITS:
             check_text(name, value, SUBJECT_LIMITS[name])
-        elif name != "color_depth":
+        elif name == "color_depth":
+            check_color_depth(value)  # type: ignore[arg-type] # it refuses what is no number
+        else:
             check_size(name, value)  # type: ignore[arg-type] # it refuses what is no text
         with self._lock:
             self._values[name] = value
