@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl, urlsplit
 
 import whiteout
-from whiteout import EmitterConfiguration, NetworkConfiguration, TrackerConfiguration
+from whiteout import Answer, EmitterConfiguration, NetworkConfiguration, TrackerConfiguration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from whiteout import SessionConfiguration, SubjectConfiguration, Tracker
+    from whiteout import OutgoingRequest, SessionConfiguration, SubjectConfiguration, Tracker
     from whiteout.tracker.environment import Environment
 
     Configuration = (
@@ -62,3 +64,44 @@ def poll(condition: Callable[[], bool], timeout_s: float = 10.0) -> bool:
             return False
         time.sleep(0.01)
     return True
+
+
+class Wire:
+    """A network connection that goes nowhere: it remembers requests and answers as told.
+
+    Attributes:
+        status: of every answer; None is no answer.
+        requests: all of them.
+        events: the payloads of the requests that were answered with 2xx.
+    """
+
+    sends_headers: Final = True
+
+    def __init__(self, status: int | None = 200) -> None:
+        self.status = status
+        self.requests: list[OutgoingRequest] = []
+        self.events: list[dict[str, str]] = []
+
+    def send(self, request: OutgoingRequest) -> Answer:
+        """Remember and answer."""
+        self.requests.append(request)
+        status = self.status
+        if status is not None and 200 <= status <= 299:
+            self.events += events_of(request)
+        return Answer(status=status)
+
+    def close(self) -> None:
+        """Nothing is kept."""
+
+    @property
+    def network(self) -> NetworkConfiguration:
+        """What to give a tracker, so that it sends here."""
+        return NetworkConfiguration(endpoint="https://collector.invalid", network_connection=self)
+
+
+def events_of(request: OutgoingRequest) -> list[dict[str, str]]:
+    """The payloads of a request."""
+    if request.body is None:
+        return [dict(parse_qsl(urlsplit(request.url).query, keep_blank_values=True))]
+    data: list[dict[str, str]] = json.loads(request.body)["data"]
+    return data
