@@ -78,6 +78,28 @@ def test_killed_twice_with_small_batches_in_between(kitchen: Kitchen) -> None:
     assert failed_ids(kitchen) == [f"b{number}" for number in range(6)]
 
 
+def test_a_new_failure_on_the_way_back_does_not_hide_the_ones_stored_before(
+    kitchen: Kitchen,
+) -> None:
+    """Killed, restarted with a registry that is down, killed again after the first small batch."""
+    known = {USER: {"type": "object", "properties": {"a": {"type": "string"}}}}
+    kitchen.schemas = known
+    kitchen.load_all()
+    keep(kitchen)
+    kitchen.send({"columns": {"event_id": "e1"}, "contexts": [[USER, {"a": "x"}]]})
+    kitchen.send(bad_item("b1"))
+    kitchen.send(bad_item("b2"), {"columns": {"event_id": "e2"}})
+    kitchen.load_all()
+    put_back(kitchen, "events")
+
+    kitchen.schemas = {}
+    kitchen.loader(max_records=1).load()
+    kitchen.load_all()
+
+    assert kitchen.event_ids() == ["e2"]
+    assert failed_ids(kitchen) == ["b1", "b2", "e1"]
+
+
 @pytest.mark.parametrize("before", [True, False])
 def test_a_registry_that_changes_its_mind_during_a_kill_neither_loses_nor_doubles(
     kitchen: Kitchen, *, before: bool
