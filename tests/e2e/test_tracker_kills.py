@@ -10,14 +10,13 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-
-from support.collector import Collector, Reply, closed_port
-from support.processes import Child
+from tests.support.collector import Collector, Reply, closed_port
+from tests.support.processes import Child
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from support.collector import Received
+    from tests.support.collector import Received
 
 LONGEST_LIFE_S = 0.12
 

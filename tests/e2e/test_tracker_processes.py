@@ -6,9 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-
-from support.collector import Collector, Reply, closed_port, session
-from support.processes import Child
+from tests.support.collector import Collector, Reply, closed_port, session
+from tests.support.processes import Child
 
 if TYPE_CHECKING:
     from pathlib import Path

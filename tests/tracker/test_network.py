@@ -7,8 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.collector import Collector, Reply, closed_port
 
-from support.collector import Collector, Reply, closed_port
 from whiteout import Answer, OutgoingRequest
 from whiteout.tracker.network import HttpConnection
 

@@ -10,10 +10,10 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.clock import ManualClock
+from tests.support.collector import Collector, closed_port
+from tests.support.trackers import CONTEXT_FREE, a_tracker, poll
 
-from support.clock import ManualClock
-from support.collector import Collector, closed_port
-from support.trackers import CONTEXT_FREE, a_tracker, poll
 from whiteout import DropReason, EmitterConfiguration, ScreenView
 from whiteout.tracker import event_store
 from whiteout.tracker import journal as journal_module
