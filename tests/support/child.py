@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import whiteout
@@ -82,6 +83,7 @@ def nursery(folder: str, endpoint: str) -> None:
     Forking saves the time to start Python. This process itself has no tracker and no threads.
     """
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    import_module("whiteout.tracker.tracker")  # else each child spends its life on importing it
     for _line in sys.stdin:
         pid = os.fork()
         if pid == 0:
