@@ -1,0 +1,55 @@
+"""What a loader is told, and what it counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from whiteout.log import Log
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoaderSettings:
+    """How much the loader takes at once, and how it keeps the tables.
+
+    Attributes:
+        max_records: log records a commit.
+        max_bytes: of log records a commit; bounds the memory that a commit takes.
+        seen_days: how long a repeated delivery is recognised.
+        compact_after: commits after which small files are merged.
+        retention_hours: how long files that are no longer part of the table are kept for readers.
+        durable: whether commits are brought to the disk before the log forgets their records.
+    """
+
+    max_records: int = 5_000
+    max_bytes: int = 2 * 1024 * 1024
+    seen_days: int = 45
+    compact_after: int = 60
+    retention_hours: int = 1
+    durable: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A log to load from.
+
+    Attributes:
+        log: opened for reading.
+        name: what its offsets are stored under; a log that was made anew has another name.
+    """
+
+    log: Log
+    name: str
+
+
+@dataclass(slots=True)
+class Counts:
+    """What the loader did since it started."""
+
+    records: int = 0
+    events: int = 0
+    duplicates: int = 0
+    failed: int = 0
+    quarantined: int = 0
+    commits: int = 0
