@@ -12,7 +12,8 @@ from deltalake import DeltaTable
 from whiteout.enrich.atomic import ATOMIC_COLUMNS, COLUMN_INDEX
 from whiteout.enrich.event import BadRow, EnrichedEvent
 from whiteout.iglu import EmbeddedRegistry, Resolver
-from whiteout.lake.loader import Loader, LoaderSettings, Source
+from whiteout.lake.loader import Loader
+from whiteout.lake.settings import LoaderSettings, Source
 from whiteout.log import Log, open_log
 from whiteout.protocol.self_describing import SelfDescribingJson
 

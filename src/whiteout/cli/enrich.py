@@ -61,7 +61,7 @@ def enrich(  # noqa: PLR0913 - the options
     if until_eof:
         threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
     from whiteout.lake import service  # noqa: PLC0415 - heavy: only where it runs
-    from whiteout.lake.loader import LoaderSettings  # noqa: PLC0415 - heavy: only where it runs
+    from whiteout.lake.settings import LoaderSettings  # noqa: PLC0415 - heavy: only where it runs
 
     settings = service.ServiceSettings(
         commit_interval_s=commit_interval,

@@ -38,9 +38,7 @@ from whiteout.lake.batch import (
 from whiteout.lake.failed import FailedEvent, error_name, from_bad_row, from_text, generic_error
 from whiteout.lake.families import Families
 from whiteout.lake.seen import DAY_US, KEY_COLUMNS, SeenEvents, event_key
-from whiteout.lake.settings import Counts as Counts
-from whiteout.lake.settings import LoaderSettings as LoaderSettings
-from whiteout.lake.settings import Source as Source
+from whiteout.lake.settings import Counts, LoaderSettings, Source
 from whiteout.lake.tables import LakeTable
 
 if TYPE_CHECKING:

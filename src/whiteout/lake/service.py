@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 from whiteout.enrich import Enricher
 from whiteout.iglu import EmbeddedRegistry, FolderRegistry, HttpRegistry, Resolver
-from whiteout.lake.loader import Loader, LoaderSettings, Source
+from whiteout.lake.loader import Loader
+from whiteout.lake.settings import LoaderSettings, Source
 from whiteout.log import open_log
 
 if TYPE_CHECKING:
