@@ -46,14 +46,37 @@ class ProcessLock:
         Raises:
             OSError: the file can be neither made nor opened.
         """
-        flags = os.O_RDWR | (os.O_CREAT | os.O_EXCL if create else 0)
+        if create:
+            return cls._created(path)
         try:
-            descriptor = os.open(path, flags, 0o600)
-        except (FileExistsError, FileNotFoundError):
-            if create and not path.parent.exists():
-                raise
+            descriptor = os.open(path, os.O_RDWR)
+        except FileNotFoundError:
             return None
         return cls._locked(path, descriptor)
+
+    @classmethod
+    def _created(cls, path: Path) -> ProcessLock | None:
+        """Make the file, locked from the moment that it can be seen.
+
+        Between making and locking it, somebody who looks for files that nobody holds would take it.
+        """
+        if path.exists():
+            return None
+        # Windows does not rename a file that is open: there it has its name from the start.
+        first = path if sys.platform == "win32" else path.with_name(f"{path.name}.new")
+        try:
+            descriptor = os.open(first, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return None
+        lock = cls._locked(path, descriptor)
+        if lock is not None and first != path:
+            try:
+                first.rename(path)
+            except OSError:
+                lock.abandon()
+                first.unlink(missing_ok=True)
+                raise
+        return lock
 
     @classmethod
     def acquire_shared_name(cls, path: Path) -> ProcessLock | None:
