@@ -19,10 +19,11 @@ def safe_name(namespace: str) -> str:
     """The namespace as part of a file name.
 
     Each run of other characters becomes one dash, as in the native trackers (reference 4.2); a
-    short hash keeps `a b` and `a-b` apart, which collide there.
+    short hash keeps `a b` and `a-b` apart, which collide there, and `shop` and `Shop`, which are
+    one file where file names have no case.
     """
     name = _UNSAFE.sub("-", namespace)[:80]
-    if name == namespace:
+    if name == namespace == namespace.lower():
         return name
     digest = hashlib.blake2b(namespace.encode("utf-8", "replace"), digest_size=4).hexdigest()
     return f"{name}-{digest}"
