@@ -91,7 +91,7 @@ def run(library: str, mode: str, calls: int) -> dict[str, float]:
         watchdog.start()
         first = process.stdout.readline()
         if not first:
-            raise SystemExit(f"{library} ended or hung in {mode}")
+            raise SystemExit(f"{library} ended or hung in the calls of {mode}")
         called = json.loads(first)
         wanted = calls + WARM_UP
         deadline = time.time() + LONGEST_RUN_S
@@ -101,9 +101,13 @@ def run(library: str, mode: str, calls: int) -> dict[str, float]:
             if arrived < wanted:
                 time.sleep(0.02)
         delivered_s = time.time() - called["started_at"]
-        process.stdin.write("\n")
-        process.stdin.flush()
-        result: dict[str, float] = json.loads(process.stdout.readline())
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write("\n")
+            process.stdin.flush()
+        last = process.stdout.readline()
+        if not last:
+            raise SystemExit(f"{library} ended or hung in {mode} with {arrived} of {wanted} events")
+        result: dict[str, float] = json.loads(last)
         watchdog.cancel()
         process.kill()
         process.wait()
@@ -132,7 +136,8 @@ def available(library: str) -> bool:
     module = {"segment": "segment.analytics", "posthog": "posthog"}.get(library)
     if module is None:
         return True
-    code = f"import importlib.util, sys; sys.exit(importlib.util.find_spec('{module.partition('.')[0]}') is None)"
+    find = f"importlib.util.find_spec('{module.partition('.')[0]}')"
+    code = f"import importlib.util, sys; sys.exit({find} is None)"
     return subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -161,9 +166,7 @@ def main() -> None:
     options = parser.parse_args()
     scale = 10 if options.quick else 1
     chosen = [
-        library
-        for library in LIBRARIES
-        if not options.only or library in {BASELINE, *options.only}
+        library for library in LIBRARIES if not options.only or library in {BASELINE, *options.only}
     ]
     libraries = [library for library in chosen if available(library)]
     for library in sorted(set(chosen) - set(libraries)):

@@ -101,15 +101,18 @@ class ScreenView(Event):
         entities: Sequence[SelfDescribingJson] = (),
         true_timestamp: datetime | None = None,
     ) -> None:
-        check_text("name", name)
-        for field_name, text in (
-            ("type", type),
-            ("transition_type", transition_type),
-            ("previous_name", previous_name),
-            ("previous_type", previous_type),
+        if not name or name.__class__ is not str:
+            check_text("name", name)
+        if not (
+            (type is None or type.__class__ is str)
+            and (transition_type is None or transition_type.__class__ is str)
+            and (previous_name is None or previous_name.__class__ is str)
+            and (previous_type is None or previous_type.__class__ is str)
         ):
-            if text is not None and text.__class__ is not str:
-                check_optional_text(field_name, text)
+            check_optional_text("type", type)
+            check_optional_text("transition_type", transition_type)
+            check_optional_text("previous_name", previous_name)
+            check_optional_text("previous_type", previous_type)
         if screen_id is not None:
             _check_uuid("screen_id", screen_id)
         if previous_id is not None:

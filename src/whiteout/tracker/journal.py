@@ -67,6 +67,10 @@ class _Segment:
         if isinstance(self.buffer, mmap.mmap):
             self.buffer.close()
 
+    def unload(self) -> None:
+        if isinstance(self.buffer, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            self.buffer.madvise(mmap.MADV_DONTNEED)
+
     def discard(self) -> None:
         self.close()
         if self.path is not None:
@@ -186,7 +190,13 @@ class Journal:
             self._segments.popleft().discard()
 
     def prepare(self) -> None:
-        """Make the next segment ahead of time, so that `append` need not."""
+        """Make the next segment ahead of time, so that `append` need not.
+
+        Full segments that wait leave this process's memory meanwhile; the kernel keeps them.
+        """
+        for segment in tuple(self._segments):
+            if segment.number != self.serial:
+                segment.unload()
         if self._spare is None:
             self._spare = self._make()
 

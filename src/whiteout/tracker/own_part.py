@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from whiteout.events.event import Event
 from whiteout.identifiers import Anonymisation
 from whiteout.protocol.self_describing import SelfDescribingJson
 from whiteout.tracker.serialisation import dumps, loads
@@ -14,11 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from whiteout.anonymisation import Gate
-    from whiteout.events.event import Event
 
 _SEPARATOR: Final = SEPARATOR.encode()
 _SELF_DESCRIBING: Final = b'"e":"ue"'
-_NOTHING: Final = b""
+_PLAIN: Final = Event.parameters  # of events with no parameter but `e`: most of them
 _NONE: Final = Anonymisation.NONE
 
 
@@ -29,25 +29,27 @@ def own_part(event: Event, level: Anonymisation, gate: Gate, new_uuid: Callable[
         ConfigurationError: the event holds something that has no JSON form.
     """
     body = event.self_describing(new_uuid)
+    entities = event.entities
+    is_plain = event.__class__.parameters is _PLAIN and event.true_timestamp is None
+    if level is not _NONE:
+        body = gate.body(_as_json(body, gate, level), level) if body is not None else None
+        entities = gate.entities([_as_json(entity, gate, level) for entity in entities], level)
+    own = _SELF_DESCRIBING if is_plain else _parameters(event, level, gate)
+    own += _SEPARATOR
+    if body is not None:
+        own += dumps({"schema": body.schema, "data": body.data})
+    own += _SEPARATOR
+    if entities:
+        items = [{"schema": entity.schema, "data": entity.data} for entity in entities]
+        own += dumps(items)[1:-1]
+    return own
+
+
+def _parameters(event: Event, level: Anonymisation, gate: Gate) -> bytes:
     parameters = event.parameters()
     if event.true_timestamp is not None:
         parameters["ttm"] = str(_epoch_ms(event.true_timestamp))
-    entities = event.entities
-    if level is not _NONE:
-        parameters = gate.parameters(parameters, level)
-        body = gate.body(_as_json(body, gate, level), level) if body is not None else None
-        entities = gate.entities([_as_json(entity, gate, level) for entity in entities], level)
-    return _SEPARATOR.join(
-        (
-            _SELF_DESCRIBING
-            if body is not None and len(parameters) == 1
-            else dumps(parameters)[1:-1],
-            _NOTHING if body is None else dumps({"schema": body.schema, "data": body.data}),
-            dumps([{"schema": entity.schema, "data": entity.data} for entity in entities])[1:-1]
-            if entities
-            else _NOTHING,
-        )
-    )
+    return dumps(gate.parameters(parameters, level) if level else parameters)[1:-1]
 
 
 def _epoch_ms(moment: dt.datetime) -> int:

@@ -1,13 +1,14 @@
 """What becomes of waiting events when anonymity is switched on (promise 4). Pure.
 
 An event that is anonymised after the fact loses what its new level hides, and everything that the
-tracker generated for it on the identified side: its id, its session id, its place in the session.
-Each would otherwise be found on both sides of the boundary, in what was sent before and in this.
+tracker generated for it on the identified side: its id, its session id, its place in the session,
+the id of its screen, the milliseconds of its time. Each would otherwise be found on both sides of
+the boundary, in what was sent before and in this; an event whose answer was lost even as a whole.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from whiteout.identifiers import CLIENT_SESSION, NULL_UUID, Anonymisation
 from whiteout.protocol.self_describing import SelfDescribingJson
@@ -19,9 +20,11 @@ from whiteout.tracker.session import rfc3339
 from whiteout.tracker.template import SEPARATOR, Template, session_fragment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from whiteout.anonymisation import Gate
+
+_SCREEN_VIEW: Final = "iglu:com.snowplowanalytics.mobile/screen_view/"
 
 
 class PendingChange:
@@ -48,6 +51,7 @@ class PendingChange:
         self._lines: dict[int, int] = {}  # of before, and the one that stands for it
         self._templates: dict[int, Template] = {}
         self._sessions: dict[str, _NewSession] = {}
+        self._screens: dict[tuple[int, str], str] = {}
 
     def __call__(self, stored: StoredEvent, text: str) -> tuple[NewEvent, str] | None:
         """An event and its template's text as they shall be; None: drop the event."""
@@ -63,6 +67,8 @@ class PendingChange:
             old = self._templates[stored.template] = Template.from_text(text)
         crosses = bool((level ^ before) & Anonymisation.CLIENT)
         event_id = uuid_text(self._new_uuid()) if crosses else stored.event_id
+        if crosses:
+            stored = stored._replace(created_ms=stored.created_ms // 1000 * 1000)
         session, index = self._session(old, level, event_id, stored, crosses=crosses)
         new = Template(
             level,
@@ -79,7 +85,7 @@ class PendingChange:
             event_id,
             stored.created_ms,
             index,
-            self._own(stored.data, level),
+            self._own(stored, level, crosses=crosses),
         )
         return event, new.text
 
@@ -133,14 +139,27 @@ class PendingChange:
         passed = self._gate.entities(entities, level)
         return dumps([entity.as_dict() for entity in passed]).decode()[1:-1]
 
-    def _own(self, data: str, level: Anonymisation) -> str:
-        parameters, body, entities = data.split(SEPARATOR)
+    def _own(self, stored: StoredEvent, level: Anonymisation, *, crosses: bool) -> str:
+        parameters, body, entities = stored.data.split(SEPARATOR)
         if body:
             masked = self._gate.body(_self_describing(loads(body)), level)
+            if crosses and masked.schema.startswith(_SCREEN_VIEW):
+                masked = SelfDescribingJson(masked.schema, self._screen(masked.data, stored.line))
             body = dumps(masked.as_dict()).decode()
         return SEPARATOR.join(
             (self._parameters(parameters, level), body, self._entities(entities, level))
         )
+
+    def _screen(self, data: Mapping[str, Any], line: int) -> dict[str, Any]:
+        """With other ids, the app's own too: which of the two they are is not known any more."""
+        changed = dict(data)
+        for name in ("id", "previousId"):
+            if isinstance(changed.get(name), str):
+                key = line, changed[name]
+                if key not in self._screens:
+                    self._screens[key] = uuid_text(self._new_uuid())
+                changed[name] = self._screens[key]
+        return changed
 
 
 class _NewSession:
