@@ -175,6 +175,28 @@ def anchors(file: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+# A path as the documents write it: below the repository, below the package, or a package of it.
+PATH = re.compile(r"`((?:[\w.-]+/)*\w+\.(?:py|md))`")
+
+
+def mentioned_paths() -> Iterator[tuple[Path, str]]:
+    for document in DOCUMENTS:
+        for path in sorted(set(PATH.findall(document.read_text("utf-8")))):
+            yield document, path
+
+
+@pytest.mark.parametrize(
+    ("document", "path"),
+    [pytest.param(*one, id=f"{document_id(one[0])}-{one[1]}") for one in mentioned_paths()],
+)
+def test_a_file_that_is_spoken_of_is_there(document: Path, path: str) -> None:
+    package = Path(whiteout.__file__).parent
+
+    bases = (REPOSITORY, package, *(folder for folder in package.iterdir() if folder.is_dir()))
+
+    assert any((base / path).exists() for base in bases)
+
+
 # --- code ------------------------------------------------------------------------------------
 
 
