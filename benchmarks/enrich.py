@@ -166,7 +166,7 @@ class SlowResolver(Resolver):
         self._slow: dict[SchemaKey, Validator] = {}
 
     def validator(self, key: SchemaKey) -> Validator:
-        import jsonschema  # type: ignore[import-untyped,unused-ignore]  # noqa: PLC0415 - only here
+        import jsonschema  # type: ignore[import-untyped,unused-ignore]
 
         if key not in self._slow:
             schema = {

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.support.clock import FIRST_EVENT_MS, CountedUuids, ManualClock
+from tests.support.collector import entity, session
+from tests.support.trackers import CONTEXT_FREE, Wire, a_tracker, poll
 
 import whiteout
-from support.clock import FIRST_EVENT_MS, CountedUuids, ManualClock
-from support.collector import entity, session
-from support.trackers import CONTEXT_FREE, Wire, a_tracker, poll
 from whiteout import (
     EmitterConfiguration,
     SessionConfiguration,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.support.trackers import CONTEXT_FREE, Wire, a_tracker
 
-from support.trackers import CONTEXT_FREE, Wire, a_tracker
 from whiteout import ConfigurationError, Structured, SubjectConfiguration
 
 if TYPE_CHECKING:
