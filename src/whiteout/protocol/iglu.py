@@ -63,9 +63,7 @@ def parse_schema_key(uri: str) -> SchemaKey:
     """
     match = _KEY.fullmatch(uri)
     if match is None:
-        message = (
-            f"a schema must look like iglu:com.acme/event/jsonschema/1-0-0, got {uri[:200]!r}"
-        )
+        message = f"a schema must look like iglu:com.acme/event/jsonschema/1-0-0, got {uri[:200]!r}"
         raise ProtocolError(message)
     vendor, name, format_, model, revision, addition = match.groups()
     return SchemaKey(vendor, name, format_, int(model), int(revision), int(addition))
