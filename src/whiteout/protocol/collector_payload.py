@@ -32,7 +32,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from struct import Struct
 from struct import error as struct_error
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from whiteout.errors import ProtocolError
 
@@ -67,7 +67,6 @@ _MAX_DEPTH = 16  # of containers in unknown fields; the payload itself has one l
 
 _STRING, _I64, _LIST = 11, 10, 15
 _SCHEMA_ID, _TIMESTAMP_ID, _HEADERS_ID = 31337, 200, 350
-_TEXT_IDS = frozenset({_SCHEMA_ID, 100, 210, 220, 300, 310, 320, 330, 340, 360, 400, 410})
 
 _field_with_length = Struct(">bhi").pack  # type, field id, length of the text
 _length = Struct(">i").pack
@@ -115,6 +114,16 @@ class CollectorPayload:
     content_type: str | None = None
     hostname: str | None = None
     network_user_id: str | None = None
+
+
+class _Thawed:
+    """A `CollectorPayload` that is still being filled: of the same shape, but not frozen.
+
+    A frozen dataclass sets its fields through `object.__setattr__`: 1.7 us for these 13, against
+    0.3 us here, when a record takes 6 us in all.
+    """
+
+    __slots__ = CollectorPayload.__slots__
 
 
 def encode(payload: CollectorPayload) -> bytes:
@@ -213,42 +222,42 @@ def decode(data: bytes) -> CollectorPayload:
     ip_address, encoding, collector = get(100), get(210), get(220)
     if ip_address is None or encoding is None or collector is None:
         raise ProtocolError("record has no ipAddress, encoding or collector")
-    return CollectorPayload(
-        ip_address=ip_address,
-        timestamp=timestamp,
-        encoding=encoding,
-        collector=collector,
-        user_agent=get(300),
-        referer_uri=get(310),
-        path=get(320),
-        querystring=get(330),
-        body=get(340),
-        headers=headers,
-        content_type=get(360),
-        hostname=get(400),
-        network_user_id=get(410),
-    )
+    thawed: Any = _Thawed()
+    thawed.ip_address = ip_address
+    thawed.timestamp = timestamp
+    thawed.encoding = encoding
+    thawed.collector = collector
+    thawed.user_agent = get(300)
+    thawed.referer_uri = get(310)
+    thawed.path = get(320)
+    thawed.querystring = get(330)
+    thawed.body = get(340)
+    thawed.headers = headers
+    thawed.content_type = get(360)
+    thawed.hostname = get(400)
+    thawed.network_user_id = get(410)
+    thawed.__class__ = CollectorPayload
+    payload: CollectorPayload = thawed
+    return payload
 
 
 def _read_struct(data: bytes) -> tuple[dict[int, str], int | None, tuple[str, ...]]:
-    texts: dict[int, str] = {}
+    texts: dict[int, str] = {}  # of unknown fields too; nobody asks for them
     timestamp: int | None = None
     headers: tuple[str, ...] = ()
     # Made text once, byte for byte: slices of it that are ASCII, nearly all, need no decoding.
     characters = data.decode("latin-1")
+    size = len(data)
     at = 0
     while field_type := data[at]:
         if field_type == _STRING:
             field_id, length = _read_id_and_length(data, at + 1)
-            at += 7
-            end = at + length
-            if length < 0 or end > len(data):
+            start = at + 7
+            at = start + length
+            if length < 0 or at > size:
                 raise ProtocolError("a text reaches beyond the end of the record")
-            text = characters[at:end]
-            if field_id in _TEXT_IDS:
-                is_ascii = text.isascii()
-                texts[field_id] = text if is_ascii else data[at:end].decode("utf-8", "replace")
-            at = end
+            text = characters[start:at]
+            texts[field_id] = text if text.isascii() else data[start:at].decode("utf-8", "replace")
             continue
         (field_id,) = _read_id(data, at + 1)
         at += 3
@@ -269,15 +278,15 @@ def _read_headers(data: bytes, characters: str, at: int) -> tuple[tuple[str, ...
     if not 0 <= count * 4 <= len(data) - at:
         raise ProtocolError("a list is longer than the record")
     headers: list[str] = []
+    size = len(data)
     for _ in range(count):
         (length,) = _read_i32(data, at)
-        at += 4
-        end = at + length
-        if length < 0 or end > len(data):
+        start = at + 4
+        at = start + length
+        if length < 0 or at > size:
             raise ProtocolError("a header reaches beyond the end of the record")
-        text = characters[at:end]
-        headers.append(text if text.isascii() else data[at:end].decode("utf-8", "replace"))
-        at = end
+        text = characters[start:at]
+        headers.append(text if text.isascii() else data[start:at].decode("utf-8", "replace"))
     return tuple(headers), at
 
 
