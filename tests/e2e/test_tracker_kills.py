@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tests.support.collector import Received
 
 LONGEST_LIFE_S = 0.12
+NOWHERE = f"http://127.0.0.1:{closed_port()}"
 
 
 def kill_children(
@@ -94,9 +95,7 @@ def test_a_thousand_kills_at_random_moments_lose_nothing(tmp_path: Path) -> None
 def test_a_kill_while_the_collector_is_down_loses_nothing_and_sends_nothing_twice(
     tmp_path: Path,
 ) -> None:
-    with Child(
-        "track_until_told", folder=str(tmp_path), endpoint=f"http://127.0.0.1:{closed_port()}"
-    ) as child:
+    with Child("track_until_told", folder=str(tmp_path), endpoint=NOWHERE) as child:
         child.wait_for_lines("id ", 500)
         child.kill()
         ids = child.ids
@@ -116,3 +115,23 @@ def test_nothing_is_left_on_the_disk_once_all_is_delivered(tmp_path: Path) -> No
 
         assert [path.name for path in tmp_path.iterdir() if path.suffix == ".journal"] == []
         assert [path.name for path in tmp_path.glob("*.lock")] in ([], ["app.sender.lock"])
+
+
+def test_the_session_after_a_kill_names_the_one_that_was_killed(tmp_path: Path) -> None:
+    """The journal knows of the session, where the file on the disk may not yet."""
+    arguments = {"folder": str(tmp_path), "interval_s": 0.01}
+    for _ in range(3):
+        with Child("track_until_told", **arguments, endpoint=NOWHERE) as child:
+            child.wait_for_lines("id ", 1)
+            child.kill()
+
+    with Collector() as collector:
+        deliver_the_rest(tmp_path, collector)
+
+        firsts = [session(event) for event in collector.events]
+        chain = {data["sessionIndex"]: data for data in firsts}
+        assert sorted(chain) == [1, 2, 3]
+        assert chain[1]["previousSessionId"] is None
+        assert chain[2]["previousSessionId"] == chain[1]["sessionId"]
+        assert chain[3]["previousSessionId"] == chain[2]["sessionId"]
+        assert len({data["userId"] for data in firsts}) == 1
