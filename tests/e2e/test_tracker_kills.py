@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.collector import Collector, Reply, closed_port
+from tests.support.collector import Collector, Reply, closed_port, session
 from tests.support.processes import Child
 
 if TYPE_CHECKING:

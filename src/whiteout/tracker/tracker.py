@@ -441,9 +441,10 @@ class Tracker:
         is_identified = not level & _CLIENT
         line = None
         if is_identified:
-            identity = self._load_identity()
-            stored = latest_session(left, identity.session)
-            self._identity = identity
+            known = self._files.load_identity()
+            stored = latest_session(left, known.session if known is not None else None)
+            # A process that was killed before it wrote the file is known by its journal alone.
+            identity = self._identity = self._load_identity(known, stored)
             if stored is not None:
                 stored = replace(stored, user_id=identity.installation_id)
                 continues = (
@@ -493,11 +494,13 @@ class Tracker:
     def _installation_id(self) -> str | None:
         """The installation's id, made where there is none; only while nothing hides the user."""
         if self._identity is None:
-            self._identity = self._load_identity()
+            self._identity = self._load_identity(self._files.load_identity(), None)
         return self._identity.installation_id
 
-    def _load_identity(self) -> Identity:
-        identity = self._files.load_identity() or Identity(installation_id=self._uuid())
+    def _load_identity(self, known: Identity | None, session: SessionState | None) -> Identity:
+        identity = known or Identity(
+            installation_id=session.user_id if session is not None else self._uuid()
+        )
         if isinstance(self._connection, HttpConnection):
             self._connection.restore_cookies(identity.cookies)
             self._cookies_saved = identity.cookies
