@@ -1,8 +1,8 @@
 """A collector that answers 200 at once and remembers what it was sent: the far end of a benchmark.
 
 Run as a program: prints its port, then answers each line `count PATTERN` on standard input with the
-number of distinct matches of the regular expression in all bodies so far, and `bytes` with their
-size. Bodies are kept as they came and looked at only when asked, so that the sink stays quick.
+number of distinct matches of the regular expression in all bodies so far, `all PATTERN` with the
+number of all matches, and `bytes` with the bodies' size. Bodies are kept as they came and looked at only when asked, so that the sink stays quick.
 """
 
 from __future__ import annotations
@@ -56,6 +56,9 @@ def answer_questions() -> None:
                 seen.update(expression.findall(text(BODIES[looked_at])))
                 looked_at += 1
             print(len(seen), flush=True)
+        elif verb == "all":
+            expression = re.compile(pattern.encode())
+            print(sum(len(expression.findall(text(body))) for body in BODIES), flush=True)
         elif verb == "bytes":
             print(sum(map(len, BODIES)), flush=True)
         elif verb == "requests":
