@@ -1,8 +1,9 @@
 """A collector that answers 200 at once and remembers what it was sent: the far end of a benchmark.
 
-Run as a program: prints its port, then answers each line `count PATTERN` on standard input with the
-number of distinct matches of the regular expression in all bodies so far, `all PATTERN` with the
-number of all matches, and `bytes` with the bodies' size. Bodies are kept as they came and looked at only when asked, so that the sink stays quick.
+Run as a program: prints its port, then answers lines on standard input with a number: `count
+PATTERN`, the distinct matches of the regular expression in all bodies so far; `all PATTERN`, all
+matches; `bytes`, the size of the bodies; `requests`. Bodies are kept as they came and looked at
+only when asked, so that the sink stays quick.
 """
 
 from __future__ import annotations
