@@ -296,7 +296,7 @@ def test_e37_null_and_empty_values_inside_data_are_kept(tmp_path: Path) -> None:
 
 
 def test_what_json_has_no_form_for_is_written_in_the_nearest(tmp_path: Path) -> None:
-    data = {
+    data: dict[Any, Any] = {
         "date": dt.date(2026, 11, 23),
         "moment": dt.datetime(2026, 11, 23, 17, 5, tzinfo=dt.UTC),
         "price": Decimal("12.50"),
