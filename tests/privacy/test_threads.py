@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from whiteout import Anonymisation
 
 TRACKING_THREADS = 4
-EVENTS_EACH = 1000
+SWITCHES = 30
 
 
 @pytest.fixture
@@ -56,33 +57,33 @@ def test_L6_L7_events_that_four_threads_track_are_each_of_one_level(
     recorder = Recorder()
     tracker = recorded(scene, recorder, NONE)
     done = threading.Event()
-    switches = 0
+    tracked: list[str | None] = []
 
     def track() -> None:
-        for _ in range(EVENTS_EACH):
-            assert tracker.track(screen()) is not None
+        while not done.wait(0.0002):
+            tracked.append(tracker.track(screen()))
 
-    def switch() -> None:
-        nonlocal switches
-        while not done.is_set():
-            tracker.anonymisation = level
-            tracker.anonymisation = NONE
-            switches += 1
+    def switch(to: Anonymisation) -> None:
+        tracker.anonymisation = to
+        before = len(tracked)
+        deadline = time.monotonic() + 10
+        while len(tracked) <= before + TRACKING_THREADS and time.monotonic() < deadline:
+            done.wait(0.0002)
 
-    switching = threading.Thread(target=switch)
     tracking = [threading.Thread(target=track) for _ in range(TRACKING_THREADS)]
-    for thread in (switching, *tracking):
+    for thread in tracking:
         thread.start()
+    for _ in range(SWITCHES):
+        switch(level)
+        switch(NONE)
+    done.set()
     for thread in tracking:
         thread.join()
-    done.set()
-    switching.join()
     assert tracker.flush(30)
 
-    assert switches > 1
-    assert len(recorder.events) == TRACKING_THREADS * EVENTS_EACH
+    assert sorted(event["eid"] for event in recorder.events) == sorted(map(str, tracked))
     seen = {_level_of(recorder, index, level) for index in range(len(recorder.requests))}
-    assert NONE in seen
+    assert seen == {NONE, level}
     lines: dict[str, set[bool]] = defaultdict(set)
     for event in recorder.events:
         session = entity(event, "client_session")
