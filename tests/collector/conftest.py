@@ -37,8 +37,8 @@ def make_request(
     body: bytes = b"",
     peer: str = "198.51.100.7",
 ) -> Request:
-    raw = [(n.encode().lower(), n.encode(), v.encode("latin-1")) for n, v in headers]
-    values = {lower: value for lower, _, value in raw}
+    raw = [(name.encode(), value.encode("latin-1")) for name, value in headers]
+    values = {name.lower(): value for name, value in raw}
     return Request(method.encode(), target.encode(), raw, values, body, peer)
 
 

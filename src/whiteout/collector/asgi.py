@@ -128,9 +128,7 @@ class _Application:
 
 
 def _request(scope: Message, body: bytes) -> Request:
-    headers: list[Header] = [
-        (name.lower(), _title(name), value) for name, value in scope["headers"]
-    ]
+    headers: list[Header] = [(_title(name), value) for name, value in scope["headers"]]
     target: bytes = scope.get("raw_path") or scope["path"].encode()
     target = target.partition(b"?")[0]
     query: bytes = scope.get("query_string", b"")
@@ -139,7 +137,7 @@ def _request(scope: Message, body: bytes) -> Request:
         scope["method"].encode(),
         b"%b?%b" % (target, query) if query else target,
         headers,
-        {lower: value for lower, _, value in headers},
+        {name.lower(): value for name, value in headers},
         body,
         normalise(client[0]) if client else UNKNOWN,
     )

@@ -22,6 +22,7 @@ import httptools
 from whiteout.collector.address import UNKNOWN, normalise
 from whiteout.collector.exchange import UNAVAILABLE, Request, Response, plain
 from whiteout.collector.framing import doubt_about
+from whiteout.collector.header_names import LOWER
 
 if TYPE_CHECKING:
     from whiteout.collector.exchange import Header
@@ -32,6 +33,7 @@ _logger = logging.getLogger("whiteout.collector")
 
 _SLICE_BYTES = 16 * 1024  # parsed at once: bounds the requests that one read can start
 _LINGER_S = 2.0  # for a refused client to read why
+_NOTHING, _HEAD, _BODY = range(3)  # what a connection awaits from its client
 
 
 class _RefusedError(Exception):
@@ -43,21 +45,18 @@ class _Exchange:
 
     __slots__ = ("answer", "close", "connection", "is_head", "linger", "response", "tell")
 
-    def __init__(self, connection: Connection, *, is_head: bool, close: bool, tell: bool) -> None:
+    def __init__(self, connection: Connection, response: Response) -> None:
         self.connection = connection
-        self.is_head = is_head
-        self.close = close
-        self.tell = tell  # that the connection is kept, as HTTP/1.0 clients ask
+        self.response = response  # unless the log fails
+        self.is_head = False
+        self.close = False
+        self.tell = False  # that the connection is kept, as HTTP/1.0 clients ask
         self.linger = False  # a refusal: more may be on its way, and must not reset the answer
-        self.response: Response | None = None
         self.answer: bytes | None = None  # None: not known yet
 
     def stored(self, ok: bool) -> None:  # noqa: FBT001 - see `sink.Waiter`
         """The sink's word."""
-        response = self.response
-        if not ok or response is None:
-            response = UNAVAILABLE
-        self.connection.answer(self, response)
+        self.connection.answer(self, self.response if ok else UNAVAILABLE)
 
 
 class Connection(asyncio.Protocol):
@@ -69,7 +68,8 @@ class Connection(asyncio.Protocol):
         self._time = server.loop.time
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
-        self._peer = UNKNOWN
+        self._feed_data = self._parser.feed_data
+        self._request = Request(b"", b"", (), {}, b"", UNKNOWN)
         self._exchanges: deque[_Exchange] = deque()  # in order of their requests
         self._unparsed: list[bytes] = []
         self._deadline = float("inf")
@@ -78,15 +78,16 @@ class Connection(asyncio.Protocol):
         self._blocked = False  # the client does not read
         self._last = False  # no further request is parsed
         self._refusal = 0  # status, where the parser was stopped
-        self._in_head = False
-        self._in_body = False
+        self._awaited = _NOTHING  # from the client, by the parser
+        self._timed = _NOTHING  # what `_deadline` was set for
+        self._is_usual = False  # the head raised no question: HTTP/1.1, kept alive
         self._body_bytes = 0
         self._raw_bytes = 0
         self._target = b""
-        self._fields: list[tuple[bytes, bytes]] = []
-        self._headers: list[Header] = []
-        self._values: dict[bytes, bytes] = {}
+        self._fields: list[Header] = []
         self._body: list[bytes] = []
+        self._header_room = self._limits.header_bytes - _SLICE_BYTES
+        self._header_count = self._limits.header_count
 
     # The transport calls these.
 
@@ -97,7 +98,7 @@ class Connection(asyncio.Protocol):
         server.connections.add(self)
         peer = transport.get_extra_info("peername")
         if isinstance(peer, tuple):
-            self._peer = normalise(peer[0])
+            self._request.peer = normalise(peer[0])
         self._wait(self._limits.idle_timeout_s)
         if len(server.connections) > self._limits.connections or server.draining:
             self._refuse(503)
@@ -148,12 +149,11 @@ class Connection(asyncio.Protocol):
         """Start with an empty request; its head must be here in time."""
         if self._last:
             raise _RefusedError  # behind the last request: nobody will answer
-        self._in_head = True
+        self._awaited = _HEAD
         self._target = b""
         self._fields = []
         self._body = []
         self._body_bytes = self._raw_bytes = 0
-        self._wait(self._limits.head_timeout_s)
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of the target."""
@@ -167,44 +167,39 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """Decide whether the framing is beyond doubt, before any body is read."""
-        self._in_head = False
-        self._in_body = True
-        values: dict[bytes, bytes] = {}
-        headers: list[Header] = []
-        for name, value in self._fields:
-            lower = name.lower()
-            values[lower] = value
-            headers.append((lower, name, value))
-        self._headers, self._values = headers, values
+        self._awaited = _BODY
+        headers = self._fields
         self._fields = []  # takes trailers, which count for nothing: all is decided here
-        limits = self._limits
+        values = {LOWER.get(name) or name.lower(): value for name, value in headers}
+        request = self._request
+        request.headers, request.values = headers, values
+        parser = self._parser
         if (
             b"connection" not in values
             and b"transfer-encoding" not in values
             and b"host" in values
             and b"expect" not in values
-            and len(values) == len(headers) <= limits.header_count  # no name twice
-            and self._raw_bytes + _SLICE_BYTES <= limits.header_bytes
-            and not self._parser.should_upgrade()  # CONNECT
-            and self._parser.should_keep_alive()  # without `Connection`: this is HTTP/1.1
+            and len(values) == len(headers) <= self._header_count  # no name twice
+            and self._raw_bytes <= self._header_room
+            and not parser.should_upgrade()  # CONNECT
+            and parser.should_keep_alive()  # without `Connection`: this is HTTP/1.1
+            and int(values.get(b"content-length", 0)) <= self._limits.body_bytes
         ):
-            if b"content-length" not in values:
-                return
-            if int(values[b"content-length"]) <= limits.body_bytes:
-                self._wait(limits.body_timeout_s)
-                return
-        self._check_framing()
+            self._is_usual = True
+        else:
+            self._is_usual = False
+            self._check_framing()
 
     def _check_framing(self) -> None:
         """Look at what the quick way did not."""
         version = self._parser.get_http_version()
         upgrades = self._parser.should_upgrade()
-        status = doubt_about(self._headers, version, upgrades=upgrades, limits=self._limits)
+        headers, values = self._request.headers, self._request.values
+        status = doubt_about(headers, version, upgrades=upgrades, limits=self._limits)
         if status:
             self._stop(status)
-        if b"expect" in self._values:
-            self._expect(self._values[b"expect"], version)
-        self._wait(self._limits.body_timeout_s)
+        if b"expect" in values:
+            self._expect(values[b"expect"], version)
 
     def _expect(self, expectation: bytes, version: str) -> None:
         if expectation.strip().lower() != b"100-continue":
@@ -222,33 +217,32 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Hand the request over; its answer may come at once or later."""
-        self._in_body = False
+        self._awaited = self._timed = _NOTHING
+        self._deadline = float("inf")  # the next wait is ours
         parts = self._body
-        request = Request(
-            self._parser.get_method(),
-            self._target,
-            self._headers,
-            self._values,
-            parts[0] if len(parts) == 1 else b"".join(parts),
-            self._peer,
-        )
+        request = self._request
+        request.method = self._parser.get_method()
+        request.target = self._target
+        request.body = parts[0] if len(parts) == 1 else b"".join(parts)
+        server = self._server
+        response, records, bad_rows = server.handle(request)
+        exchange = _Exchange(self, response)
+        if not self._is_usual or server.draining or request.method == b"HEAD":
+            self._mark(exchange)
+        self._exchanges.append(exchange)
+        if not records and not bad_rows:
+            self.answer(exchange, response)
+        elif not server.sink.submit(records, bad_rows, exchange):
+            self.answer(exchange, UNAVAILABLE)
+
+    def _mark(self, exchange: _Exchange) -> None:
+        """Note what is unusual about the answer of the request that is complete now."""
         keep = self._parser.should_keep_alive() and not self._server.draining
         if not keep:
             self._last = True
-        exchange = _Exchange(
-            self,
-            is_head=request.method == b"HEAD",
-            close=not keep,
-            tell=keep and b"connection" in self._values,
-        )
-        self._exchanges.append(exchange)
-        self._deadline = float("inf")  # the next wait is ours
-        outcome = self._server.handle(request)
-        exchange.response = outcome.response
-        if not outcome.records and not outcome.bad_rows:
-            self.answer(exchange, outcome.response)
-        elif not self._server.sink.submit(outcome.records, outcome.bad_rows, exchange):
-            self.answer(exchange, UNAVAILABLE)
+        exchange.is_head = self._request.method == b"HEAD"
+        exchange.close = not keep
+        exchange.tell = keep and b"connection" in self._request.values
 
     # Ours.
 
@@ -257,13 +251,14 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if transport is None:
             return
-        head = self._server.head(response)
-        if exchange.close or self._server.draining:
+        server = self._server
+        connection = b""
+        if exchange.close or server.draining:
             exchange.close = True
-            head += b"Connection: close\r\n"
+            connection = b"Connection: close\r\n"
         elif exchange.tell:
-            head += b"Connection: keep-alive\r\n"
-        exchange.answer = head + b"\r\n" + (b"" if exchange.is_head else response.body)
+            connection = b"Connection: keep-alive\r\n"
+        exchange.answer = server.answer(response, connection, exchange.is_head)
         exchanges = self._exchanges
         while exchanges and exchanges[0].answer is not None:
             first = exchanges.popleft()
@@ -271,8 +266,8 @@ class Connection(asyncio.Protocol):
             if first.close:
                 self._finish(linger=first.linger)
                 return
-        if not exchanges and not self._in_head and not self._in_body:
-            self._wait(self._limits.idle_timeout_s)
+        if not exchanges and self._awaited == _NOTHING:
+            self._deadline = self._time() + self._limits.idle_timeout_s
         if self._paused and not self._parsing:
             self._resume()
 
@@ -281,7 +276,7 @@ class Connection(asyncio.Protocol):
         if self._exchanges:
             self._last = True
             self._exchanges[-1].close = True
-        elif self._transport is not None and not self._in_head and not self._in_body:
+        elif self._transport is not None and self._awaited == _NOTHING:
             self._transport.close()
 
     def abort(self) -> None:
@@ -295,7 +290,7 @@ class Connection(asyncio.Protocol):
             return
         if self._last or self._blocked:
             self.abort()
-        elif self._in_head or self._in_body:
+        elif self._awaited != _NOTHING:
             self._refuse(408)
         elif self._transport is not None:
             self._transport.close()
@@ -326,13 +321,26 @@ class Connection(asyncio.Protocol):
 
     def _feed(self, data: bytes | memoryview) -> None:
         self._raw_bytes += len(data)
-        self._parser.feed_data(data)
-        if self._in_head and self._raw_bytes > self._limits.header_bytes + (
-            self._limits.request_line_bytes
-        ):
-            self._refuse(400)  # one endless name or value, which the parser has not handed over
-        elif self._in_body and self._raw_bytes > 4 * self._limits.body_bytes + _SLICE_BYTES:
-            self._refuse(413)  # chunk extensions and trailers without end
+        self._feed_data(data)
+        if self._awaited != _NOTHING:
+            self._look_at_what_is_begun()
+
+    def _look_at_what_is_begun(self) -> None:
+        """Bound the size and the time of a request that is not complete yet."""
+        limits = self._limits
+        if self._awaited == _HEAD:
+            if self._raw_bytes > limits.header_bytes + limits.request_line_bytes:
+                self._refuse(400)  # one endless name or value, which the parser has not handed over
+                return
+            seconds = limits.head_timeout_s
+        else:
+            if self._raw_bytes > 4 * limits.body_bytes + _SLICE_BYTES:
+                self._refuse(413)  # chunk extensions and trailers without end
+                return
+            seconds = limits.body_timeout_s
+        if self._timed != self._awaited:  # else the time runs already
+            self._timed = self._awaited
+            self._wait(seconds)
 
     def _must_wait(self) -> bool:
         return self._blocked or len(self._exchanges) >= self._limits.pipelined
@@ -374,12 +382,13 @@ class Connection(asyncio.Protocol):
         if self._last:
             return
         self._last = True
-        self._in_head = self._in_body = False
+        self._awaited = self._timed = _NOTHING
         self._deadline = float("inf")
-        exchange = _Exchange(self, is_head=False, close=True, tell=False)
-        exchange.linger = True
+        response = plain(status, self._server.reason(status))
+        exchange = _Exchange(self, response)
+        exchange.close = exchange.linger = True
         self._exchanges.append(exchange)
-        self.answer(exchange, plain(status, self._server.reason(status)))
+        self.answer(exchange, response)
 
     def _finish(self, *, linger: bool) -> None:
         transport = self._transport

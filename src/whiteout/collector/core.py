@@ -18,13 +18,23 @@ from whiteout.collector.cookies import Cookies, is_uuid, parse_origins
 from whiteout.collector.exchange import Outcome, Request, Response
 from whiteout.collector.split import fit
 from whiteout.identifiers import NULL_UUID
-from whiteout.protocol.collector_payload import SCHEMA, decode, encode_parts, encode_texts
+from whiteout.protocol.collector_payload import (
+    SCHEMA,
+    STRUCT_END,
+    add_headers,
+    decode,
+    text_field,
+    text_length,
+    text_start,
+    timestamp_field,
+)
 from whiteout.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from uuid import UUID
 
+    from whiteout.collector.exchange import Header
     from whiteout.collector.settings import CollectorSettings
 
 COLLECTOR_NAME = f"whiteout-{__version__}-spool"[:32]
@@ -42,13 +52,18 @@ _READS = frozenset({b"GET", b"HEAD"})
 _TEXTS = {b"/health": b"ok", b"/sink-health": b"ok", b"/robots.txt": ROBOTS}
 _PIXEL_PATHS = frozenset({b"/i", b"/ice.png"})
 _NUID = re.compile(rb"(?:^|[&;])nuid=([0-9a-fA-F-]{36})(?=[&;]|$)")
-_NULL_UUID = NULL_UUID.encode()
-_UNKNOWN = UNKNOWN.encode()
 _TEXT = b"Content-Type: text/plain\r\n"
 _GIF = b"Content-Type: image/gif\r\nCache-Control: no-cache, no-store, must-revalidate\r\n"
-_CONSTANT_FIELDS = encode_texts(
-    [(31337, SCHEMA.encode()), (210, b"UTF-8"), (220, COLLECTOR_NAME.encode())]
+_START = (
+    text_field(31337, SCHEMA.encode())
+    + text_field(210, b"UTF-8")
+    + text_field(220, COLLECTOR_NAME.encode())
 )
+_ANONYMOUS_FIELDS = text_field(100, UNKNOWN.encode()) + text_field(410, NULL_UUID.encode())
+_NO_QUERY = text_field(330, b"")
+_ADDRESS, _USER_AGENT, _BODY, _CONTENT_TYPE = map(text_start, (100, 300, 340, 360))
+_USER_ID = text_start(410) + text_length(len(NULL_UUID))  # all UUIDs are of one length
+_new_tuple = tuple.__new__  # a NamedTuple in half the time: 0.18 us against 0.33
 _MAX_MEMO_BYTES = 100  # a content type longer than that is nobody's, and not remembered
 
 
@@ -58,6 +73,9 @@ class _Target(NamedTuple):
     path: bytes
     query: bytes
     host: bytes | None  # of a target that is a whole URI
+
+
+_TO_TP2 = _Target(_TP2, b"", None)
 
 
 class Core:
@@ -70,8 +88,10 @@ class Core:
     def __init__(self, settings: CollectorSettings) -> None:
         self._settings = settings
         self._cookies = Cookies(settings)
-        self._cookie_line = b"Cookie: %b=" % settings.cookie_name.encode()
+        self._cookie_start = settings.cookie_name.encode() + b"="
         self._paths = {a.encode(): b.encode() for a, b in settings.paths.items()}
+        known = (_TP2, *_PIXEL_PATHS, *self._paths)
+        self._path_fields = {path: self._path_field(path) for path in known}
         self._proxies = settings.trusted_proxies
         self._max_bytes = settings.max_bytes
         self._privacy_control = settings.honour_global_privacy_control
@@ -95,10 +115,11 @@ class Core:
         Returns:
             The answer, to be given once the records with it are durable.
         """
+        method = request.method
+        if request.target == _TP2 and method == b"POST":  # nearly all
+            return self._event(request, _TO_TP2, now_ms, new_uuid)
         target = _parse_target(request.target)
-        path, method = target.path, request.method
-        if path == _TP2 and method == b"POST":  # nearly all
-            return self._event(request, target, now_ms, new_uuid)
+        path = target.path
         if path.startswith(b"/r/"):
             return self._plain(404, b"redirects disabled")
         is_read = method in _READS
@@ -137,25 +158,21 @@ class Core:
             origin, hosts = parse_origins(values[b"origin"])
         is_post = request.method == b"POST"
         if b"sp-anonymous" in values or (  # present is enough, whatever its value
-            self._privacy_control
-            and any(lower == b"sec-gpc" and value == b"1" for lower, _, value in request.headers)
+            self._privacy_control and b"sec-gpc" in values and b"1" in _all(request, b"sec-gpc")
         ):
-            fields, headers, cookie = self._anonymous(request, target, now_ms)
+            parts, cookie = self._anonymous(request, target, now_ms)
         else:
-            fields, headers, cookie = self._identified(request, target, hosts, now_ms, new_uuid)
+            parts, cookie = self._identified(request, target, hosts, now_ms, new_uuid)
         lines = self._text_lines if is_post else self._pixel_lines
         if origin is not None:
             lines = lines.replace(_ANY_ORIGIN, _cross_origin(origin))
-        response = Response(200, lines + cookie, b"ok" if is_post else PIXEL)
         if b"cookie" in values and self._cookies.forbids_tracking(request.headers):
-            return Outcome(response._replace(lines=lines))
-        path = self._paths.get(target.path, target.path) if self._paths else target.path
-        fields.append((320, _as_utf8(path)))
-        if not b"".join(headers).isascii():
-            headers = [_as_utf8(header) for header in headers]
-        record = encode_parts(now_ms, fields, headers, encoded=_CONSTANT_FIELDS)
+            return Outcome(Response(200, lines, b"ok" if is_post else PIXEL))
+        response = _new_tuple(Response, (200, lines + cookie, b"ok" if is_post else PIXEL))
+        parts += (self._path_fields.get(target.path) or self._path_field(target.path), STRUCT_END)
+        record = b"".join(parts)
         if len(record) < self._max_bytes:
-            return Outcome(response, (record,))
+            return _new_tuple(Outcome, (response, (record,), ()))
         records, bad_rows = fit(
             decode(record),
             size=len(record),
@@ -165,31 +182,35 @@ class Core:
         )
         return Outcome(response, records, bad_rows)
 
+    def _path_field(self, path: bytes) -> bytes:
+        return text_field(320, _as_utf8(self._paths.get(path, path)))
+
     def _anonymous(
         self, request: Request, target: _Target, now_ms: int
-    ) -> tuple[list[tuple[int, bytes]], list[bytes], bytes]:
-        """Fields, headers and cookie lines of a request that is to be forgotten."""
+    ) -> tuple[list[bytes], bytes]:
+        """Parts of the record, and cookie lines, of a request that is to be forgotten."""
         values = request.values
         is_post = request.method == b"POST"
         given = None
         if is_post and b"content-type" in values:  # not through the memo: it would be remembered
             given = _render_content_type(values[b"content-type"])
         content_type = door.anonymous_content_type(given)
-        fields = [
-            (100, _UNKNOWN),
-            (330, _as_utf8(door.strip_query(target.query))),
-            (410, _NULL_UUID),
+        parts = [
+            _START,
+            timestamp_field(now_ms),
+            _ANONYMOUS_FIELDS,
+            text_field(330, _as_utf8(door.strip_query(target.query))),
         ]
         if b"user-agent" in values:
-            fields.append((300, _as_utf8(values[b"user-agent"])))
-        headers = door.anonymous_headers(values, content_type)
+            parts.append(text_field(300, _as_utf8(values[b"user-agent"])))
         if is_post and request.body:
-            fields.append((340, door.strip_body(_body(request.body, given))))
+            parts.append(text_field(340, door.strip_body(_body(request.body, given))))
         if content_type is not None:
-            fields.append((360, content_type.encode()))
-            headers.append(content_type.encode())
+            parts.append(text_field(360, content_type))
+        headers = door.anonymous_headers(values, content_type)
+        add_headers(parts, [(name, _as_utf8(value)) for name, value in headers], content_type)
         brings_cookie = b"cookie" in values and self._cookies.are_in(_all(request, b"cookie"))
-        return fields, headers, self._cookies.clear(now_ms) if brings_cookie else b""
+        return parts, self._cookies.clear(now_ms) if brings_cookie else b""
 
     def _identified(
         self,
@@ -198,53 +219,71 @@ class Core:
         hosts: list[str],
         now_ms: int,
         new_uuid: Callable[[], UUID],
-    ) -> tuple[list[tuple[int, bytes]], list[bytes], bytes]:
-        """Fields, headers and cookie lines of every other request."""
-        values = request.values
-        own, headers = self._copied(request)
+    ) -> tuple[list[bytes], bytes]:
+        """Parts of the record, and cookie lines, of every other request."""
+        values, headers = request.values, request.headers
+        own: bytes | None = None
+        if not values.keys().isdisjoint(_NOT_COPIED) or len(values) < len(headers):
+            own, headers = self._copied(request)
+        if not b"".join(values.values()).isascii() or len(values) < len(request.headers):
+            headers = [(_as_utf8(name), _as_utf8(value)) for name, value in headers]
         user_id = own if own is not None else str(new_uuid()).encode()
+        query, given_id = target.query, user_id
         # A parameter names the event's id, but never the cookie's (W22).
-        named = _NUID.search(target.query) if b"nuid=" in target.query else None
-        fields = [
-            (100, (self._address(request) if self._proxies else request.peer).encode()),
-            (330, _as_utf8(target.query)),
-            (410, named[1] if named and is_uuid(named[1]) else user_id),
+        if b"nuid=" in query and (named := _NUID.search(query)) and is_uuid(named[1]):
+            given_id = named[1]
+        address = (self._address(request) if self._proxies else request.peer).encode()
+        parts = [
+            _START,
+            timestamp_field(now_ms),
+            _ADDRESS,
+            text_length(len(address)),
+            address,
+            _USER_ID,
+            given_id,
+            text_field(330, _as_utf8(query)) if query else _NO_QUERY,
         ]
         if b"user-agent" in values:
-            fields.append((300, _as_utf8(values[b"user-agent"])))
+            user_agent = _as_utf8(values[b"user-agent"])
+            parts += (_USER_AGENT, text_length(len(user_agent)), user_agent)
         if b"referer" in values:
-            fields.append((310, _as_utf8(values[b"referer"])))
+            parts.append(text_field(310, _as_utf8(values[b"referer"])))
         if target.host:
-            fields.append((400, _as_utf8(target.host)))
+            parts.append(text_field(400, _as_utf8(target.host)))
+        bare: bytes | None = None
         if request.method == b"POST":
-            content_type = _content_type(values.get(b"content-type"))
+            bare = _content_type(values.get(b"content-type"))
             if request.body:
-                fields.append((340, _body(request.body, content_type)))
-            if content_type is not None:
-                fields.append((360, content_type.encode()))
-                headers.append(content_type.encode())
-        return fields, headers, self._cookies.set(user_id, hosts, now_ms)
+                body = _body(request.body, bare)
+                parts += (_BODY, text_length(len(body)), body)
+            if bare is not None:
+                parts += (_CONTENT_TYPE, text_length(len(bare)), bare)
+        add_headers(parts, headers, bare)
+        return parts, self._cookies.set(user_id, hosts, now_ms)
 
-    def _copied(self, request: Request) -> tuple[bytes | None, list[bytes]]:
+    def _copied(self, request: Request) -> tuple[bytes | None, Sequence[Header]]:
         """Return the cookie's id, and the headers that go into the record.
 
         `Authorization` and foreign cookies go no further (W15).
         """
         own: bytes | None = None
-        cookie = b""
-        if b"cookie" in request.values:
+        values = request.values
+        if b"cookie" in values:
             own = self._cookies.read(_all(request, b"cookie"))
-            if own is not None:
-                cookie = self._cookie_line + own
-        headers = [
-            name + b": " + value if lower != b"cookie" else cookie
-            for lower, name, value in request.headers
-            if lower not in _WITHHELD
-        ]
-        if b"" in headers or headers.count(cookie) > 1:
-            headers = [line for line in headers if line and line != cookie]
-            if cookie:
-                headers.append(cookie)
+        cookies: list[Header] = [] if own is None else [(b"Cookie", self._cookie_start + own)]
+        if len(values) == len(request.headers) and _CREDENTIALS.isdisjoint(values):
+            # Only a cookie, as from most that come back: 0.4 us where the loop takes 1.3.
+            headers = list(request.headers)
+            place = list(values).index(b"cookie")
+            headers[place : place + 1] = cookies
+            return own, headers
+        headers = []
+        for header in request.headers:
+            lower = header[0].lower()
+            if lower not in _NOT_COPIED:
+                headers.append(header)
+            elif lower == b"cookie" and cookies:
+                headers.append(cookies.pop())
         return own, headers
 
     def _address(self, request: Request) -> str:
@@ -252,13 +291,14 @@ class Core:
         return client_address(request.peer, forwarded_for, self._proxies)
 
 
-_WITHHELD = frozenset({b"authorization", b"proxy-authorization"})
+_CREDENTIALS = frozenset({b"authorization", b"proxy-authorization"})
+_NOT_COPIED = _CREDENTIALS | {b"cookie"}
 
 
 def _all(request: Request, wanted: bytes) -> list[bytes]:
     if len(request.values) == len(request.headers):  # none is repeated
         return [request.values[wanted]] if wanted in request.values else []
-    return [value for lower, _, value in request.headers if lower == wanted]
+    return [value for name, value in request.headers if name.lower() == wanted]
 
 
 def _parse_target(target: bytes) -> _Target:
@@ -274,40 +314,40 @@ def _parse_target(target: bytes) -> _Target:
 def _cross_origin(origin: bytes | None) -> bytes:
     if origin is None:
         return _ANY_ORIGIN
-    return b"Access-Control-Allow-Origin: " + origin + _CREDENTIALS
+    return b"Access-Control-Allow-Origin: " + origin + _WITH_CREDENTIALS
 
 
-_CREDENTIALS = b"\r\nAccess-Control-Allow-Credentials: true\r\nVary: Origin\r\n"
-_ANY_ORIGIN = b"Access-Control-Allow-Origin: *" + _CREDENTIALS
+_WITH_CREDENTIALS = b"\r\nAccess-Control-Allow-Credentials: true\r\nVary: Origin\r\n"
+_ANY_ORIGIN = b"Access-Control-Allow-Origin: *" + _WITH_CREDENTIALS
 
 
-def _content_type(value: bytes | None) -> str | None:
+def _content_type(value: bytes | None) -> bytes | None:
     if value is None:
         return None
     return _remembered(value) if len(value) <= _MAX_MEMO_BYTES else _render_content_type(value)
 
 
-def _render_content_type(value: bytes) -> str:
+def _render_content_type(value: bytes) -> bytes:
     """Write a content type as the official collector does: lower case, one space after `;`."""
     parts = value.decode("utf-8", "replace").lower().split(";")
-    return "; ".join(part.strip() for part in parts)
+    return "; ".join(part.strip() for part in parts).encode()
 
 
 _remembered = lru_cache(maxsize=64)(_render_content_type)
 
 
-def _body(body: bytes, content_type: str | None) -> bytes:
+def _body(body: bytes, content_type: bytes | None) -> bytes:
     """Return a body as UTF-8, read with the charset that its content type names."""
     if body.isascii():
         return body
-    _, _, charset = (content_type or "").partition("charset=")
-    charset = charset.partition(";")[0].strip(' "')
+    _, _, charset = (content_type or b"").partition(b"charset=")
+    charset = charset.partition(b";")[0].strip(b' "')
     if charset in _LATIN:
         return body.decode("latin-1").encode()
     return _as_utf8(body)
 
 
-_LATIN = frozenset({"iso-8859-1", "latin1", "latin-1", "us-ascii", "windows-1252"})
+_LATIN = frozenset({b"iso-8859-1", b"latin1", b"latin-1", b"us-ascii", b"windows-1252"})
 
 
 def _as_utf8(raw: bytes) -> bytes:

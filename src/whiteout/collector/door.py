@@ -21,6 +21,8 @@ from whiteout.protocol.parameters import PARAMETERS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from whiteout.collector.exchange import Header
+
 _PASSED_UNCHANGED = PARAMETERS - SERVER_PARAMETERS
 _SERVER_KEYS = frozenset(name.encode() for name in SERVER_PARAMETERS)
 _SEPARATOR = re.compile(rb"[&;]")  # enrich's parser splits at both
@@ -30,20 +32,19 @@ _MAX_DEPTH = 32  # of JSON; an event's own values are texts, so 4 is enough
 # What trackers and webhooks send. Any other text in this header is free text.
 _MEDIA_TYPES = frozenset(
     {
-        "application/json",
-        "application/x-www-form-urlencoded",
-        "multipart/form-data",
-        "text/html",
-        "text/plain",
+        b"application/json",
+        b"application/x-www-form-urlencoded",
+        b"multipart/form-data",
+        b"text/html",
+        b"text/plain",
     }
 )
 
-# A constant: the value that came is the client's free text.
-_ANONYMOUS_MARK = b"SP-Anonymous: *"  # a constant: the value is the client's, and free text
+_ANONYMOUS_MARK = (b"SP-Anonymous", b"*")  # a constant: the value is the client's, and free text
 
 
-def anonymous_headers(values: Mapping[bytes, bytes], content_type: str | None) -> list[bytes]:
-    """Return the headers of an anonymous request that go into its record, `Name: value`.
+def anonymous_headers(values: Mapping[bytes, bytes], content_type: bytes | None) -> list[Header]:
+    """Return the headers of an anonymous request that go into its record.
 
     The allow-list: the content type, because enrich chooses its parser by it; the user agent,
     coarse facts of the device. Not `Content-Length`, which tells how much was stripped; not
@@ -54,21 +55,21 @@ def anonymous_headers(values: Mapping[bytes, bytes], content_type: str | None) -
         values: of all headers, by name in lower case.
         content_type: as `anonymous_content_type` returned it.
     """
-    kept = [b"User-Agent: " + values[b"user-agent"]] if b"user-agent" in values else []
+    kept = [(b"User-Agent", values[b"user-agent"])] if b"user-agent" in values else []
     if content_type is not None:
-        kept.append(b"Content-Type: " + content_type.encode())
+        kept.append((b"Content-Type", content_type))
     kept.append(_ANONYMOUS_MARK)
     return kept
 
 
-def anonymous_content_type(content_type: str | None) -> str | None:
+def anonymous_content_type(content_type: bytes | None) -> bytes | None:
     """Return a known media type, with no parameter but UTF-8's; None for any other text."""
     if content_type is None:
         return None
-    media_type, _, parameters = content_type.partition("; ")
+    media_type, _, parameters = content_type.partition(b"; ")
     if media_type not in _MEDIA_TYPES:
         return None
-    return content_type if parameters == "charset=utf-8" else media_type
+    return content_type if parameters == b"charset=utf-8" else media_type
 
 
 def strip_query(query: bytes) -> bytes:

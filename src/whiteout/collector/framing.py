@@ -27,13 +27,13 @@ def doubt_about(headers: Sequence[Header], version: str, *, upgrades: bool, limi
         upgrades: whether the parser would take what follows for another protocol.
         limits: on the head, and on the body that it announces.
     """
-    size = sum(len(name) + len(value) for _, name, value in headers)
+    size = sum(len(name) + len(value) for name, value in headers)
     if size > limits.header_bytes or len(headers) > limits.header_count:
         return 400
-    once = [lower for lower, _, _ in headers if lower in _ONCE]
+    once = [lower for name, _ in headers if (lower := name.lower()) in _ONCE]
     if len(set(once)) < len(once):
         return 400
-    values = {lower: value for lower, _, value in headers}
+    values = {name.lower(): value for name, value in headers}
     if version not in _VERSIONS or (version == "1.1" and b"host" not in values) or upgrades:
         return 400
     coding = values.get(b"transfer-encoding")

@@ -72,7 +72,7 @@ class Server:
         self.draining = False
         self.drained = asyncio.Event()
         self._second = -1
-        self._date = b""
+        self._starts: dict[int, bytes] = {}  # status lines with the date of that second
         self._timer = loop.call_later(self.sweep_s, self._sweep)
 
     def connection(self) -> Connection:
@@ -94,17 +94,25 @@ class Server:
             return Outcome(UNAVAILABLE)
         return outcome
 
-    def head(self, response: Response) -> bytes:
-        """Return status line, date and headers, all but what depends on the connection."""
+    def answer(self, response: Response, connection: bytes, is_head: bool) -> bytes:  # noqa: FBT001 - positional: on the path of every request
+        """Return an answer as it goes over the wire.
+
+        Args:
+            response: the core's.
+            connection: the line that tells what becomes of the connection, if it must be told.
+            is_head: leaves out the body.
+        """
         now_s = self.now_ms() // 1000
         if now_s != self._second:
             self._second = now_s
-            self._date = b"Date: %b\r\n" % formatdate(now_s, usegmt=True).encode()
-        return b"%b%b%bContent-Length: %d\r\n" % (
-            _STATUS_LINES[response.status],
-            self._date,
-            response.lines,
-            len(response.body),
+            date = formatdate(now_s, usegmt=True).encode()
+            self._starts = {
+                status: b"%bDate: %b\r\n" % (line, date) for status, line in _STATUS_LINES.items()
+            }
+        status, lines, body = response
+        length = b"Content-Length: %d\r\n" % len(body)
+        return b"".join(
+            (self._starts[status], lines, length, connection, b"\r\n", b"" if is_head else body)
         )
 
     def reason(self, status: int) -> bytes:

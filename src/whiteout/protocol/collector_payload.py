@@ -70,7 +70,7 @@ _SCHEMA_ID, _TIMESTAMP_ID, _HEADERS_ID = 31337, 200, 350
 
 _field_with_length = Struct(">bhi").pack  # type, field id, length of the text
 _length = Struct(">i").pack
-_COMMON = 256  # headers are shorter, nearly all
+_COMMON = 512  # headers are shorter, nearly all
 _LENGTHS = tuple(_length(size) for size in range(_COMMON))
 _timestamp = Struct(">bhq").pack
 _list_of_text = Struct(">bhbi").pack
@@ -157,44 +157,77 @@ def encode(payload: CollectorPayload) -> bytes:
 
 
 def encode_parts(
-    timestamp: int,
-    fields: Iterable[tuple[int, bytes]],
-    headers: Sequence[bytes],
-    *,
-    encoded: bytes = b"",
+    timestamp: int, fields: Iterable[tuple[int, bytes]], headers: Sequence[bytes]
 ) -> bytes:
-    """Write a struct from UTF-8 parts: the collector's way, which never makes text of them.
+    """Write a struct from UTF-8 parts.
 
     Args:
         timestamp: Unix epoch milliseconds.
         fields: field id and value of each text field that is there, the schema included.
         headers: the list of headers; an empty one is left out.
-        encoded: fields that `encode_texts` made before.
 
     Raises:
         ProtocolError: the timestamp does not fit in 64 bits.
     """
     try:
-        parts = [encoded, _timestamp(_I64, _TIMESTAMP_ID, timestamp)]
+        parts = [_timestamp(_I64, _TIMESTAMP_ID, timestamp)]
     except struct_error as error:
         raise ProtocolError(f"timestamp must fit in 64 bits, got {timestamp!r}") from error
     for field_id, text in fields:
         parts += (_field_with_length(_STRING, field_id, len(text)), text)
     if headers:
         parts.append(_list_of_text(_LIST, _HEADERS_ID, _STRING, len(headers)))
-        parts += [
-            (_LENGTHS[len(header)] if len(header) < _COMMON else _length(len(header))) + header
-            for header in headers
-        ]
-    parts.append(b"\0")
+        for header in headers:
+            parts += (_length(len(header)), header)
+    parts.append(STRUCT_END)
     return b"".join(parts)
 
 
-def encode_texts(fields: Iterable[tuple[int, bytes]]) -> bytes:
-    """Write text fields alone: those that are the same in every record are written once."""
-    return b"".join(
-        _field_with_length(_STRING, field_id, len(text)) + text for field_id, text in fields
-    )
+# The collector's way, which never makes text or a CollectorPayload: it lays out the parts of a
+# record itself, with what is the same in every record made beforehand. Half the time of
+# `encode_parts`, which needs a tuple, a pack and a line made for each field and header.
+
+STRUCT_END = b"\0"
+
+text_length = _length
+"""The four bytes between `text_start` and the text."""
+
+
+def text_start(field_id: int) -> bytes:
+    """Return what stands before the length of a text field."""
+    return _field_with_length(_STRING, field_id, 0)[:3]
+
+
+def text_field(field_id: int, text: bytes) -> bytes:
+    """Return a whole text field."""
+    return _field_with_length(_STRING, field_id, len(text)) + text
+
+
+def timestamp_field(timestamp: int) -> bytes:
+    """Return the field of the timestamp, Unix epoch milliseconds."""
+    return _timestamp(_I64, _TIMESTAMP_ID, timestamp)
+
+
+def add_headers(
+    parts: list[bytes], headers: Sequence[tuple[bytes, bytes]], last: bytes | None
+) -> None:
+    """Add the list of headers to the parts of a record.
+
+    Args:
+        parts: to be joined.
+        headers: names and values; the record has `Name: value`.
+        last: one more line, as it stands (the bare content type).
+    """
+    count = len(headers) if last is None else len(headers) + 1
+    if not count:
+        return
+    parts.append(_list_of_text(_LIST, _HEADERS_ID, _STRING, count))
+    for name, value in headers:
+        size = len(name) + len(value) + 2
+        # Four parts, not one line: 0.14 us a header against 0.16, and there are ten of them.
+        parts += (_LENGTHS[size] if size < _COMMON else _length(size), name, b": ", value)
+    if last is not None:
+        parts += (_length(len(last)), last)
 
 
 def decode(data: bytes) -> CollectorPayload:

@@ -1,0 +1,21 @@
+"""Names that most requests have, as they are usually written."""
+
+from __future__ import annotations
+
+_USUAL = b"""
+accept accept-encoding accept-language authorization cache-control connection content-length
+content-type cookie dnt expect forwarded host origin pragma referer sec-ch-ua sec-ch-ua-mobile
+sec-ch-ua-platform sec-fetch-dest sec-fetch-mode sec-fetch-site sec-gpc sp-anonymous transfer-encoding
+user-agent
+x-forwarded-for x-forwarded-host x-forwarded-proto x-real-ip
+"""
+
+LOWER = {
+    written: lower
+    for lower in _USUAL.split()
+    for written in (lower, lower.title(), lower.title().replace(b"Sp-", b"SP-"))
+}
+"""Name as it came to name in lower case; `name.lower()` for one that is missing.
+
+Looking up takes a third of the time of `lower` and the hash of what it returns.
+"""
