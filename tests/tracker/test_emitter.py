@@ -540,7 +540,7 @@ def test_switching_the_level_amid_traffic_never_mixes_levels(
         is_over = threading.Event()
 
         def keep_tracking() -> None:
-            while not is_over.is_set():
+            while not is_over.wait(0.0005):
                 tracker.track(EVENT)
 
         threads = [threading.Thread(target=keep_tracking) for _ in range(3)]

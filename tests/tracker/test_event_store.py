@@ -121,6 +121,29 @@ def test_e28_beyond_the_limit_the_newest_stay(store: EventStore) -> None:
     assert names(store.oldest(20)) == ["id-2", "id-3", "id-4"]
 
 
+def test_e28_beyond_the_limit_the_oldest_can_go_at_little_cost(store: EventStore) -> None:
+    store.add(some_events(5), TEXTS)
+
+    assert store.drop_beyond(3) == 2
+    assert store.drop_beyond(3) == 0
+
+    assert names(store.oldest(20)) == ["id-2", "id-3", "id-4"]
+    assert store.count == 3
+
+
+def test_what_a_sibling_has_delivered_does_not_count_towards_the_limit(path: Path) -> None:
+    """Else events would be dropped for which there is room."""
+    first, second = EventStore(path), EventStore(path)
+    first.add(some_events(5), TEXTS)
+    second.remove([event.id for event in second.oldest(3)])
+
+    assert first.drop_beyond(3) == 0
+
+    assert first.count == 2
+    first.close()
+    second.close()
+
+
 def test_a_template_that_no_event_uses_goes_with_the_trimming(store: EventStore) -> None:
     """Templates hold the subject: they must not outlive their events."""
     store.add([an_event(1, template=7), an_event(2, template=8)], TEXTS)

@@ -15,8 +15,10 @@ from tests.support.collector import Collector, closed_port
 from tests.support.trackers import CONTEXT_FREE, a_tracker, poll
 
 from whiteout import DropReason, EmitterConfiguration, ScreenView
-from whiteout.tracker import event_store
+from whiteout.errors import EventStoreError
+from whiteout.tracker import event_store, writer
 from whiteout.tracker import journal as journal_module
+from whiteout.tracker import storage as storage_module
 from whiteout.tracker.counters import Counters
 from whiteout.tracker.event_store import NewEvent
 from whiteout.tracker.storage import Storage
@@ -42,8 +44,10 @@ def waiting(storage: Storage) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half of the tests wait for a lock's time-out, which has nothing to do with what they test."""
+    """Half of the tests wait for one of these, which have nothing to do with what they test."""
     monkeypatch.setattr(event_store, "_BUSY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(storage_module, "_RETRY_DISK_S", 0.5)
+    monkeypatch.setattr(writer, "_HOUSEKEEPING_S", 0.5)
 
 
 @pytest.fixture
@@ -377,6 +381,21 @@ def test_e20_forget_empties_the_store_in_every_view(tmp_path: Path) -> None:
 
         assert tracker.emitter.db_count == 0
         assert tracker.drops == {DropReason.FORGOTTEN: 10}
+
+
+def test_a_limit_that_cannot_be_enforced_stores_nothing_twice(
+    path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(store: event_store.EventStore, max_events: int) -> int:
+        raise EventStoreError("the event store failed to trim: SQLITE_FULL")
+
+    storage = open_storage(path, clock, max_events=1)
+    monkeypatch.setattr(event_store.EventStore, "drop_beyond", fail)
+
+    assert storage.add(events(1, 2), TEXTS)
+
+    assert waiting(storage) == ["id-1", "id-2"]
+    storage.close()
 
 
 def test_the_configured_limits_reach_the_store(tmp_path: Path) -> None:

@@ -104,21 +104,35 @@ class Storage:
     ) -> bool:
         """Store events; True: they are where they should be, so the journal may let go of them."""
         with self._lock:
-            if self.disk_serves():
-                try:
-                    if self._move_back():
-                        self.primary.add(events, templates, moved=moved)
-                        self._disk_fails_until = None
-                        self._enforce_limits()
-                        return True
-                except EventStoreError as error:
-                    self._disk_failed(error)
+            if self._add_to_disk(events, templates, moved):
+                return True
             self.overflow.add(events, templates)
             if moved is not None:
                 self._moved[moved[0]] = moved[1]
-            if self.overflow.count > self._max_events:
-                self._drop_beyond(self.overflow)
+            self._enforce_limit(self.overflow)
             return False
+
+    def _add_to_disk(
+        self,
+        events: Sequence[NewEvent],
+        templates: Mapping[int, str],
+        moved: tuple[str, int] | None,
+    ) -> bool:
+        if not self.disk_serves():
+            return False
+        try:
+            if not self._move_back():
+                return False
+            self.primary.add(events, templates, moved=moved)
+        except EventStoreError as error:
+            self._disk_failed(error)
+            return False
+        self._disk_fails_until = None
+        try:
+            self._enforce_limit(self.primary)
+        except EventStoreError as error:  # what was stored is stored: no reason to store it twice
+            self._disk_failed(error)
+        return True
 
     def settle(self) -> bool:
         """Move what memory holds to the disk; True: memory holds nothing any more."""
@@ -302,9 +316,9 @@ class Storage:
             self.primary.add((), {}, moved=(instance, position))
             del self._moved[instance]
 
-    def _enforce_limits(self) -> None:
-        if self.primary.count > self._max_events:
-            self._drop_beyond(self.primary)
+    def _enforce_limit(self, store: EventStore) -> None:
+        if store.count > self._max_events:
+            self._counters.drop(DropReason.STORE_LIMIT, store.drop_beyond(self._max_events))
 
     def _drop_beyond(self, store: EventStore) -> None:
         dropped = store.trim(
