@@ -48,6 +48,19 @@ def test_records_come_back_in_order_with_their_offsets(writer: Log) -> None:
     assert writer.end_offset() == 4
 
 
+@pytest.mark.parametrize("count", [511, 512, 513, 2000])
+def test_a_group_of_any_size_is_written_whole(writer: Log, count: int) -> None:
+    """The system takes 1024 parts in one call; a record has two."""
+    records = [b"%d" % number for number in range(count)]
+
+    assert writer.append(records) == 0
+    assert writer.append([b"last"]) == count
+    assert writer.read(0, max_records=count + 1, max_bytes=1_000_000) == [
+        *enumerate(records),
+        (count, b"last"),
+    ]
+
+
 def test_a_read_stops_at_the_limits_but_always_moves_on(writer: Log) -> None:
     writer.append([b"x" * 10, b"y" * 10, b"z" * 3_000_000, b"w"])
 

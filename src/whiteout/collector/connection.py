@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, cast
 import httptools
 
 from whiteout.collector.address import UNKNOWN, normalise
-from whiteout.collector.exchange import UNAVAILABLE, Request, Response, plain
+from whiteout.collector.exchange import UNAVAILABLE, Request, Response
 from whiteout.collector.framing import doubt_about
 from whiteout.collector.header_names import LOWER
 
@@ -384,7 +384,7 @@ class Connection(asyncio.Protocol):
         self._last = True
         self._awaited = self._timed = _NOTHING
         self._deadline = float("inf")
-        response = plain(status, self._server.reason(status))
+        response = self._server.refusal(status)
         exchange = _Exchange(self, response)
         exchange.close = exchange.linger = True
         self._exchanges.append(exchange)

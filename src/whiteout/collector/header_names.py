@@ -5,9 +5,8 @@ from __future__ import annotations
 _USUAL = b"""
 accept accept-encoding accept-language authorization cache-control connection content-length
 content-type cookie dnt expect forwarded host origin pragma referer sec-ch-ua sec-ch-ua-mobile
-sec-ch-ua-platform sec-fetch-dest sec-fetch-mode sec-fetch-site sec-gpc sp-anonymous transfer-encoding
-user-agent
-x-forwarded-for x-forwarded-host x-forwarded-proto x-real-ip
+sec-ch-ua-platform sec-fetch-dest sec-fetch-mode sec-fetch-site sec-gpc sp-anonymous
+transfer-encoding user-agent x-forwarded-for x-forwarded-host x-forwarded-proto x-real-ip
 """
 
 LOWER = {

@@ -81,8 +81,11 @@ class Server:
 
     def handle(self, request: Request) -> Outcome:
         """Ask the core. A fault of ours is answered 500 and logged without what caused it."""
+        now_ms = self.now_ms()
+        if now_ms // 1000 != self._second:
+            self._know_date(now_ms)
         try:
-            outcome = self.core.handle(request, self.now_ms(), self.new_uuid)
+            outcome = self.core.handle(request, now_ms, self.new_uuid)
         except Exception as error:  # noqa: BLE001 - the top of a request
             trace = error.__traceback__
             while trace is not None and trace.tb_next is not None:
@@ -90,34 +93,38 @@ class Server:
             line = trace.tb_lineno if trace is not None else 0
             _logger.error("a request failed: %s at line %d", type(error).__name__, line)  # noqa: TRY400 - the text may hold what was sent
             return Outcome(plain(500, b"Internal Server Error"))
-        if request.target in _HEALTH and not self.sink.healthy:
+        if not self.sink.healthy and request.target in _HEALTH:
             return Outcome(UNAVAILABLE)
         return outcome
 
     def answer(self, response: Response, connection: bytes, is_head: bool) -> bytes:  # noqa: FBT001 - positional: on the path of every request
-        """Return an answer as it goes over the wire.
+        """Return an answer as it goes over the wire, dated by the last request.
 
         Args:
             response: the core's.
             connection: the line that tells what becomes of the connection, if it must be told.
             is_head: leaves out the body.
         """
-        now_s = self.now_ms() // 1000
-        if now_s != self._second:
-            self._second = now_s
-            date = formatdate(now_s, usegmt=True).encode()
-            self._starts = {
-                status: b"%bDate: %b\r\n" % (line, date) for status, line in _STATUS_LINES.items()
-            }
         status, lines, body = response
-        length = b"Content-Length: %d\r\n" % len(body)
-        return b"".join(
-            (self._starts[status], lines, length, connection, b"\r\n", b"" if is_head else body)
+        return b"%b%bContent-Length: %d\r\n%b\r\n%b" % (
+            self._starts[status],
+            lines,
+            len(body),
+            connection,
+            b"" if is_head else body,
         )
 
-    def reason(self, status: int) -> bytes:
-        """Return the reason phrase of `status`."""
-        return _REASONS[status]
+    def refusal(self, status: int) -> Response:
+        """Return the answer that refuses a request before the core sees it."""
+        self._know_date(self.now_ms())
+        return plain(status, _REASONS[status])
+
+    def _know_date(self, now_ms: int) -> None:
+        self._second = now_ms // 1000
+        date = formatdate(self._second, usegmt=True).encode()
+        self._starts = {
+            status: b"%bDate: %b\r\n" % (line, date) for status, line in _STATUS_LINES.items()
+        }
 
     def left(self, connection: Connection) -> None:
         """Note that a connection is gone."""

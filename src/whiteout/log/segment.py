@@ -31,8 +31,8 @@ _pack_header = _header.pack
 _unpack_header = _header.unpack_from
 
 
-def pack(records: Sequence[bytes]) -> bytes:
-    """Return `records` as they stand in a segment.
+def pack(records: Sequence[bytes]) -> list[bytes]:
+    """Return `records` as they stand in a segment, in parts.
 
     Raises:
         LogError: one of them is larger than `MAX_RECORD_BYTES`.
@@ -42,7 +42,7 @@ def pack(records: Sequence[bytes]) -> bytes:
         if len(record) > MAX_RECORD_BYTES:
             raise LogError(f"a record of {len(record)} bytes is larger than {MAX_RECORD_BYTES}")
         parts += (_pack_header(len(record), crc32(record, _SEED)), record)
-    return b"".join(parts)
+    return parts
 
 
 class Cursor:

@@ -277,7 +277,7 @@ class _Writer:
         self._publish()
 
     def append(self, records: Sequence[bytes]) -> int:
-        data = pack(records)
+        parts = pack(records)
         first = self._end
         if not records:
             return first
@@ -290,7 +290,7 @@ class _Writer:
             if descriptor is None:
                 raise LogError("the log is closed")
             self._torn = True  # until all of it has succeeded
-            write_at(descriptor, self._position, data)
+            written = write_at(descriptor, self._position, parts)
             if self._sync:
                 sync_data(descriptor)
             self._end = first + len(records)
@@ -299,7 +299,7 @@ class _Writer:
             self._end = first
             self._cut_back_if_possible()
             raise LogError(f"cannot append to the log: {error.strerror}") from error
-        self._position += len(data)
+        self._position += written
         self._torn = False
         return first
 
@@ -336,7 +336,7 @@ class _Writer:
 
     def _publish(self) -> None:
         number = self._end.to_bytes(8, "big")
-        write_at(self._end_file, 0, _end_record.pack(self._end, crc32(number)))
+        write_at(self._end_file, 0, (_end_record.pack(self._end, crc32(number)),))
 
     def close(self) -> None:
         for descriptor in (self._descriptor, self._end_file, self._lock):
