@@ -100,7 +100,7 @@ def _track_until_killed(folder: str, endpoint: str) -> None:
         while True:
             track(tracker, f"screen {number}")
             number += 1
-            if number % 64 == 0:
+            if number % 8 == 0:
                 time.sleep(0.001)  # let the writer and the emitter have their turn
     finally:
         os._exit(3)
