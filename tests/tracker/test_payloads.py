@@ -20,6 +20,7 @@ from tests.support.trackers import CONTEXT_FREE, Wire, a_tracker
 
 from whiteout import (
     Anonymisation,
+    ConfigurationError,
     DevicePlatform,
     Event,
     HttpMethod,
@@ -327,6 +328,16 @@ def test_what_json_has_no_form_for_is_written_in_the_nearest(tmp_path: Path) -> 
         "1": "a key that is a number",
         "half": "half a surrogate: ?",
     }
+
+
+def test_an_integer_of_thousands_of_digits_is_refused_as_the_apps_mistake(tmp_path: Path) -> None:
+    event = SelfDescribing(schema="iglu:com.acme/x/jsonschema/1-0-0", data={"n": 10**5000})
+
+    with (
+        a_tracker(Wire().network, tmp_path) as tracker,
+        pytest.raises(ConfigurationError, match="too many digits"),
+    ):
+        tracker.track(event)
 
 
 def test_later_changes_to_the_apps_objects_change_nothing(tmp_path: Path) -> None:

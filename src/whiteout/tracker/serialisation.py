@@ -38,9 +38,12 @@ def dumps(value: Any) -> bytes:  # noqa: ANN401 - any JSON
             return orjson.dumps(value, _plain)
         except TypeError:
             pass  # a 70-bit integer, a key that is no text, half a surrogate: the slow way copes
-    return json.dumps(
-        _clean(value, 0), ensure_ascii=False, separators=(",", ":"), allow_nan=False
-    ).encode()
+    cleaned = _clean(value, 0)
+    try:
+        text = json.dumps(cleaned, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except ValueError as error:  # an integer of more digits than Python cares to write
+        raise ConfigurationError("an event's data holds an integer of too many digits") from error
+    return text.encode()
 
 
 def loads(text: str | bytes) -> Any:  # noqa: ANN401 - any JSON
