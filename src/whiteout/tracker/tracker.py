@@ -444,7 +444,14 @@ class Tracker:
             known = self._files.load_identity()
             stored = latest_session(left, known.session if known is not None else None)
             # A process that was killed before it wrote the file is known by its journal alone.
-            identity = self._identity = self._load_identity(known, stored)
+            identity = self._load_identity(known, stored)
+            if stored is not None:
+                identity = replace(
+                    identity, session=replace(stored, user_id=identity.installation_id)
+                )
+                if identity != known:  # what a journal knows: it is erased as soon as it is moved
+                    self._files.save_identity(identity)
+            self._identity = identity
             if stored is not None:
                 stored = replace(stored, user_id=identity.installation_id)
                 continues = (
@@ -468,8 +475,10 @@ class Tracker:
         if self._closed or (level == old and pending is Pending.KEEP):
             return
         crosses = bool((level ^ old) & _CLIENT)
-        if crosses and self._lines.is_identified:
-            self._keep_identity()  # now, since nothing identifying is written afterwards
+        if self._lines.is_identified:
+            # Now, since nothing identifying is written afterwards, and the journal, which knows the
+            # session too, is erased.
+            self._keep_identity()
         if crosses or level != old or pending is not Pending.KEEP:
             ended = self._privacy.session_ended or crosses
             self._save_privacy(self._decision(level, pending, ended=ended))
