@@ -162,6 +162,31 @@ def test_what_is_compiled_is_at_hand_by_its_uri_unless_schemas_grow_old() -> Non
     assert aging.compiled(KEY.uri) is broken.compiled(KEY.uri) is None
 
 
+def test_standard_is_what_this_package_brings_along_whoever_has_it() -> None:
+    uri = "iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-1"
+    key = parse_schema_key(uri)
+    ours = EmbeddedRegistry().schemas[uri]
+    embedded, copied, other = (
+        Resolver([EmbeddedRegistry()]),
+        Resolver([FakeRegistry("copy", [dict(ours)])]),
+        Resolver([FakeRegistry("other", [{**ours, "maxItems": 1}])]),
+    )
+    aging = Resolver([EmbeddedRegistry()], schema_ttl_ms=1)
+
+    before = embedded.is_standard(uri)
+    for resolver in (embedded, copied, other, aging):
+        resolver.validator(key)
+
+    assert not before
+    assert [r.is_standard(uri) for r in (embedded, copied, other, aging)] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert not embedded.is_standard(KEY.uri)
+
+
 def test_every_embedded_schema_compiles_and_describes_itself() -> None:
     registry = EmbeddedRegistry()
     resolver = Resolver([registry])

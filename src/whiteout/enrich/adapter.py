@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from whiteout.enrich import failure
+from whiteout.enrich.envelopes import usual_events
 from whiteout.errors import ProtocolError
 from whiteout.iglu import ResolutionError, SchemaError, bounded_json
 from whiteout.protocol.iglu import SchemaKey, parse_schema_key
@@ -89,6 +90,18 @@ def _tp2(request: Request, resolver: Resolver) -> list[Parameters] | Rejected:
 
 
 def _body(request: Request, body: str, resolver: Resolver) -> list[Parameters] | Rejected:
+    events: Any = None if request.document is not None else usual_events(body, resolver)
+    if events is None or len(events) > MAX_EVENTS:
+        events = _judged_events(request, body, resolver)
+        if isinstance(events, Rejected):
+            return events
+    query = dict(request.parameters)
+    # What the query string says counts for every event, and more than the event's own word.
+    with_query: list[Parameters] = [{**event, **query} for event in events] if query else events
+    return with_query
+
+
+def _judged_events(request: Request, body: str, resolver: Resolver) -> list[Parameters] | Rejected:
     document: Any = request.document
     try:
         if document is None:
@@ -102,11 +115,7 @@ def _body(request: Request, body: str, resolver: Resolver) -> list[Parameters] |
         return _rejected(failure.criterion_mismatch(key.uri, PAYLOAD_CRITERION))
     events: list[Parameters] = document["data"]
     problem = _problem(key, events, resolver)
-    if problem is not None:
-        return _rejected(problem)
-    query = dict(request.parameters)
-    # What the query string says counts for every event, and more than the event's own word.
-    return [{**event, **query} for event in events] if query else events
+    return events if problem is None else _rejected(problem)
 
 
 def _problem(key: SchemaKey, events: list[Parameters], resolver: Resolver) -> Message | None:

@@ -136,8 +136,7 @@ class Enricher:
         mapped = map_parameters(
             request, parameters, now_ms=now_ms, v_etl=self._v_etl, new_uuid=self._new_uuid
         )
-        parts = schemas.read_parts(parameters, self._resolver)
-        schemas.write_parts(mapped.fields, parts.unstruct_event, parts.contexts)
+        parts = schemas.read_parts(parameters, mapped.fields, self._resolver)
         if mapped.faults or parts.violations:
             return self._violations_of_phase_1(request, parameters, mapped, parts, now_ms)
         failures = derive(request, mapped, parts.unstruct_event)

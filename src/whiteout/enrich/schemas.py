@@ -6,7 +6,7 @@ Source: reference section 2.7. Each is judged by itself; all violations of an ev
 from __future__ import annotations
 
 import binascii
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,6 +14,7 @@ import msgspec
 from whiteout.enrich import failure
 from whiteout.enrich.adapter import read_key
 from whiteout.enrich.atomic import COLUMN_INDEX
+from whiteout.enrich.envelopes import usual_contexts, usual_unstruct_event
 from whiteout.errors import ProtocolError
 from whiteout.iglu import ResolutionError, SchemaError, bounded_json
 from whiteout.protocol.self_describing import CONTEXTS, UNSTRUCT_EVENT, SelfDescribingJson
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 _UNSTRUCT_COLUMN = COLUMN_INDEX["unstruct_event"]
 _CONTEXTS_COLUMN = COLUMN_INDEX["contexts"]
 _DERIVED_COLUMN = COLUMN_INDEX["derived_contexts"]
-_encode = msgspec.json.encode
+_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(slots=True, repr=False)
@@ -43,49 +44,71 @@ class SelfDescribingParts:
         texts: the JSON that the tracker sent, by column, where something in it is not valid.
     """
 
-    unstruct_event: SelfDescribingJson | None = None
-    contexts: list[SelfDescribingJson] = field(default_factory=list)
-    violations: list[Message] = field(default_factory=list)
-    texts: dict[str, str] = field(default_factory=dict)
+    unstruct_event: SelfDescribingJson | None
+    contexts: list[SelfDescribingJson]
+    violations: list[Message]
+    texts: dict[str, str]
 
 
-def read_parts(parameters: Parameters, resolver: Resolver) -> SelfDescribingParts:
-    """Read and validate `ue_pr` or `ue_px`, and `co` or `cx`; never raises."""
-    parts = SelfDescribingParts()
-    violations = parts.violations
-    names = ("ue_pr", "ue_px")
-    text, inner = _read_envelope(parameters, names, UNSTRUCT_EVENT, resolver, violations)
-    if inner is not None:
-        parts.unstruct_event = _validate(inner, resolver, violations)
-    if violations and text is not None:
-        parts.texts["unstruct_event"] = text.decode()
-    before = len(violations)
-    text, entities = _read_envelope(parameters, ("co", "cx"), CONTEXTS, resolver, violations)
-    for entity in entities or ():
-        valid = _validate(entity, resolver, violations)
-        if valid is not None:
-            parts.contexts.append(valid)
-    if len(violations) > before and text is not None:
-        parts.texts["contexts"] = text.decode()
+@dataclass(slots=True, repr=False)
+class _Sent:
+    """A parameter with JSON: its name, its text, and the JSON unless that turns out to be none."""
+
+    name: str
+    text: str
+    json: bytes
+    is_json: bool = True
+
+
+def read_parts(
+    parameters: Parameters, fields: list[str | None], resolver: Resolver
+) -> SelfDescribingParts:
+    """Read and validate `ue_pr` or `ue_px`, and `co` or `cx`; never raises.
+
+    What is valid is put into its column in `fields`: compact, schema first; nothing is null.
+    """
+    parts = SelfDescribingParts(None, [], [], {})
+    sent = _sent(parameters, "ue_pr", "ue_px")
+    if sent is not None:
+        usual_event = usual_unstruct_event(sent.json, resolver)
+        if usual_event is not None:
+            parts.unstruct_event, fields[_UNSTRUCT_COLUMN] = usual_event
+        elif _judge_unstruct_event(sent, parts, resolver):
+            fields[_UNSTRUCT_COLUMN] = _envelope(UNSTRUCT_EVENT, parts.unstruct_event)
+    sent = _sent(parameters, "co", "cx")
+    if sent is not None:
+        usual = usual_contexts(sent.json, resolver)
+        if usual is not None:
+            parts.contexts, fields[_CONTEXTS_COLUMN] = usual
+        elif _judge_contexts(sent, parts, resolver):
+            fields[_CONTEXTS_COLUMN] = _envelope(CONTEXTS, parts.contexts)
     return parts
-
-
-def write_parts(
-    fields: list[str | None],
-    unstruct_event: SelfDescribingJson | None,
-    contexts: Sequence[SelfDescribingJson],
-) -> None:
-    """Put the tracker's own parts into their columns, compact, schema first; empty is null."""
-    if unstruct_event is not None:
-        fields[_UNSTRUCT_COLUMN] = _envelope(UNSTRUCT_EVENT, unstruct_event)
-    if contexts:
-        fields[_CONTEXTS_COLUMN] = _envelope(CONTEXTS, contexts)
 
 
 def write_derived(fields: list[str | None], derived: Sequence[SelfDescribingJson]) -> None:
     """Put the entities of enrichments into their column."""
     if derived:
         fields[_DERIVED_COLUMN] = _envelope(CONTEXTS, derived)
+
+
+def _judge_unstruct_event(sent: _Sent, parts: SelfDescribingParts, resolver: Resolver) -> bool:
+    inner = _read_envelope(sent, UNSTRUCT_EVENT, resolver, parts.violations)
+    if inner is not None:
+        parts.unstruct_event = _validate(inner, resolver, parts.violations)
+    if parts.violations and sent.is_json:
+        parts.texts["unstruct_event"] = sent.json.decode()
+    return parts.unstruct_event is not None
+
+
+def _judge_contexts(sent: _Sent, parts: SelfDescribingParts, resolver: Resolver) -> bool:
+    before = len(parts.violations)
+    for entity in _read_envelope(sent, CONTEXTS, resolver, parts.violations) or ():
+        valid = _validate(entity, resolver, parts.violations)
+        if valid is not None:
+            parts.contexts.append(valid)
+    if len(parts.violations) > before and sent.is_json:
+        parts.texts["contexts"] = sent.json.decode()
+    return bool(parts.contexts)
 
 
 def _validate(
@@ -110,6 +133,9 @@ def is_valid_entity(
     entity: SelfDescribingJson, resolver: Resolver, violations: list[Message]
 ) -> bool:
     """Judge an entity of our own making; what is wrong with it is added to `violations`."""
+    known = resolver.compiled(entity.schema)
+    if known is not None and known.is_valid(entity.data):
+        return True
     return _is_valid(entity.key, entity.data, resolver, violations)
 
 
@@ -125,41 +151,34 @@ def _is_valid(key: SchemaKey, data: object, resolver: Resolver, violations: list
     return False
 
 
-def _envelope(schema: str, data: SelfDescribingJson | Sequence[SelfDescribingJson]) -> str:
+def _envelope(schema: str, data: SelfDescribingJson | Sequence[SelfDescribingJson] | None) -> str:
     return _encode({"schema": schema, "data": data}).decode()
 
 
-def _read_envelope(
-    parameters: Parameters,
-    names: tuple[str, str],
-    schema: str,
-    resolver: Resolver,
-    violations: list[Message],
-) -> tuple[bytes | None, Any]:
-    """The JSON of an envelope as text, and its data, which is as the envelope's schema says.
-
-    The data is None where the parameter is missing or invalid, the text where it is no JSON.
-    """
-    plain, base64 = names
+def _sent(parameters: Parameters, plain: str, base64: str) -> _Sent | None:
     if text := parameters.get(base64):
-        name, json = base64, _decode_base64(text)
-    elif text := parameters.get(plain):
-        name, json = plain, text.encode("utf-8", "replace")
-    else:
-        return None, None
+        return _Sent(base64, text, _decode_base64(text))
+    if text := parameters.get(plain):
+        return _Sent(plain, text, text.encode("utf-8", "replace"))
+    return None
+
+
+def _read_envelope(sent: _Sent, schema: str, resolver: Resolver, violations: list[Message]) -> Any:  # noqa: ANN401 - JSON
+    """The data of an envelope, which is as the envelope's schema says; None where it is not."""
     try:
-        document = bounded_json.decode(json)
+        document = bounded_json.decode(sent.json)
     except ProtocolError as error:
-        violations.append(failure.not_json(name, text, str(error)))
-        return None, None
+        sent.is_json = False
+        violations.append(failure.not_json(sent.name, sent.text, str(error)))
+        return None
     key = read_key(document)
     if isinstance(key, str):
         violations.append(failure.not_iglu(document, key))
     elif not document["schema"].startswith(schema[:-1]):
         violations.append(failure.criterion_mismatch(key.uri, f"{schema[:-1]}*"))
     elif _is_valid(key, document["data"], resolver, violations):
-        return json, document["data"]
-    return json, None
+        return document["data"]
+    return None
 
 
 def _decode_base64(text: str) -> bytes:

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from whiteout.iglu.embedded import SCHEMAS
 from whiteout.iglu.errors import (
     LookupProblem,
     RegistryHistory,
@@ -69,6 +70,7 @@ class Resolver:
         self._schemas: dict[SchemaKey, dict[str, Any]] = {}
         self._validators: dict[SchemaKey, Validator | SchemaError] = {}
         self._by_uri: dict[str, Validator] = {}
+        self._standard: set[str] = set()
         self._unresolved: dict[SchemaKey, _Unresolved] = {}
         self._found_at_ms: dict[SchemaKey, int] = {}
 
@@ -101,6 +103,8 @@ class Resolver:
             self._keep(self._validators, key, compiled)
             if isinstance(compiled, Validator) and self._schema_ttl_ms is None:
                 self._keep(self._by_uri, key.uri, compiled)
+                if schema == SCHEMAS.get(key.uri):
+                    self._standard.add(key.uri)
         if isinstance(compiled, SchemaError):
             raise compiled
         return compiled
@@ -111,6 +115,13 @@ class Resolver:
         None says nothing of the schema: ask `validator` then.
         """
         return self._by_uri.get(uri)
+
+    def is_standard(self, uri: str) -> bool:
+        """Tell whether the schema of that URI is at hand, and is the one this package brings along.
+
+        False says nothing of the schema: ask `validator` then.
+        """
+        return uri in self._standard
 
     def _forget_if_old(self, key: SchemaKey) -> None:
         found_at = self._found_at_ms.get(key)
