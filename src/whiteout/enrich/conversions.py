@@ -135,6 +135,8 @@ _short_dimensions = lru_cache(maxsize=1024)(_dimensions)
 
 def epoch_ms(value: str) -> int:
     """Milliseconds since 1970 whose year has at most four digits."""
+    if len(value) == 13 and value.isascii() and value.isdigit():  # noqa: PLR2004 - until 2286
+        return int(value)
     number = _bounded(value, _INT64, "not milliseconds since epoch")
     if not timestamps.is_writable(number):
         raise ConversionError("not a timestamp between the years 1 and 9999")
@@ -147,6 +149,13 @@ def ip_address(value: str) -> str | None:
     Strict, so that what masks addresses later cannot be handed half of one (weakness W9), and no
     name is ever looked up (W8). Of a list, only the first element counts.
     """
+    try:  # nearly always
+        return socket.inet_ntop(socket.AF_INET, socket.inet_pton(socket.AF_INET, value))
+    except (OSError, ValueError):
+        return _unusual_address(value)
+
+
+def _unusual_address(value: str) -> str | None:
     first = _ADDRESS_END.split(value, maxsplit=1)[0]
     if first.startswith("[") and first.endswith("]"):
         first = first[1:-1]

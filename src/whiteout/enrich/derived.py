@@ -5,6 +5,7 @@ Source: reference section 2.5.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from whiteout.enrich import conversions, timestamps
@@ -12,6 +13,7 @@ from whiteout.enrich.atomic import COLUMN_INDEX
 from whiteout.enrich.conversions import ConversionError
 from whiteout.enrich.failure import enrichment_failure, unmet_expectation
 from whiteout.enrich.urls import cross_navigation, split_url
+from whiteout.protocol.iglu import parse_schema_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,9 +32,8 @@ _DERIVED_TSTAMP = COLUMN_INDEX["derived_tstamp"]
 _URL_PARTS = ("scheme", "host", "port", "path", "query", "fragment")
 _PAGE_PARTS = tuple(COLUMN_INDEX[f"page_url{part}"] for part in _URL_PARTS)
 _REFERRER_PARTS = tuple(COLUMN_INDEX[f"refr_url{part}"] for part in _URL_PARTS)
-_SCHEMA_COLUMNS = tuple(
-    COLUMN_INDEX[f"event_{part}"] for part in ("vendor", "name", "format", "version")
-)
+# event_vendor, event_name, event_format and event_version stand side by side.
+_SCHEMA_COLUMNS = slice(COLUMN_INDEX["event_vendor"], COLUMN_INDEX["event_version"] + 1)
 
 _SNOWPLOW = "com.snowplowanalytics.snowplow"
 _SCHEMAS: Mapping[str, tuple[str, str, str, str]] = {
@@ -116,19 +117,19 @@ def _derive_schema(
     event = fields[_EVENT]
     if event == "unstruct":
         if unstruct_event is not None:
-            key = unstruct_event.key
-            _set_schema(fields, (key.vendor, key.name, key.format, key.version))
+            fields[_SCHEMA_COLUMNS] = _schema_parts(unstruct_event.schema)
         return []
     schema = _SCHEMAS.get(event or "")
     if schema is None:
         return [_failure("event", event, "event type has no schema")]
-    _set_schema(fields, schema)
+    fields[_SCHEMA_COLUMNS] = schema
     return []
 
 
-def _set_schema(fields: list[str | None], parts: tuple[str, str, str, str]) -> None:
-    for column, part in zip(_SCHEMA_COLUMNS, parts, strict=True):
-        fields[column] = part
+@lru_cache(maxsize=1024)  # an application has few kinds of events
+def _schema_parts(uri: str) -> tuple[str, str, str, str]:
+    key = parse_schema_key(uri)
+    return key.vendor, key.name, key.format, key.version
 
 
 def _failure(field: str, value: str | None, expectation: str) -> Message:

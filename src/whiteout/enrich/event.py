@@ -6,6 +6,7 @@ import json
 import math
 import re
 from dataclasses import dataclass
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from whiteout.enrich.atomic import ColumnType
     from whiteout.protocol.self_describing import SelfDescribingJson
 
-_TABS = len(ATOMIC_COLUMNS) - 1
+_POSITIONS = tuple(range(len(ATOMIC_COLUMNS)))
+_NO_TEXTS = [""] * len(ATOMIC_COLUMNS)
 _LINE_BREAKERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _LATITUDE, _LONGITUDE = COLUMN_INDEX["geo_latitude"], COLUMN_INDEX["geo_longitude"]
 
@@ -49,11 +51,16 @@ class EnrichedEvent:
 
     def tsv(self) -> str:
         """The canonical line: 131 fields, tab-separated, null as empty, no newline."""
-        line = "\t".join([field or "" for field in self.fields])
+        fields = self.fields
+        line, texts = _NO_TEXTS.copy(), []
+        for position in compress(_POSITIONS, fields):  # most columns are null: 1 us less
+            line[position] = text = fields[position] or ""
+            texts.append(text)
         # Mapping has cleaned every value already; this keeps the promise whoever set a field.
-        if line.count("\t") == _TABS and "\n" not in line and "\r" not in line:
-            return line
-        return "\t".join([_LINE_BREAKERS.sub(" ", field or "") for field in self.fields])
+        all_texts = "".join(texts)
+        if "\t" in all_texts or "\n" in all_texts or "\r" in all_texts:
+            line = [_LINE_BREAKERS.sub(" ", text) for text in line]
+        return "\t".join(line)
 
     def json_object(self) -> dict[str, Any]:
         """The event as Snowplow's analytics SDKs give it in their lossy form.

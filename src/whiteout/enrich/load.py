@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _PATH = re.compile(r"/?([^/]+)/([^/]+)/?")
 _LEGACY_PATH = re.compile(r"/(?:i|ice\.png)(?:[/?].*)?", re.DOTALL)
+_USUAL_PATH = "/com.snowplowanalytics.snowplow/tp2"
 LEGACY_VENDOR, LEGACY_VERSION = "com.snowplowanalytics.snowplow", "tp1"
 
 # Python knows encodings that unpack archives or run for ever; text needs no more than these.
@@ -141,6 +142,8 @@ def _problem(
 
 
 def _vendor_and_version(path: str) -> tuple[str, str] | None:
+    if path == _USUAL_PATH:
+        return LEGACY_VENDOR, "tp2"
     match = _PATH.fullmatch(path)
     if match is not None:
         return match[1], match[2]

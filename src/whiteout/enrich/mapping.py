@@ -6,12 +6,12 @@ ones are passed over.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from whiteout.enrich import conversions, timestamps
 from whiteout.enrich.atomic import ATOMIC_COLUMNS, COLUMN_INDEX
-from whiteout.enrich.conversions import ConversionError
+from whiteout.enrich.conversions import ConversionError, text
 from whiteout.enrich.failure import ColumnFault
 
 if TYPE_CHECKING:
@@ -66,7 +66,8 @@ _TIMESTAMPS: Mapping[str, int] = {
     "stm": COLUMN_INDEX["dvce_sent_tstamp"],
     "ttm": COLUMN_INDEX["true_tstamp"],
 }
-MAPPED_PARAMETERS = frozenset(_RULES) | frozenset(_DIMENSIONS) | frozenset(_TIMESTAMPS) | {"tnuid"}
+_COMPOSITES = frozenset(_DIMENSIONS) | frozenset(_TIMESTAMPS)
+MAPPED_PARAMETERS = frozenset(_RULES) | _COMPOSITES | {"tnuid"}
 """Every parameter that fills a column here; the JSON ones do so in `schemas`."""
 
 _ETL_TSTAMP = COLUMN_INDEX["etl_tstamp"]
@@ -91,8 +92,8 @@ class Mapped:
     """
 
     fields: list[str | None]
-    faults: list[ColumnFault] = field(default_factory=list)
-    times: dict[str, int] = field(default_factory=dict)
+    faults: list[ColumnFault]
+    times: dict[str, int]
 
 
 def map_parameters(
@@ -105,21 +106,25 @@ def map_parameters(
 ) -> Mapped:
     """Fill the columns from the request, then from the event's parameters, which count more."""
     fields = _EMPTY.copy()
-    mapped = Mapped(fields)
+    mapped = Mapped(fields, [], {})
     _map_request(request, mapped)
     fields[_ETL_TSTAMP] = timestamps.to_text(now_ms)
     fields[_V_ETL] = v_etl
+    find_rule = _RULES.get
     for name, value in parameters.items():
-        rule = _RULES.get(name)
         if value is None:
             continue
+        rule = find_rule(name)
         if rule is not None:
             column, convert = rule
+            if convert is text and value.isprintable():  # without a call: half of all columns
+                fields[column] = value or None
+                continue
             try:
                 fields[column] = convert(value)
             except ConversionError as error:
                 mapped.faults.append(_fault(column, error))
-        elif name in _TIMESTAMPS or name in _DIMENSIONS:
+        elif name in _COMPOSITES:
             _map_composite(mapped, name, value)
     network_user_id = parameters.get("tnuid")
     if network_user_id is not None:  # beats `nuid`, wherever it stands
