@@ -23,6 +23,7 @@ from whiteout.collector.address import UNKNOWN, normalise
 from whiteout.collector.exchange import UNAVAILABLE, Request, Response
 from whiteout.collector.framing import doubt_about
 from whiteout.collector.header_names import LOWER
+from whiteout.collector.owed import Exchange
 
 if TYPE_CHECKING:
     from whiteout.collector.exchange import Header
@@ -40,25 +41,6 @@ class _RefusedError(Exception):
     """Raised into the parser to stop it. The connection knows the status."""
 
 
-class _Exchange:
-    """One request on its way to its answer."""
-
-    __slots__ = ("answer", "close", "connection", "is_head", "linger", "response", "tell")
-
-    def __init__(self, connection: Connection, response: Response) -> None:
-        self.connection = connection
-        self.response = response  # unless the log fails
-        self.is_head = False
-        self.close = False
-        self.tell = False  # that the connection is kept, as HTTP/1.0 clients ask
-        self.linger = False  # a refusal: more may be on its way, and must not reset the answer
-        self.answer: bytes | None = None  # None: not known yet
-
-    def stored(self, ok: bool) -> None:  # noqa: FBT001 - see `sink.Waiter`
-        """The sink's word."""
-        self.connection.answer(self, self.response if ok else UNAVAILABLE)
-
-
 class Connection(asyncio.Protocol):
     """One client."""
 
@@ -70,7 +52,7 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._feed_data = self._parser.feed_data
         self._request = Request(b"", b"", (), {}, b"", UNKNOWN)
-        self._exchanges: deque[_Exchange] = deque()  # in order of their requests
+        self._exchanges: deque[Exchange] = deque()  # in order of their requests
         self._unparsed: list[bytes] = []
         self._deadline = float("inf")
         self._paused = False  # reading
@@ -109,6 +91,9 @@ class Connection(asyncio.Protocol):
         self._transport = None
         self._exchanges.clear()
         self._unparsed.clear()
+        # Parser and connection know each other, so that this object may outlive its client by far.
+        self._request = Request(b"", b"", (), {}, b"", UNKNOWN)
+        self._fields, self._body = [], []
 
     def data_received(self, data: bytes) -> None:
         """Parse, unless earlier input waits."""
@@ -226,7 +211,7 @@ class Connection(asyncio.Protocol):
         request.body = parts[0] if len(parts) == 1 else b"".join(parts)
         server = self._server
         response, records, bad_rows = server.handle(request)
-        exchange = _Exchange(self, response)
+        exchange = Exchange(self, response)
         if not self._is_usual or server.draining or request.method == b"HEAD":
             self._mark(exchange)
         self._exchanges.append(exchange)
@@ -235,7 +220,7 @@ class Connection(asyncio.Protocol):
         elif not server.sink.submit(records, bad_rows, exchange):
             self.answer(exchange, UNAVAILABLE)
 
-    def _mark(self, exchange: _Exchange) -> None:
+    def _mark(self, exchange: Exchange) -> None:
         """Note what is unusual about the answer of the request that is complete now."""
         keep = self._parser.should_keep_alive() and not self._server.draining
         if not keep:
@@ -246,7 +231,7 @@ class Connection(asyncio.Protocol):
 
     # Ours.
 
-    def answer(self, exchange: _Exchange, response: Response) -> None:
+    def answer(self, exchange: Exchange, response: Response) -> None:
         """Give `exchange` its answer, and send what is next in order."""
         transport = self._transport
         if transport is None:
@@ -385,7 +370,7 @@ class Connection(asyncio.Protocol):
         self._awaited = self._timed = _NOTHING
         self._deadline = float("inf")
         response = self._server.refusal(status)
-        exchange = _Exchange(self, response)
+        exchange = Exchange(self, response)
         exchange.close = exchange.linger = True
         self._exchanges.append(exchange)
         self.answer(exchange, response)

@@ -221,20 +221,8 @@ class Core:
         new_uuid: Callable[[], UUID],
     ) -> tuple[list[bytes], bytes]:
         """Parts of the record, and cookie lines, of every other request."""
-        values, headers = request.values, request.headers
-        is_repeated = len(values) < len(headers)
-        own = None
-        if b"cookie" in values and (b"Cookie", values[b"cookie"]) in headers:
-            own = self._cookies.only(values[b"cookie"])  # then there is nothing to take out
-        if (
-            is_repeated
-            or (b"cookie" in values and own is None)
-            or b"authorization" in values
-            or b"proxy-authorization" in values
-        ):
-            own, headers = self._copied(request)
-        if is_repeated or not b"".join(values.values()).isascii():
-            headers = [(name, _as_utf8(value)) for name, value in headers]
+        values = request.values
+        own, headers = self._copied(request)
         user_id = own if own is not None else str(new_uuid()).encode()
         query, given_id = target.query, user_id
         # A parameter names the event's id, but never the cookie's (W22).
@@ -270,10 +258,27 @@ class Core:
         return parts, self._cookies.set(user_id, hosts, now_ms)
 
     def _copied(self, request: Request) -> tuple[bytes | None, Sequence[Header]]:
-        """Return the cookie's id, and the headers that go into the record.
+        """Return the cookie's id, and the headers that go into the record, in UTF-8.
 
         `Authorization` and foreign cookies go no further (W15).
         """
+        values, headers = request.values, request.headers
+        own: bytes | None = None
+        if b"cookie" in values and (b"Cookie", values[b"cookie"]) in headers:
+            own = self._cookies.only(values[b"cookie"])  # then there is nothing to take out
+        is_repeated = len(values) < len(headers)
+        if (
+            is_repeated
+            or (b"cookie" in values and own is None)
+            or b"authorization" in values
+            or b"proxy-authorization" in values
+        ):
+            own, headers = self._picked(request)
+        if is_repeated or not b"".join(values.values()).isascii():
+            headers = [(name, _as_utf8(value)) for name, value in headers]
+        return own, headers
+
+    def _picked(self, request: Request) -> tuple[bytes | None, list[Header]]:
         own = self._cookies.read(_all(request, b"cookie"))
         cookies = [] if own is None else [(b"Cookie", self._cookie_start + own)]
         headers: list[Header] = []
