@@ -2,11 +2,13 @@
 
     python benchmarks/collector.py [--rounds 3] [--seconds 3] [--connections 64 8]
 
-Each server has core 0 to itself, wrk has core 1 (taskset). POST bodies of 1.5 kB with the headers
-of a mobile app and a cookie, kept-alive connections. Servers: nginx `return 200`; ours with
+Each server has core 0 to itself, wrk has core 1 (taskset). 64 prepared requests in turn, whose
+bodies of 1.3 to 1.5 kB and cookies differ, with the headers of a mobile app; kept-alive
+connections. Servers: nginx `return 200`; ours with
 durability `disk` (answers after fdatasync) and `process` (answers after write); uvicorn with our
-ASGI app and `process`. Prints medians, ratios to nginx of the same round, the server's CPU time a
-request (which other work on the machine disturbs least), and the conditions.
+ASGI app and `process`. Prints medians, ratios to nginx of the same round, and the conditions; and
+the server's CPU time a request, user and system, which other work on the machine disturbs least:
+the median, the smallest of all rounds, and nginx's smallest as a share of that one.
 
 Needs nginx, wrk and taskset (Debian: nginx-light, wrk, util-linux) and two cores.
 """
@@ -50,7 +52,17 @@ wrk.headers["User-Agent"] = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS
 wrk.headers["Accept"] = "*/*"
 wrk.headers["Accept-Encoding"] = "gzip, deflate, br"
 wrk.headers["Accept-Language"] = "en-GB,en;q=0.9"
-wrk.headers["Cookie"] = "sp=de305d54-75b4-431b-adb2-eb6b9e546014"
+local prepared, turn = {}, 0
+function init(args)
+  for n = 1, 64 do
+    wrk.headers["Cookie"] = string.format("sp=de305d54-75b4-431b-adb2-%%012x", n * 99991)
+    prepared[n] = wrk.format(nil, nil, nil, (wrk.body:gsub("AAAA", "A", n)))
+  end
+end
+function request()
+  turn = turn %% 64 + 1
+  return prepared[turn]
+end
 """
 NGINX = """
 worker_processes 1; daemon off; error_log stderr crit; pid %(directory)s/nginx.pid;
@@ -191,15 +203,17 @@ def main() -> None:
                         measured = load(port, pid, connections, arguments.seconds, script)
                         figures.setdefault((name, connections), []).append(measured)
     print(f"{'server':10} {'conn':>4} {'req/s':>9} {'p50 us':>8} {'p99 us':>8}", end=" ")
-    print(f"{'CPU us':>7}  of nginx (min-max)")
+    print(f"{'CPU us':>7} {'least':>7}  req/s of nginx (min-max)  by least CPU")
     for (name, connections), rounds in figures.items():
         medians = [statistics.median(column) for column in zip(*rounds, strict=True)]
         nginx = figures.get(("nginx", connections), rounds)
+        least = min(figure.cpu_us for figure in rounds)
+        by_cpu = min(figure.cpu_us for figure in nginx) / least
         shares = [a.requests_s / b.requests_s for a, b in zip(rounds, nginx, strict=True)]
         print(
             f"{name:10} {connections:4} {medians[0]:9,.0f} {medians[1]:8,.0f} {medians[2]:8,.0f}"
-            f" {medians[3]:7.1f}  {statistics.median(shares):.2f}"
-            f" ({min(shares):.2f}-{max(shares):.2f})"
+            f" {medians[3]:7.1f} {least:7.1f}  {statistics.median(shares):11.2f}"
+            f" ({min(shares):.2f}-{max(shares):.2f}) {by_cpu:13.2f}"
         )
 
 

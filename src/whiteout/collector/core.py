@@ -248,12 +248,14 @@ class Core:
             parts.append(text_field(400, _as_utf8(target.host)))
         bare: bytes | None = None
         if request.method == b"POST":
-            bare = _content_type(values.get(b"content-type"))
-            if request.body:
-                body = _body(request.body, bare)
-                parts += (_BODY, text_length(len(body)), body)
-            if bare is not None:
+            if b"content-type" in values:
+                bare = _content_type(values[b"content-type"])
                 parts += (_CONTENT_TYPE, text_length(len(bare)), bare)
+            body = request.body
+            if body:
+                if not body.isascii():
+                    body = _body(body, bare)
+                parts += (_BODY, text_length(len(body)), body)
         add_headers(parts, headers, bare)
         return parts, self._cookies.set(user_id, hosts, now_ms)
 
@@ -325,9 +327,7 @@ _WITH_CREDENTIALS = b"\r\nAccess-Control-Allow-Credentials: true\r\nVary: Origin
 _ANY_ORIGIN = b"Access-Control-Allow-Origin: *" + _WITH_CREDENTIALS
 
 
-def _content_type(value: bytes | None) -> bytes | None:
-    if value is None:
-        return None
+def _content_type(value: bytes) -> bytes:
     return _remembered(value) if len(value) <= _MAX_MEMO_BYTES else _render_content_type(value)
 
 

@@ -56,6 +56,9 @@ class Sink:
             is a copy to the page cache, cheaper than waking a thread: it is made on the event
             loop, at the end of the turn in which the requests came.
         pending_bytes: how much may wait; more is refused.
+
+    Attributes:
+        healthy: whether the last append succeeded.
     """
 
     def __init__(
@@ -74,18 +77,13 @@ class Sink:
         self._batch = _Batch()
         self._busy = False  # a batch is being written, or about to be taken
         self._closed: Callable[[], None] | None = None
-        self._healthy = True
+        self.healthy = True
         self._logged_at = float("-inf")
         self._work: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         if threaded:
             self._thread = threading.Thread(target=self._run, name="whiteout-sink", daemon=True)
             self._thread.start()
-
-    @property
-    def healthy(self) -> bool:
-        """Whether the last append succeeded."""
-        return self._healthy
 
     def submit(self, records: Sequence[bytes], bad_rows: Sequence[bytes], waiter: Waiter) -> bool:
         """Take records and bad rows; `waiter` is told when they are durable.
@@ -161,7 +159,7 @@ class Sink:
             batch.error = error
 
     def _tell(self, batch: _Batch) -> None:
-        ok = self._healthy = batch.error is None
+        ok = self.healthy = batch.error is None
         if batch.error is not None:
             self._report(batch.error)
         for waiter in batch.waiters:
