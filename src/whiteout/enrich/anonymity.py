@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote_plus
 
+from whiteout.enrich.envelopes import usual_payload
 from whiteout.enrich.urls import without_cross_navigation
 from whiteout.errors import ProtocolError
 from whiteout.identifiers import NULL_UUID, SERVER_PARAMETERS
@@ -104,6 +105,14 @@ def _query_text(parameters: Pairs) -> str:
 
 
 def _clean_body(body: str) -> object | None:
+    usual = usual_payload(body)
+    if usual is not None:
+        schema, events = usual
+        clean = [
+            event if event.keys() <= _HARMLESS_PARAMETERS else _clean_json(event)
+            for event in events
+        ]
+        return {"schema": schema, "data": clean}
     try:
         return _clean_json(bounded_json.decode(body))
     except ProtocolError:

@@ -156,6 +156,8 @@ def ip_address(value: str) -> str | None:
 
 
 def _unusual_address(value: str) -> str | None:
+    if "." not in value and ":" not in value:  # the `unknown` of anonymous requests
+        return None
     first = _ADDRESS_END.split(value, maxsplit=1)[0]
     if first.startswith("[") and first.endswith("]"):
         first = first[1:-1]

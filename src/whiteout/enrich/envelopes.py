@@ -54,20 +54,29 @@ _encode = msgspec.json.Encoder().encode
 _UNUSUAL = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
-def usual_events(body: str, resolver: Resolver) -> list[dict[str, str]] | None:
-    """The events of a POST body; None says nothing: ask the general way then."""
+def usual_payload(body: str) -> tuple[str, list[dict[str, str]]] | None:
+    """What a POST body says its schema is, and its data, not validated; None says nothing."""
     try:
         payload = _decode_payload(body)
     except _UNUSUAL:
         return None
-    validator = resolver.compiled(payload.schema)
+    return payload.schema, payload.data
+
+
+def usual_events(body: str, resolver: Resolver) -> list[dict[str, str]] | None:
+    """The events of a POST body, valid; None says nothing: ask the general way then."""
+    payload = usual_payload(body)
+    if payload is None:
+        return None
+    schema, events = payload
+    validator = resolver.compiled(schema)
     if (
         validator is None
-        or not payload.schema.startswith(_PAYLOAD_DATA_FAMILY)
-        or not validator.is_valid(payload.data)
+        or not schema.startswith(_PAYLOAD_DATA_FAMILY)
+        or not validator.is_valid(events)
     ):
         return None
-    return payload.data
+    return events
 
 
 def usual_unstruct_event(json: bytes, resolver: Resolver) -> tuple[SelfDescribingJson, str] | None:
