@@ -100,7 +100,6 @@ def whiteout_client(port: int) -> Client:
             or tempfile.mkdtemp(prefix="whiteout-bench-"),
         ),
     )
-    previous = uuid.UUID("1b4e28ba-2fa1-41d2-883f-0016d3cca427")
 
     def track() -> None:
         tracker.track(
@@ -109,7 +108,7 @@ def whiteout_client(port: int) -> Client:
                 type="form",
                 transition_type="push",
                 previous_name="Basket",
-                previous_id=previous,
+                previous_id="1b4e28ba-2fa1-41d2-883f-0016d3cca427",
                 previous_type="list",
             )
         )

@@ -289,10 +289,21 @@ def test_an_optional_text_is_text(make: Callable[[object], Event], field: str) -
         make(5)
 
 
+def test_the_text_of_an_id_is_as_good_as_the_id() -> None:
+    by_text = ScreenView(
+        name="Checkout", screen_id=str(SCREEN_ID).upper(), previous_id=str(PREVIOUS_ID)
+    )
+    by_id = ScreenView(name="Checkout", screen_id=SCREEN_ID, previous_id=PREVIOUS_ID)
+
+    assert by_text.self_describing(new_uuid) == by_id.self_describing(new_uuid)
+
+
 @pytest.mark.parametrize("field", ["screen_id", "previous_id"])
-@pytest.mark.parametrize("value", [str(SCREEN_ID), "", 5])
+@pytest.mark.parametrize("value", ["no-uuid", str(SCREEN_ID)[1:], str(SCREEN_ID) + "\n", "", 5])
 def test_the_id_of_a_screen_is_a_uuid(field: str, value: object) -> None:
-    with pytest.raises(ConfigurationError, match=rf"{field} must be a uuid\.UUID or None, got "):
+    with pytest.raises(
+        ConfigurationError, match=rf"{field} must be a uuid\.UUID, its text, or None, got "
+    ):
         ScreenView(name="Checkout", **{field: value})  # type: ignore[arg-type]  # the mistake
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from whiteout.events.event import Event, body, check_common, check_optional_text, check_text
-from whiteout.events.properties import wire, wrong_value
+from whiteout.events.properties import is_uuid, wire, wrong_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,12 +23,12 @@ class ScreenView(Event):
 
     Args:
         name: of the screen. Never empty.
-        screen_id: of this view of the screen. None: the tracker makes a fresh one.
+        screen_id: of this view of the screen, a UUID or its text. None: the tracker makes a fresh
+            one.
         type: the kind of screen, such as `feed`.
         transition_type: how the screen was reached.
-        previous_name: of the screen before. None: the tracker fills it in, as it does with the
-            other two.
-        previous_id: of the view of the screen before.
+        previous_name: of the screen before.
+        previous_id: of the view of the screen before, a UUID or its text.
         previous_type: of the screen before.
 
     Raises:
@@ -43,7 +43,7 @@ class ScreenView(Event):
             name="name", type="string", required=True, description="The name of the screen"
         )
     )
-    screen_id: UUID | None = field(
+    screen_id: UUID | str | None = field(
         default=None,
         metadata=wire(
             name="id",
@@ -70,7 +70,7 @@ class ScreenView(Event):
             name="previousName", type="string", description="The name of the screen before"
         ),
     )
-    previous_id: UUID | None = field(
+    previous_id: UUID | str | None = field(
         default=None,
         metadata=wire(
             name="previousId",
@@ -92,11 +92,11 @@ class ScreenView(Event):
         self,
         *,
         name: str,
-        screen_id: UUID | None = None,
+        screen_id: UUID | str | None = None,
         type: str | None = None,  # noqa: A002 - the property's name
         transition_type: str | None = None,
         previous_name: str | None = None,
-        previous_id: UUID | None = None,
+        previous_id: UUID | str | None = None,
         previous_type: str | None = None,
         entities: Sequence[SelfDescribingJson] = (),
         true_timestamp: datetime | None = None,
@@ -132,7 +132,10 @@ class ScreenView(Event):
     def self_describing(self, new_uuid: Callable[[], str]) -> SelfDescribingJson:
         """The body of the event, its data a fresh dictionary that the tracker may add to."""
         screen_id = self.screen_id
-        data = {"name": self.name, "id": new_uuid() if screen_id is None else str(screen_id)}
+        data = {
+            "name": self.name,
+            "id": new_uuid() if screen_id is None else str(screen_id).lower(),
+        }
         if self.type:
             data["type"] = self.type
         if self.transition_type:
@@ -140,7 +143,7 @@ class ScreenView(Event):
         if self.previous_name:
             data["previousName"] = self.previous_name
         if self.previous_id is not None:
-            data["previousId"] = str(self.previous_id)
+            data["previousId"] = str(self.previous_id).lower()
         if self.previous_type:
             data["previousType"] = self.previous_type
         return body(_SCHEMA, data)
@@ -163,7 +166,9 @@ _set_true_timestamp = _setter("true_timestamp")
 
 
 def _check_uuid(field_name: str, value: object) -> None:
+    if value.__class__ is str and is_uuid(value):
+        return
     # Whoever has one has loaded the module, which asks the system things at import.
     uuid = sys.modules.get("uuid")
     if uuid is None or not isinstance(value, uuid.UUID):
-        raise wrong_value(field_name, value, "a uuid.UUID or None")
+        raise wrong_value(field_name, value, "a uuid.UUID, its text, or None")

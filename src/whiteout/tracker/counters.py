@@ -35,7 +35,7 @@ class Counters:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._drops: dict[DropReason, int] = {}
         self._quiet_until: dict[str, float] = {}
 
@@ -63,4 +63,4 @@ class Counters:
 
     def after_fork(self) -> None:
         """In a forked child: a lock that another thread held would never be freed."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()

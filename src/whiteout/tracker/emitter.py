@@ -8,6 +8,7 @@ it gives up when it has nothing left to do, and which the operating system frees
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING, Final
 
@@ -17,17 +18,17 @@ from whiteout.tracker.network import SENDING_THREAD
 from whiteout.tracker.process_lock import ProcessLock
 from whiteout.tracker.requests import Batch, batches, request_for
 from whiteout.tracker.retry import Outcome, delay_s, outcome, retry_after_s
-from whiteout.tracker.template import Template
+from whiteout.tracker.template import SEPARATOR, SEPARATORS, Template
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from whiteout.tracker.clock import Clock
     from whiteout.tracker.configuration import EmitterConfiguration, NetworkConfiguration
     from whiteout.tracker.counters import Counters
-    from whiteout.tracker.event_store import EventStore
+    from whiteout.tracker.event_store import EventStore, StoredEvent
     from whiteout.tracker.network import NetworkConnection
     from whiteout.tracker.storage import Storage
 
@@ -248,24 +249,27 @@ class Emitter:
 
     def _send_from(self, store: EventStore) -> tuple[int, int, float]:
         """One round of one store: events delivered, events failed, seconds to wait."""
-        rewrites = self._storage.rewrites
         if self._undeleted.get(store) and self._storage.disk_serves():
             self._remove(store, ())
-        events = store.oldest(self._configuration.emit_range, without=self.undeleted(store))
+        events, texts = store.emittable(
+            self._configuration.emit_range, without=self.undeleted(store)
+        )
         if not events:
             store.refresh()
+        events = self._readable(store, events, texts)
         delivered = failed = 0
         queue = list(
             batches(
                 events,
-                lambda key: self._template(store, key),
+                self._templates.__getitem__,
                 network=self._network,
                 emitter=self._configuration,
             )
         )
-        # What was read before a change of the waiting events must not go out as it was.
-        while queue and not self._stopped() and rewrites == self._storage.rewrites:
+        while queue and not self._stopped():
             batch = queue.pop(0)
+            if not store.waits(batch.ids, batch.level.value):
+                break  # withdrawn since it was read, here or by another process
             request = request_for(batch, self._network, sent_ms=self._stamp())
             answer = self._connection.send(request)
             match self._judge(answer.status, batch):
@@ -322,14 +326,26 @@ class Emitter:
             return
         self._undeleted.pop(store, None)
 
-    def _template(self, store: EventStore, key: int) -> Template:
-        template = self._templates.get(key)
-        if template is None:
-            if len(self._templates) >= _CACHED_TEMPLATES:
-                self._templates.clear()
-            template = Template.from_text(store.template(key) or "")
-            self._templates[key] = template
-        return template
+    def _readable(
+        self, store: EventStore, events: list[StoredEvent], texts: Mapping[int, str]
+    ) -> list[StoredEvent]:
+        """Learn the templates; drop events that have none or are no event: they stop the rest."""
+        if len(self._templates) > _CACHED_TEMPLATES:
+            self._templates.clear()
+        for key, text in texts.items():
+            if key not in self._templates:
+                with contextlib.suppress(ValueError, TypeError, KeyError):
+                    self._templates[key] = Template.from_text(text)
+        readable = [
+            event
+            for event in events
+            if event.template in self._templates and event.data.count(SEPARATOR) == SEPARATORS
+        ]
+        if len(readable) < len(events):
+            lost = {event.id for event in events}.difference(event.id for event in readable)
+            self._counters.drop(DropReason.STORE_FAILED, len(lost))
+            self._remove(store, tuple(lost))
+        return readable
 
     def _call_back(self, delivered: int, failed: int) -> None:
         callback = self._configuration.request_callback

@@ -17,8 +17,8 @@ from whiteout.tracker.storage import Storage
 from whiteout.tracker.writer import TEMPLATE_HEADER, Writer
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from whiteout.tracker.configuration import EmitterConfiguration, NetworkConfiguration
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from whiteout.tracker.network import NetworkConnection
     from whiteout.tracker.pending import PendingChange
     from whiteout.tracker.template import Template
+
+    KeepingOut = Callable[[], AbstractContextManager[None]]
 
 MAX_EVENT_BYTES: Final = 1_000_000  # what collectors take in one request
 _ADOPT_EVERY_S: Final = 5.0
@@ -166,19 +168,19 @@ class Engine:
         except EventStoreError:
             return True
 
-    def apply(self, change: PendingChange | None, lock: threading.Lock) -> None:
+    def apply(self, change: PendingChange | None, keeping_out: KeepingOut) -> None:
         """Pass every waiting event through `change`, and leave no older trace on the disk.
 
         Args:
             change: decides event by event; None leaves them all as they are.
-            lock: the tracker's.
+            keeping_out: keeps events from being journalled.
         """
         with self.writer.lock:
             self._adopt()
             if change is not None:
                 self._counters.drop(DropReason.WITHDRAWN, self.storage.rewrite(change))
                 self.storage.forget_broken()
-            with lock:
+            with keeping_out():
                 self.writer.drain()
                 # A journal that could not be moved to disk is the events' only copy there: it
                 # goes only where the app wants them changed, which memory has done by now.
@@ -187,11 +189,11 @@ class Engine:
                     self._written.clear()
             self.storage.scrub()
 
-    def forget(self, lock: threading.Lock) -> bool:
+    def forget(self, keeping_out: KeepingOut) -> bool:
         """Erase every waiting event; False: the disk refused. The caller keeps events out."""
         with self.writer.lock:
             self._adopt()
-            with lock:
+            with keeping_out():
                 self.journal.rotate()
                 self._written.clear()
             deleted, complete = self.storage.clear()

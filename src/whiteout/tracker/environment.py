@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from whiteout.tracker.clock import Clock, SystemClock, UuidSource
+from whiteout.tracker.clock import Clock, SystemClock, UuidSource, uuid_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +29,23 @@ class Environment:
     new_uuid: Callable[[], bytes] = field(default_factory=UuidSource)
     generator: random.Random = field(default_factory=random.SystemRandom)
     platform_reader: PlatformReader | None = None
+
+    def new_pair(self) -> Callable[[], tuple[bytes, str]]:
+        """What gives a fresh UUID as bytes and as text."""
+        new_uuid = self.new_uuid
+        if isinstance(new_uuid, UuidSource):
+            return new_uuid.pair
+
+        def pair() -> tuple[bytes, str]:
+            raw = new_uuid()
+            return raw, uuid_text(raw)
+
+        return pair
+
+    def prepare(self) -> None:
+        """Make ready what can be made ready ahead of time; for a background thread."""
+        if isinstance(self.new_uuid, UuidSource):
+            self.new_uuid.fill()
 
     def after_fork(self) -> None:
         """In a forked child: make sure that no random value is handed out twice."""

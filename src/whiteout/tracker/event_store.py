@@ -51,6 +51,8 @@ SELECT coalesce(json_group_array(json_array(id, {_COLUMNS})), '[]') FROM (
 )
 """  # noqa: S608 - constants only
 
+_TEMPLATES: Final = "SELECT id, text FROM templates WHERE id IN (SELECT value FROM json_each(?))"
+
 
 class NewEvent(NamedTuple):
     """An event to be stored; the fields are columns."""
@@ -160,6 +162,40 @@ class EventStore:
         with self._statement("read") as connection:
             (text,) = connection.execute(_OLDEST, parameters).fetchone()
         return [StoredEvent(*row) for row in loads(text)]
+
+    def emittable(
+        self, limit: int, *, without: Iterable[int] = ()
+    ) -> tuple[list[StoredEvent], dict[int, str]]:
+        """The oldest events as `oldest` gives them, and their templates, as of one moment.
+
+        Raises:
+            EventStoreError: they cannot be read.
+        """
+        parameters = (0, "[" + ",".join(map(str, without)) + "]", limit)
+        with self._statement("read") as connection:
+            connection.execute("BEGIN")
+            try:
+                (text,) = connection.execute(_OLDEST, parameters).fetchone()
+                events = [StoredEvent(*row) for row in loads(text)]
+                keys = ",".join(map(str, {event.template for event in events}))
+                texts = dict(connection.execute(_TEMPLATES, (f"[{keys}]",)).fetchall())
+            finally:
+                connection.execute("ROLLBACK")
+        return events, texts
+
+    def waits(self, ids: Sequence[int], level: int) -> bool:
+        """Whether all these events still wait, and at this level.
+
+        Raises:
+            EventStoreError: it cannot be read.
+        """
+        with self._statement("read") as connection:
+            (count,) = connection.execute(
+                "SELECT count(*) FROM events WHERE level = ?"
+                " AND id IN (SELECT value FROM json_each(?))",
+                (level, "[" + ",".join(map(str, ids)) + "]"),
+            ).fetchone()
+        return int(count) == len(ids)
 
     def template(self, template_id: int) -> str | None:
         """The text of a template; None: it is not there.

@@ -16,8 +16,8 @@ from whiteout.tracker.subject import Subject
 from whiteout.version import __version__
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
     from whiteout.protocol.self_describing import SelfDescribingJson
     from whiteout.tracker.configuration import SubjectConfiguration, TrackerConfiguration
@@ -49,7 +49,7 @@ class SharedPart:
         subject: SubjectConfiguration,
         *,
         environment: Environment,
-        lock: threading.Lock,
+        lock: AbstractContextManager[object],
         counters: Counters,
     ) -> None:
         self._counters = counters

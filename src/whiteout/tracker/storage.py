@@ -66,7 +66,6 @@ class Storage:
         self._moved: dict[str, int] = {}
         self._due: tuple[_Change, ...] = ()  # changes that the disk has refused so far, in order
         self.moves_back = 0  # how often events moved from memory to disk, where they get new rows
-        self.rewrites = 0  # how often waiting events were changed: what was read before is stale
         self.overflow_in_use = threading.Lock()  # by the emitter, which sends from it
         self.overflow = EventStore(None)
         self.primary = self._open()
@@ -179,7 +178,6 @@ class Storage:
     def _rewrite(self, changes: tuple[_Change, ...]) -> int:
         deleted = 0
         self._due = ()
-        self.rewrites += 1
         for store in self.stores:
             try:
                 for change in changes:
@@ -187,7 +185,6 @@ class Storage:
             except EventStoreError as error:
                 self._disk_failed(error)
                 self._due = changes
-        self.rewrites += 1  # again: what was read in between is stale as well
         return deleted
 
     def scrub(self) -> None:
@@ -215,7 +212,6 @@ class Storage:
         """Delete every event; how many, and whether every store was written."""
         deleted, complete = 0, True
         with self._lock:
-            self.rewrites += 1
             for store in self.stores:
                 try:
                     deleted += store.clear()
@@ -223,7 +219,6 @@ class Storage:
                 except EventStoreError as error:
                     self._disk_failed(error)
                     complete = False
-            self.rewrites += 1
             self._moved.clear()
         return deleted, complete
 

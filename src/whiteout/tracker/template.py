@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from whiteout.tracker.session import SessionState
 
 SEPARATOR: Final = "\x1e"  # JSON text never holds a raw control character
+SEPARATORS: Final = 2  # in the data of an event: between parameters, body and entities
 
 _CONTEXTS_HEAD: Final = f'{{"schema":"{CONTEXTS}","data":['
 _UNSTRUCT_HEAD: Final = f'{{"schema":"{UNSTRUCT_EVENT}","data":'

@@ -8,14 +8,14 @@ level, `forget` or `close` happen at a time. What is behind the journal is the e
 from __future__ import annotations
 
 import threading
-from contextlib import ExitStack
+from collections import deque
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Self
 
 from whiteout.anonymisation import Gate
 from whiteout.errors import ConfigurationError
 from whiteout.identifiers import IDENTIFIERS, Anonymisation
-from whiteout.tracker.clock import uuid_text
 from whiteout.tracker.configuration import Pending
 from whiteout.tracker.controllers import EmitterController, SessionController
 from whiteout.tracker.counters import Counters, DropReason
@@ -33,7 +33,7 @@ from whiteout.tracker.shared_part import SharedPart
 from whiteout.tracker.writer import EVENT_HEADER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from types import TracebackType
 
     from whiteout.events.event import Event
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 _NONE: Final = Anonymisation.NONE
 _CLIENT: Final = Anonymisation.CLIENT
+_Passing = tuple["Event", Anonymisation, int, bytes, tuple[bytes, str]]
 
 
 class Tracker:
@@ -77,9 +78,12 @@ class Tracker:
         self._session_configuration = session
         self._environment = environment
         self._new_uuid = environment.new_uuid
+        self._new_pair = environment.new_pair()
         self._now_ms = environment.clock.now_ms
         self._counters = Counters(environment.clock)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may track while its thread does
+        self._is_passing = False
+        self._interrupting: deque[_Passing] = deque()
         self._switching = threading.RLock()
         self._closed = self._paused = self._forked = False
         self._fork_locks = ExitStack()
@@ -136,28 +140,28 @@ class Tracker:
         """
         if self._forked:
             self._revive()
-        extra = anonymisation.value if anonymisation is not _NONE else 0
-        lines = self._lines
-        bits = lines.bits | extra
+        bits = self._lines.bits
+        if anonymisation is not _NONE:
+            bits |= anonymisation.value
         own = own_part(event, Anonymisation(bits) if bits else _NONE, self._gate, self._uuid)
+        event_id = self._new_pair()
         with self._lock:
             if self._closed or self._paused:
                 return None
-            while bits != lines.bits | extra:  # switched meanwhile: the event is of the new level
-                bits = lines.bits | extra
-                own = own_part(event, Anonymisation(bits), self._gate, self._uuid)
-            event_id = self._new_uuid()
-            now_ms = self._now_ms()
-            template, index = lines.next_event(bits, event_id, now_ms)
-            refused = self._engine.append(
-                template, EVENT_HEADER.pack(template.id, now_ms, index, event_id), own
-            )
-        if refused is not None:
-            self._counters.drop(refused)
+            if self._is_passing:  # a signal handler or a finaliser, in the middle of this
+                self._interrupting.append((event, anonymisation, bits, own, event_id))
+                return event_id[1]
+            self._is_passing = True
+            try:
+                self._pass(event, anonymisation, bits, own, event_id)
+            finally:
+                self._is_passing = False
+                if self._interrupting:
+                    self._let_in()
         writer = self._engine.writer
         if not writer.is_awake:
             writer.wake()
-        return uuid_text(event_id)
+        return event_id[1]
 
     def pause(self) -> None:
         """Track nothing until `resume`: events are lost, `track` gives None."""
@@ -308,7 +312,7 @@ class Tracker:
                 return self._files.forget() and erased
             with self._lock:
                 self._closed = True  # no event passes while it is done
-            erased = self._engine.forget(self._lock) & self._files.forget()
+            erased = self._engine.forget(self._keeping_events_out) & self._files.forget()
             self._identity = None
             if isinstance(self._connection, HttpConnection):
                 self._connection.forget_cookies()
@@ -418,8 +422,45 @@ class Tracker:
 
     # --- inside ---------------------------------------------------------------------------------
 
+    def _pass(
+        self,
+        event: Event,
+        anonymisation: Anonymisation,
+        bits: int,
+        own: bytes,
+        event_id: tuple[bytes, str],
+    ) -> None:
+        """Let a prepared event pass: into its session, and into the journal. Under the lock."""
+        wanted = self._lines.bits | anonymisation.value if anonymisation else self._lines.bits
+        if bits != wanted:  # switched since it was prepared: the event is of the new level
+            bits = wanted
+            own = own_part(event, Anonymisation(bits), self._gate, self._uuid)
+        raw_id = event_id[0]
+        now_ms = self._now_ms()  # here, so that it never steps back from one event to the next
+        template, index = self._lines.next_event(bits, raw_id, now_ms)
+        header = EVENT_HEADER.pack(template.id, now_ms, index, raw_id)
+        refused = self._engine.append(template, header, own)
+        if refused is not None:
+            self._counters.drop(refused)
+
+    def _let_in(self) -> None:
+        """Let events pass that were tracked in the middle of another's passing. Under the lock."""
+        while self._interrupting:
+            self._pass(*self._interrupting.popleft())
+
+    @contextmanager
+    def _keeping_events_out(self) -> Iterator[None]:
+        """Hold the lock, against signal handlers and finalisers of the own thread as well."""
+        with self._lock:
+            self._is_passing = True
+            try:
+                yield
+            finally:
+                self._is_passing = False
+                self._let_in()
+
     def _uuid(self) -> str:
-        return uuid_text(self._new_uuid())
+        return self._new_pair()[1]
 
     def _new_engine(self, left: list[LeftBehind]) -> Engine:
         return Engine(
@@ -496,7 +537,7 @@ class Tracker:
         change = None
         if pending is not Pending.KEEP:
             change = PendingChange(pending, level, self._gate, self._new_uuid)
-        self._engine.apply(change, self._lock)
+        self._engine.apply(change, self._keeping_events_out)
         if pending is not Pending.KEEP and self._engine.storage.is_ready():
             self._pending_is_settled()
 
@@ -591,6 +632,7 @@ class Tracker:
         with self._lock:
             started, self._lines.started = self._lines.started, []
         self._shared.refresh(with_identifiers=None)
+        self._environment.prepare()
         if started or self._session_configuration.continue_session_on_restart:
             self._identity_is_due = True
         self._keep_identity_if_free()
