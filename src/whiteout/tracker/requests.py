@@ -17,13 +17,13 @@ from whiteout.protocol.self_describing import PAYLOAD_DATA
 from whiteout.tracker.configuration import HttpMethod
 from whiteout.tracker.network import USER_AGENT, OutgoingRequest
 from whiteout.tracker.serialisation import loads
-from whiteout.tracker.template import OwnPart, Template
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from whiteout.tracker.configuration import EmitterConfiguration, NetworkConfiguration
     from whiteout.tracker.event_store import StoredEvent
+    from whiteout.tracker.template import Template
 
 _ENVELOPE_HEAD: Final = f'{{"schema":"{PAYLOAD_DATA}","data":['
 ENVELOPE_BYTES: Final = 88  # what the reference allows for the envelope; ours has 86
@@ -77,7 +77,7 @@ def batches(
         level = Anonymisation(bits)
         if uses_get(level, network):
             for event in members:
-                payload = template_of(event.template).payload(_own_part(event))
+                payload = template_of(event.template).payload(event)
                 is_oversize = len(payload.encode()) + _STAMP_BYTES > emitter.byte_limit_get
                 yield Batch(level, (event.id,), (payload,), is_oversize=is_oversize)
         else:
@@ -94,7 +94,7 @@ def _posts(
     payloads: list[str] = []
     total = 0
     for event in events:
-        payload = template_of(event.template).payload(_own_part(event))
+        payload = template_of(event.template).payload(event)
         size = _STAMP_BYTES + (len(payload) if payload.isascii() else len(payload.encode()))
         if size > limit:
             yield Batch(level, (event.id,), (payload,), is_oversize=True)
@@ -107,10 +107,6 @@ def _posts(
         total += size
     if ids:
         yield Batch(level, tuple(ids), tuple(payloads), is_oversize=False)
-
-
-def _own_part(event: StoredEvent) -> OwnPart:
-    return OwnPart(event.event_id, event.created_ms, event.event_index, event.data)
 
 
 def uses_get(level: Anonymisation, network: NetworkConfiguration) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import binascii
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from whiteout.identifiers import CLIENT_SESSION, Anonymisation
 from whiteout.protocol.self_describing import CONTEXTS, UNSTRUCT_EVENT, SelfDescribingJson
@@ -29,6 +29,22 @@ SEPARATORS: Final = 2  # in the data of an event: between parameters, body and e
 _CONTEXTS_HEAD: Final = f'{{"schema":"{CONTEXTS}","data":['
 _UNSTRUCT_HEAD: Final = f'{{"schema":"{UNSTRUCT_EVENT}","data":'
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
+
+
+class _OwnPart(Protocol):
+    """What is one event's alone: a row of the event store.
+
+    `data` holds its parameters, body and entities as JSON fragments, joined by `SEPARATOR`.
+    """
+
+    @property
+    def event_id(self) -> str: ...
+    @property
+    def created_ms(self) -> int: ...
+    @property
+    def event_index(self) -> int: ...
+    @property
+    def data(self) -> str: ...
 
 
 @dataclass(slots=True)
@@ -53,15 +69,17 @@ class Template:
     entities: str
     session: str
     state: dict[str, Any] | None = None
+    bits: int = field(init=False)
     id: int = field(init=False)
     text: str = field(init=False)
     _entities_head: str = field(init=False)
     _entities_base64: str = field(init=False)
 
     def __post_init__(self) -> None:
+        self.bits = self.level.value
         self.text = dumps(
             [
-                self.level.value,
+                self.bits,
                 self.line,
                 self.base64,
                 self.parameters,
@@ -86,7 +104,7 @@ class Template:
         level, line, base64, parameters, entities, session, state = loads(text)
         return cls(Anonymisation(level), line, base64, parameters, entities, session, state)
 
-    def payload(self, row: OwnPart) -> str:
+    def payload(self, row: _OwnPart) -> str:
         """One event as a fragment of a JSON object: the finished payload but for `stm` and `}`.
 
         Its values are all text, its keys those of `payload_data` 1-0-4.
@@ -114,20 +132,6 @@ class Template:
         if self.base64:
             return f'"cx":"{self._entities_base64}{_base64(rest)}"'
         return '"co":' + dumps(self._entities_head.lstrip() + rest).decode()
-
-
-@dataclass(frozen=True, slots=True)
-class OwnPart:
-    """What is one event's alone.
-
-    Attributes:
-        data: parameters, body and entities as JSON fragments, joined by `SEPARATOR`.
-    """
-
-    event_id: str
-    created_ms: int
-    event_index: int
-    data: str
 
 
 def build(  # noqa: PLR0913 - a constructor in all but name
@@ -182,7 +186,7 @@ def _pad(text: str) -> str:
 def _base64(text: str) -> str:
     """URL-safe, unpadded: safe in GET, and what the iOS tracker writes (reference 1.2)."""
     encoded = binascii.b2a_base64(text.encode(), newline=False)
-    return encoded.translate(_URL_SAFE).rstrip(b"=").decode()
+    return encoded.translate(_URL_SAFE, b"=").decode("ascii")
 
 
 _UNSTRUCT_BASE64: Final = _base64(_pad(_UNSTRUCT_HEAD))

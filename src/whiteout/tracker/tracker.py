@@ -435,10 +435,9 @@ class Tracker:
         if bits != wanted:  # switched since it was prepared: the event is of the new level
             bits = wanted
             own = own_part(event, Anonymisation(bits), self._gate, self._uuid)
-        raw_id = event_id[0]
         now_ms = self._now_ms()  # here, so that it never steps back from one event to the next
-        template, index = self._lines.next_event(bits, raw_id, now_ms)
-        header = EVENT_HEADER.pack(template.id, now_ms, index, raw_id)
+        template, index = self._lines.next_event(bits, event_id[0], now_ms)
+        header = EVENT_HEADER.pack(template.id, now_ms, index, event_id[1].encode())
         refused = self._engine.append(template, header, own)
         if refused is not None:
             self._counters.drop(refused)

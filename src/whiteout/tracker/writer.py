@@ -12,7 +12,6 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from whiteout.errors import EventStoreError
-from whiteout.tracker.clock import uuid_text
 from whiteout.tracker.event_store import NewEvent
 from whiteout.tracker.journal import EVENT, TEMPLATE, LeftBehind, Record
 from whiteout.tracker.template import Template
@@ -32,7 +31,7 @@ _GROUP: Final = 500  # events a transaction
 _HOUSEKEEPING_S: Final = 5.0
 _CACHED_TEMPLATES: Final = 256
 
-EVENT_HEADER: Final = struct.Struct("<QqI16s")  # template, created_ms, event_index, event id
+EVENT_HEADER: Final = struct.Struct("<QqI36s")  # template, created_ms, event_index, event id
 TEMPLATE_HEADER: Final = struct.Struct("<Q")
 
 
@@ -223,10 +222,10 @@ def _decode(
         texts[key] = template.text
         events.append(
             NewEvent(
-                template.level.value,
+                template.bits,
                 template.line,
                 key,
-                uuid_text(event_id),
+                event_id.decode(),
                 created_ms,
                 event_index,
                 record.body[header_bytes:].decode(),
