@@ -1,4 +1,4 @@
-"""Another process, or a fault, may change the event store: before each send it is looked at again."""
+"""Another process, or a fault, may change the event store: each send looks at it again."""
 
 from __future__ import annotations
 
