@@ -2,7 +2,8 @@
 
 Run as a program: prints its port, then answers lines on standard input with a number: `count
 PATTERN`, the distinct matches of the regular expression in all bodies so far; `all PATTERN`, all
-matches; `bytes`, the size of the bodies; `requests`. Bodies are kept as they came and looked at
+matches; `bytes`, the size of the bodies; `requests`; `arrived`, when the last came, in epoch
+microseconds. Bodies are kept as they came and looked at
 only when asked, so that the sink stays quick.
 """
 
@@ -13,11 +14,13 @@ import gzip
 import re
 import sys
 import threading
+import time
 from typing import cast
 
 import httptools
 
 BODIES: list[bytes] = []
+ARRIVED: list[float] = []  # when the last of them came, Unix epoch seconds
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n"
 ANSWER += b'{"status":"ok"}'
 
@@ -36,6 +39,7 @@ class Sink(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         BODIES.append(b"".join(self.parts))
+        ARRIVED[:] = [time.time()]
         self.parts = []
         self.transport.write(ANSWER)
         if not self.parser.should_keep_alive():
@@ -64,6 +68,8 @@ def answer_questions() -> None:
             print(sum(map(len, BODIES)), flush=True)
         elif verb == "requests":
             print(len(BODIES), flush=True)
+        elif verb == "arrived":
+            print(int(ARRIVED[0] * 1e6), flush=True)
 
 
 async def main() -> None:

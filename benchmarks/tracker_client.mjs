@@ -100,7 +100,8 @@ for (let n = 0; n < calls; n += 1) {
 }
 const calledSeconds = Number(process.hrtime.bigint() - started) / 1e9;
 console.log(JSON.stringify({ called_s: calledSeconds, started_at: startedAt }));
-tracker.flush();
+await tracker.flush();
+console.log("flushed");
 createInterface({ input: process.stdin }).once("line", () => {
   durations.sort((a, b) => a - b);
   peak = Math.max(peak, process.memoryUsage().rss / 1e6, process.resourceUsage().maxRSS / 1e3);

@@ -220,6 +220,7 @@ def main() -> None:
     called_s = time.perf_counter() - started_s
     print(json.dumps({"called_s": called_s, "started_at": started_at}), flush=True)
     flush()
+    print("flushed", flush=True)
     sys.stdin.readline()  # the driver saw all events arrive
     result = {
         "cpu_us": (cpu_s() - started_cpu) / calls * 1e6,
