@@ -29,6 +29,10 @@ format: $(READY) ## mend what can be mended of the style
 	$(BIN)/ruff format .
 
 bench: $(READY) ## the figures: every program of benchmarks/, one after the other
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--no-build-isolation --editable '.[bench]'
+	@command -v npm >/dev/null && (cd benchmarks && npm install --no-package-lock --silent) || \
+		echo "npm is not here: no figures of the JavaScript peer"
 	@for program in $$(grep -l '^    python benchmarks/' benchmarks/*.py); do \
 		echo; echo "== $$program"; \
 		$(BIN)/python $$program || echo "$$program: no figures, for the reason above"; \
@@ -36,7 +40,7 @@ bench: $(READY) ## the figures: every program of benchmarks/, one after the othe
 
 lock: ## pin the newest versions of all dependencies; needs uv
 	UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --upgrade \
-		--generate-hashes --python-version 3.11 --extra fast --extra demo --group dev \
+		--generate-hashes --python-version 3.11 --extra dev \
 		pyproject.toml -o requirements-dev.txt
 
 clean: ## remove what make and the tools made, the environment too
