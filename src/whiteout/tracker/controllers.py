@@ -10,17 +10,11 @@ from typing import TYPE_CHECKING, Protocol
 from whiteout.identifiers import Anonymisation
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from whiteout.tracker.lines import Lines
     from whiteout.tracker.session import SessionState
-
-
-class _SessionOwner(Protocol):
-    """What the session controller asks of its tracker."""
-
-    def session_state(self) -> SessionState | None: ...
-    def renew_session(self) -> None: ...
-    def set_session_checks(self, *, checks: bool) -> None: ...
-    def set_background(self, *, in_background: bool) -> None: ...
-    def background_counts(self) -> tuple[bool, int, int]: ...
 
 
 class _EmitterOwner(Protocol):
@@ -38,13 +32,21 @@ class _EmitterOwner(Protocol):
 class SessionController:
     """`tracker.session`: the running session. What it shows is masked as the level asks (L29)."""
 
-    def __init__(self, owner: _SessionOwner) -> None:
-        self._owner = owner
+    def __init__(
+        self,
+        lines: Lines,
+        lock: AbstractContextManager[object],
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._lines = lines
+        self._lock = lock
+        self._now_ms = now_ms
 
     @property
     def state(self) -> SessionState | None:
         """The session as its latest event left it; None before the first event."""
-        return self._owner.session_state()
+        with self._lock:
+            return self._lines.state()
 
     @property
     def session_id(self) -> str | None:
@@ -67,37 +69,42 @@ class SessionController:
     @property
     def is_in_background(self) -> bool:
         """Whether the background's timeout counts."""
-        return self._owner.background_counts()[0]
+        return self._lines.in_background
 
     @property
     def foreground_index(self) -> int:
         """How often the app came to the foreground in this run."""
-        return self._owner.background_counts()[1]
+        return self._lines.foreground_index
 
     @property
     def background_index(self) -> int:
         """How often the app went to the background in this run."""
-        return self._owner.background_counts()[2]
+        return self._lines.background_index
 
     def start_new_session(self) -> None:
         """The next event starts a new session."""
-        self._owner.renew_session()
+        with self._lock:
+            self._lines.renew_session()
 
     def pause(self) -> None:
         """No session ends by time-out until `resume`; events still count and carry the entity."""
-        self._owner.set_session_checks(checks=False)
+        with self._lock:
+            self._lines.checks = False
 
     def resume(self) -> None:
         """Sessions end by time-out again; the pause itself counts as a gap."""
-        self._owner.set_session_checks(checks=True)
+        with self._lock:
+            self._lines.checks = True
 
     def enter_background(self) -> None:
         """The app went to the background: `background_timeout` counts from now on."""
-        self._owner.set_background(in_background=True)
+        with self._lock:
+            self._lines.enter_background(self._now_ms())
 
     def enter_foreground(self) -> None:
         """The app came back. Its first event is still judged by `background_timeout`."""
-        self._owner.set_background(in_background=False)
+        with self._lock:
+            self._lines.enter_foreground(self._now_ms())
 
 
 class EmitterController:

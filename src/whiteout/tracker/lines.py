@@ -146,7 +146,21 @@ class Lines:
         if self._session is not None:
             self._session.must_renew = True
 
-    def touch(self, now_ms: int) -> None:
+    def enter_background(self, now_ms: int) -> None:
+        """The app went to the background; confirming the state does nothing."""
+        if not self.in_background:
+            self._touch(now_ms)
+            self.in_background = True
+            self.background_index += 1
+
+    def enter_foreground(self, now_ms: int) -> None:
+        """The app came back; confirming the state does nothing."""
+        if self.in_background:
+            self._touch(now_ms)
+            self.in_background = False
+            self.foreground_index += 1
+
+    def _touch(self, now_ms: int) -> None:
         """The app moved between foreground and background: activity, though not an event."""
         session = self._session
         if session is None or session.state is None or not self.checks:

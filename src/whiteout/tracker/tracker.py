@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Self
 
 from whiteout.anonymisation import Gate
@@ -19,16 +18,17 @@ from whiteout.identifiers import IDENTIFIERS, Anonymisation
 from whiteout.tracker.configuration import Pending
 from whiteout.tracker.controllers import EmitterController, SessionController
 from whiteout.tracker.counters import Counters, DropReason
+from whiteout.tracker.decisions import Decisions, first_level
 from whiteout.tracker.engine import Engine, forget_stored
 from whiteout.tracker.folder import open_folder, safe_name
-from whiteout.tracker.identity import Identity, IdentityFiles, PrivacyRecord
+from whiteout.tracker.identity import IdentityFiles
+from whiteout.tracker.installation import Installation
 from whiteout.tracker.journal import left_behind
 from whiteout.tracker.lines import Lines
 from whiteout.tracker.network import HttpConnection
 from whiteout.tracker.own_part import own_part
 from whiteout.tracker.pending import PendingChange
-from whiteout.tracker.recovery import latest_session
-from whiteout.tracker.session import SessionLine, SessionState
+from whiteout.tracker.session import SessionLine
 from whiteout.tracker.shared_part import SharedPart
 from whiteout.tracker.writer import EVENT_HEADER
 
@@ -109,18 +109,18 @@ class Tracker:
             foreground_timeout_ms=int(session.foreground_timeout * 1000),
             background_timeout_ms=int(session.background_timeout * 1000),
         )
-        self._identity: Identity | None = None
         self._connection = network.network_connection or HttpConnection()
-        self._cookies_saved: tuple[dict[str, object], ...] = ()
+        self._decisions = Decisions(self._files, self._counters)
+        self._installation = Installation(self._files, self._counters, self._uuid, self._connection)
         self._identity_is_due = False
         left = left_behind(self._folder, self._name) if self._folder is not None else []
-        self._privacy = self._files.load_privacy()
-        self._take_up(_first_level(tracker, emitter, level, self._privacy.level), left)
+        decided = self._decisions.current
+        self._take_up(first_level(tracker, emitter, level, decided.level), left)
         self._engine = self._new_engine(left)
-        if self._privacy.pending is not Pending.KEEP:
-            self._settle_pending(self._privacy.pending, self._privacy.pending_level)
+        if decided.pending is not Pending.KEEP:
+            self._settle_pending(decided.pending, decided.pending_level)
         self._engine.start()
-        self._session_controller = SessionController(self)
+        self._session_controller = SessionController(self._lines, self._lock, self._now_ms)
         self._emitter_controller = EmitterController(self)
 
     # --- tracking -----------------------------------------------------------------------------
@@ -312,16 +312,15 @@ class Tracker:
                 return self._files.forget() and erased
             with self._lock:
                 self._closed = True  # no event passes while it is done
-            erased = self._engine.forget(self._keeping_events_out) & self._files.forget()
-            self._identity = None
-            if isinstance(self._connection, HttpConnection):
-                self._connection.forget_cookies()
+            erased = self._engine.forget(self._keeping_events_out) & self._installation.forget()
             self._shared.forget()
+            level = self._lines.level
+            installation_id = None if level & _CLIENT else self._installation.id
             with self._lock:
                 self._lines.forget()
-                self._lines.resume(self._lines.level, self._installation_id(), None)
+                self._lines.resume(level, installation_id, None)
                 self._closed = False
-            self._save_privacy(replace(self._recorded(), session_ended=True))
+            self._decisions.end_session(ended=True)
             return erased
 
     def change_level(self, *, add: Anonymisation, remove: Anonymisation) -> None:
@@ -331,40 +330,6 @@ class Tracker:
             self._change((self._lines.level | add) & ~remove, Pending.KEEP)
 
     # --- what the controllers ask for -----------------------------------------------------------
-
-    def session_state(self) -> SessionState | None:
-        """The running session, masked as the level asks."""
-        with self._lock:
-            return self._lines.state()
-
-    def renew_session(self) -> None:
-        """The next event starts a new session."""
-        with self._lock:
-            self._lines.renew_session()
-
-    def set_session_checks(self, *, checks: bool) -> None:
-        """Whether sessions end by time-out."""
-        with self._lock:
-            self._lines.checks = checks
-
-    def set_background(self, *, in_background: bool) -> None:
-        """The app went to the background, or came back; confirming the state does nothing."""
-        with self._lock:
-            lines = self._lines
-            if lines.in_background == in_background:
-                return
-            lines.touch(self._now_ms())
-            lines.in_background = in_background
-            if in_background:
-                lines.background_index += 1
-            else:
-                lines.foreground_index += 1
-
-    def background_counts(self) -> tuple[bool, int, int]:
-        """In the background?, foreground index, background index."""
-        with self._lock:
-            lines = self._lines
-            return lines.in_background, lines.foreground_index, lines.background_index
 
     def set_sending(self, *, sends: bool) -> None:
         """Pause or resume the emitter."""
@@ -413,7 +378,7 @@ class Tracker:
             if not self._forked:
                 return
             if self._network.network_connection is None:
-                self._connection = HttpConnection()
+                self._connection = self._installation.connection = HttpConnection()
             self._engine = self._new_engine([])
             self._lines.invalidate()
             self._lines.renew_session()  # parent and child must not count in the same session
@@ -477,34 +442,22 @@ class Tracker:
 
     def _take_up(self, level: Anonymisation, left: list[LeftBehind]) -> None:
         """Begin where the last process ended, as far as the level allows to know of it."""
-        before = self._privacy
+        before = self._decisions.current
         is_identified = not level & _CLIENT
-        line = None
+        line, installation_id = None, None
         if is_identified:
-            known = self._files.load_identity()
-            stored = latest_session(left, known.session if known is not None else None)
-            # A process that was killed before it wrote the file is known by its journal alone.
-            identity = self._load_identity(known, stored)
+            stored = self._installation.recover(left)
+            installation_id = self._installation.id
             if stored is not None:
-                identity = replace(
-                    identity, session=replace(stored, user_id=identity.installation_id)
-                )
-                if identity != known:  # what a journal knows: it is erased as soon as it is moved
-                    self._files.save_identity(identity)
-            self._identity = identity
-            if stored is not None:
-                stored = replace(stored, user_id=identity.installation_id)
                 continues = (
                     self._session_configuration.continue_session_on_restart
                     and not before.session_ended
                     and not (before.level or _NONE) & _CLIENT
                 )
-                line = SessionLine(identity.installation_id, stored=stored, continues=continues)
+                line = SessionLine(installation_id, stored=stored, continues=continues)
         self._shared.refresh(with_identifiers=not level & Anonymisation.USER)
-        self._lines.resume(level, self._installation_id() if is_identified else None, line)
-        ended = before.session_ended or not is_identified
-        if level != before.level or ended != before.session_ended:
-            self._save_privacy(replace(before, level=level, session_ended=ended))
+        self._lines.resume(level, installation_id, line)
+        self._decisions.take_up(level, is_identified=is_identified)
 
     def _switch(self, flag: Anonymisation, *, on: bool) -> None:
         self.change_level(add=flag if on else _NONE, remove=_NONE if on else flag)
@@ -519,12 +472,10 @@ class Tracker:
             # Now, since nothing identifying is written afterwards, and the journal, which knows the
             # session too, is erased.
             self._keep_identity()
-        if crosses or level != old or pending is not Pending.KEEP:
-            ended = self._privacy.session_ended or crosses
-            self._save_privacy(self._decision(level, pending, ended=ended))
+        self._decisions.switch(level, pending, crosses=crosses)
         if not level & Anonymisation.USER:
             self._shared.refresh(with_identifiers=True)
-        installation_id = None if level & _CLIENT else self._installation_id()
+        installation_id = None if level & _CLIENT else self._installation.id
         with self._lock:
             self._lines.enter(level, installation_id)
         if level & Anonymisation.USER:
@@ -538,73 +489,22 @@ class Tracker:
             change = PendingChange(pending, level, self._gate, self._new_uuid)
         self._engine.apply(change, self._keeping_events_out)
         if pending is not Pending.KEEP and self._engine.storage.is_ready():
-            self._pending_is_settled()
-
-    def _installation_id(self) -> str | None:
-        """The installation's id, made where there is none; only while nothing hides the user."""
-        if self._identity is None:
-            self._identity = self._load_identity(self._files.load_identity(), None)
-        return self._identity.installation_id
-
-    def _load_identity(self, known: Identity | None, session: SessionState | None) -> Identity:
-        identity = known or Identity(
-            installation_id=session.user_id if session is not None else self._uuid()
-        )
-        if isinstance(self._connection, HttpConnection):
-            self._connection.restore_cookies(identity.cookies)
-            self._cookies_saved = identity.cookies
-        return identity
-
-    def _decision(self, level: Anonymisation, pending: Pending, *, ended: bool) -> PrivacyRecord:
-        """What to record of a switch; what the disk has refused to settle so far stays due."""
-        due = self._privacy
-        pending_level = level
-        if due.pending is not Pending.KEEP:
-            pending_level |= due.pending_level
-            pending = Pending.DROP if Pending.DROP in {pending, due.pending} else due.pending
-        return PrivacyRecord(
-            level=level, session_ended=ended, pending=pending, pending_level=pending_level
-        )
-
-    def _pending_is_settled(self) -> None:
-        mine, recorded = self._privacy, self._recorded()
-        if (recorded.pending, recorded.pending_level) == (mine.pending, mine.pending_level):
-            self._save_privacy(replace(recorded, pending=Pending.KEEP))
-
-    def _recorded(self) -> PrivacyRecord:
-        """The record to amend: another process of the namespace may have decided meanwhile."""
-        recorded = self._files.load_privacy()
-        return self._privacy if recorded.level is None else recorded
-
-    def _save_privacy(self, record: PrivacyRecord) -> None:
-        self._privacy = record
-        if not self._files.save_privacy(record):
-            self._counters.warn("privacy-file", "the level could not be stored for the next start")
+            self._decisions.settle_pending()
 
     def _keep_identity(self) -> None:
         """Store who and which session this is, while the level lets it be known."""
         with self._lock:
-            if not self._lines.is_identified or self._identity is None:
+            if not self._lines.is_identified:
                 return
             state = self._lines.identified_state()
-        cookies = self._cookies_saved
-        if isinstance(self._connection, HttpConnection):
-            cookies = self._cookies_saved = self._connection.cookies()
-        identity = replace(self._identity, session=state, cookies=cookies)
-        if identity == self._identity:
-            return
-        self._identity = identity
-        if not self._files.save_identity(identity):
-            self._counters.warn("identity-file", "the session could not be stored")
-        elif self._privacy.session_ended and state is not None and state.event_index:
-            self._save_privacy(replace(self._recorded(), session_ended=False))
+        is_kept = self._installation.keep(state)
+        if is_kept and self._decisions.current.session_ended and state and state.event_index:
+            self._decisions.end_session(ended=False)
 
     def _keep_cookies(self) -> None:
-        if isinstance(self._connection, HttpConnection):
-            cookies = self._connection.cookies()
-            if cookies != self._cookies_saved and self._lines.is_identified:
-                self._identity_is_due = True
-                self._keep_identity_if_free()
+        if self._installation.has_new_cookies() and self._lines.is_identified:
+            self._identity_is_due = True
+            self._keep_identity_if_free()
 
     def _keep_identity_if_free(self) -> None:
         """For our own threads: never while the level changes, and never waiting for `close`.
@@ -612,7 +512,7 @@ class Tracker:
         Those wait for these threads. And an identity that is written while `forget` or a switch to
         anonymity is under way would be on the disk after it.
         """
-        settles = self._privacy.pending is not Pending.KEEP
+        settles = self._decisions.current.pending is not Pending.KEEP
         if not (self._identity_is_due or settles) or not self._switching.acquire(blocking=False):
             return
         try:
@@ -622,7 +522,7 @@ class Tracker:
                 self._identity_is_due = False
                 self._keep_identity()
             if settles and self._engine.storage.is_ready():
-                self._pending_is_settled()
+                self._decisions.settle_pending()
         finally:
             self._switching.release()
 
@@ -641,28 +541,6 @@ class Tracker:
                 callback(state)  # type: ignore[misc] # not None: see the line above
             except Exception as error:  # noqa: BLE001 - the app's code
                 self._counters.warn("callback", f"on_session_update raised {type(error).__name__}")
-
-
-def _first_level(
-    tracker: TrackerConfiguration,
-    emitter: EmitterConfiguration,
-    running: Anonymisation | None,
-    stored: Anonymisation | None,
-) -> Anonymisation:
-    """What the app says; where it says nothing, the stricter of what was (leak L34)."""
-    before = (running or _NONE) | (stored or _NONE)
-    level = _NONE
-    for flag, said in (
-        (Anonymisation.USER, tracker.user_anonymisation),
-        (
-            Anonymisation.SESSION,
-            None if tracker.session_context is None else not tracker.session_context,
-        ),
-        (Anonymisation.SERVER, emitter.server_anonymisation),
-    ):
-        if said if said is not None else flag in before:
-            level |= flag
-    return level
 
 
 def _pending(value: Pending | str) -> Pending:

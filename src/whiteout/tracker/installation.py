@@ -1,0 +1,105 @@
+"""Who this installation is: its id, the identified line's last session, the collector's cookies.
+
+Asked only while the level lets the user be known; what is kept on disk is one file (`identity`).
+Owner: the tracker, under the lock that lets one switch happen at a time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from whiteout.tracker.identity import Identity, IdentityFiles
+from whiteout.tracker.network import HttpConnection
+from whiteout.tracker.recovery import latest_session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from whiteout.tracker.counters import Counters
+    from whiteout.tracker.journal import LeftBehind
+    from whiteout.tracker.network import NetworkConnection
+    from whiteout.tracker.session import SessionState
+
+
+class Installation:
+    """The identity of a namespace, made when it is first asked for.
+
+    Args:
+        files: where it is kept.
+        counters: where it is reported that it cannot be kept.
+        new_uuid: makes installation ids.
+        connection: holds the cookies, if it is the built-in one.
+    """
+
+    def __init__(
+        self,
+        files: IdentityFiles,
+        counters: Counters,
+        new_uuid: Callable[[], str],
+        connection: NetworkConnection,
+    ) -> None:
+        self._files = files
+        self._counters = counters
+        self._new_uuid = new_uuid
+        self._identity: Identity | None = None
+        self._cookies_kept: tuple[dict[str, Any], ...] = ()
+        self.connection = connection
+
+    @property
+    def id(self) -> str:
+        """The installation's id, made where there is none."""
+        if self._identity is None:
+            self._identity = self._take(self._files.load_identity(), None)
+        return self._identity.installation_id
+
+    def recover(self, left: Iterable[LeftBehind]) -> SessionState | None:
+        """The last session: as it was stored, or as the journal of a killed process knows it."""
+        known = self._files.load_identity()
+        session = latest_session(left, known.session if known is not None else None)
+        # A process that was killed before it wrote the file is known by its journal alone.
+        identity = self._take(known, session)
+        if session is not None:
+            session = replace(session, user_id=identity.installation_id)
+            identity = replace(identity, session=session)
+            if identity != known:  # what a journal knows: it is erased as soon as it is moved
+                self._files.save_identity(identity)
+        self._identity = identity
+        return session
+
+    def keep(self, session: SessionState | None) -> bool:
+        """Store the session and the cookies; whether that was needed and has worked."""
+        if self._identity is None:
+            return False
+        cookies = self._cookies_kept
+        if isinstance(self.connection, HttpConnection):
+            cookies = self._cookies_kept = self.connection.cookies()
+        identity = replace(self._identity, session=session, cookies=cookies)
+        if identity == self._identity:
+            return False
+        self._identity = identity
+        if not self._files.save_identity(identity):
+            self._counters.warn("identity-file", "the session could not be stored")
+            return False
+        return True
+
+    def has_new_cookies(self) -> bool:
+        """Whether the collector has set cookies that are not stored yet."""
+        connection = self.connection
+        return isinstance(connection, HttpConnection) and connection.cookies() != self._cookies_kept
+
+    def forget(self) -> bool:
+        """Erase all of it; False: the disk refused."""
+        self._identity = None
+        if isinstance(self.connection, HttpConnection):
+            self.connection.forget_cookies()
+        return self._files.forget()
+
+    def _take(self, known: Identity | None, session: SessionState | None) -> Identity:
+        identity = known or Identity(
+            installation_id=session.user_id if session is not None else self._new_uuid()
+        )
+        if isinstance(self.connection, HttpConnection):
+            self.connection.restore_cookies(identity.cookies)
+            self._cookies_kept = identity.cookies
+        return identity
