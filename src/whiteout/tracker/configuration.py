@@ -235,7 +235,7 @@ class SessionConfiguration:
     """When a session ends.
 
     Attributes:
-        foreground_timeout: seconds without an event; 1 to 86,400, default 1800.
+        foreground_timeout: seconds without an event; up to 86,400, default 1800.
         background_timeout: the same while the app is in the background.
         continue_session_on_restart: go on with the stored session when the app starts within
             `foreground_timeout` of its last event.

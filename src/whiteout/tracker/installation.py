@@ -53,6 +53,12 @@ class Installation:
             self._identity = self._take(self._files.load_identity(), None)
         return self._identity.installation_id
 
+    def use(self, connection: NetworkConnection) -> None:
+        """Go on with another connection, as a forked child does, and with the same cookies."""
+        self.connection = connection
+        if isinstance(connection, HttpConnection):
+            connection.restore_cookies(self._cookies_kept)
+
     def recover(self, left: Iterable[LeftBehind]) -> SessionState | None:
         """The last session: as it was stored, or as the journal of a killed process knows it."""
         known = self._files.load_identity()

@@ -378,7 +378,8 @@ class Tracker:
             if not self._forked:
                 return
             if self._network.network_connection is None:
-                self._connection = self._installation.connection = HttpConnection()
+                self._connection = HttpConnection()
+                self._installation.use(self._connection)
             self._engine = self._new_engine([])
             self._lines.invalidate()
             self._lines.renew_session()  # parent and child must not count in the same session
