@@ -6,9 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from whiteout.demo.arrivals import Cell, compare
+from whiteout.demo.run import Outcome
 from whiteout.demo.shop import LEVELS, Secrets, Visit
 from whiteout.identifiers import IDENTIFIERS, NULL_UUID
 
@@ -97,3 +101,29 @@ def test_a_real_id_in_place_of_the_null_uuid_is_wrong() -> None:
     cell = judged("client-side, with session", column, entity, "session.user_id", Secrets.fresh())
 
     assert cell == Cell(arrived="value", expected="null UUID")
+
+
+RIGHT = Outcome(
+    cells={"subject.user_id": {"full": Cell(arrived="absent", expected="absent")}},
+    official={"page_view": (1, 1, 1)},
+    official_leaks=0,
+    failed_events=0,
+)
+
+
+def test_an_outcome_without_fault_is_right() -> None:
+    assert RIGHT.is_right
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"cells": {"subject.user_id": {"full": Cell(arrived="value", expected="absent")}}},
+        {"official": {"page_view": (1, 0, 1)}},
+        {"official": {"page_view": (0, 1, 1)}},
+        {"official_leaks": 1},
+        {"failed_events": 1},
+    ],
+)
+def test_one_fault_of_any_kind_makes_the_outcome_wrong(fault: dict[str, Any]) -> None:
+    assert not replace(RIGHT, **fault).is_right

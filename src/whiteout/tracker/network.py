@@ -159,7 +159,7 @@ class HttpConnection:
 
 
 def _new_pool(url: str) -> urllib3.HTTPConnectionPool:
-    """Connections to the host of `url`; a pool of one host costs 0.1 ms a request less."""
+    """Connections to the host of `url`, the only one there is."""
     import urllib3  # noqa: PLC0415 - 100 ms that an app without events does not pay
 
     for name in _TALKATIVE_LOGGERS:
