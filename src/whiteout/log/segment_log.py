@@ -23,8 +23,8 @@ Invariants:
 
 Why not SQLite: `benchmarks/log.py` measures both in one run. On a virtual disk with ext4, medians
 of 5 rounds, the time for a record of 1.5 kB was this share of a SQLite WAL table's, one transaction
-a group: synced, in groups of 1 / 10 / 100, 0.65 / 0.76 / 0.31; not synced 0.29 / 0.26 / 0.16;
-reading all 0.76.
+a group: synced, in groups of 1 / 10 / 100, 0.70 / 0.87 / 0.35; not synced 0.30 / 0.23 / 0.19;
+reading all 0.86.
 """
 
 from __future__ import annotations
