@@ -27,15 +27,20 @@ def comparable(schema: dict[str, Any]) -> dict[str, Any]:
         "type": schema["type"],
         "required": sorted(schema.get("required", [])),
         "additionalProperties": schema["additionalProperties"],
-        "properties": {
-            name: {
-                keyword: sorted(value, key=str) if isinstance(value, list) else value
-                for keyword, value in definition.items()
-                if keyword != "description"
-            }
-            for name, definition in schema["properties"].items()
-        },
+        "properties": {name: _deciding(one) for name, one in schema["properties"].items()},
     }
+
+
+def _deciding(definition: dict[str, Any]) -> dict[str, Any]:
+    deciding: dict[str, Any] = {}
+    for keyword, value in definition.items():
+        if isinstance(value, list):
+            deciding[keyword] = sorted(value, key=str)
+        elif keyword == "properties":
+            deciding[keyword] = {name: _deciding(one) for name, one in value.items()}
+        elif keyword != "description":
+            deciding[keyword] = _deciding(value) if isinstance(value, dict) else value
+    return deciding
 
 
 @needs_iglu_central

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _METADATA_KEY = "property"
+_Type = type  # where a field is called `type`
 
 MAX_INT32 = 2**31 - 1
 MAX_INT64 = 2**63 - 1
@@ -27,6 +28,8 @@ MAX_INT64 = 2**63 - 1
 # Compiled when first needed, and kept by `re`: an import of the SDK needs neither.
 _UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+# Enrich's, who has it from the official validator.
+_URI = r"(?:[a-zA-Z][a-zA-Z0-9+.-]*:|//)\S*"
 _TIME = "[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 
 
@@ -47,16 +50,19 @@ class Property:
 
     Attributes:
         name: on the wire.
-        type: the JSON type: `string`, `integer`, `number` or `boolean`.
+        type: the JSON type: `string`, `integer`, `number`, `boolean` or `array`.
         description: in the schema.
         required: the schema insists on it. The Python field may still have a default.
         nullable: the schema allows `null` as well.
-        format: `uuid` or `date-time`.
+        format: `uuid`, `date-time` or `uri`.
         pattern: a regular expression, searched for as JSON Schema does.
         max_length: in characters.
         minimum: inclusive.
         maximum: inclusive.
         choices: the only texts allowed; empty for any.
+        min_length: in characters.
+        items: of an array: what each item is, a property or an entity type.
+        min_items: of an array.
     """
 
     name: str
@@ -70,6 +76,9 @@ class Property:
     minimum: int | None = None
     maximum: int | None = None
     choices: tuple[str, ...] = ()
+    min_length: int | None = None
+    items: Property | _Type | None = None
+    min_items: int | None = None
 
     def json_schema(self) -> dict[str, Any]:
         """The property's JSON Schema, draft 4."""
@@ -82,6 +91,9 @@ class Property:
             "maxLength": self.max_length,
             "minimum": self.minimum,
             "maximum": self.maximum,
+            "minLength": self.min_length,
+            "items": None if self.items is None else _items_schema(self.items),
+            "minItems": self.min_items,
         }
         schema.update({keyword: limit for keyword, limit in limits.items() if limit is not None})
         schema["description"] = self.description
@@ -93,6 +105,8 @@ class Property:
             return isinstance(value, str) and self._allows_text(value)
         if self.type == "boolean":
             return isinstance(value, bool)
+        if self.type == "array":
+            return isinstance(value, list | tuple) and self._allows_items(value)
         numbers = (int,) if self.type == "integer" else (int, float)
         return (
             isinstance(value, numbers)
@@ -105,7 +119,8 @@ class Property:
         if self.type == "string":
             if self.choices:
                 return f"one of {', '.join(self.choices)}"
-            parts = [{"uuid": "a UUID", "date-time": "a date-time"}.get(self.format or "", "text")]
+            names = {"uuid": "a UUID", "date-time": "a date-time", "uri": "a URI"}
+            parts = [names.get(self.format or "", "text")]
             if self.pattern is not None:
                 parts.append(f"matching {self.pattern}")
             if self.max_length is not None:
@@ -113,6 +128,10 @@ class Property:
             return " ".join(parts)
         if self.type == "boolean":
             return "True or False"
+        if self.type == "array":
+            if isinstance(self.items, Property):
+                return f"a list or tuple, each {self.items.range_text()}"
+            return f"a list or tuple of {getattr(self.items, '__name__', 'values')}"
         kind = "an integer" if self.type == "integer" else "a finite number"
         if self.minimum is not None and self.maximum is not None:
             return f"{kind} from {self.minimum} to {self.maximum}"
@@ -127,7 +146,15 @@ class Property:
             return False
         if self.format == "uuid" and not is_uuid(value):
             return False
+        if self.format == "uri":
+            return re.fullmatch(_URI, value) is not None
         return self.format != "date-time" or _is_date_time(value)
+
+    def _allows_items(self, value: list[Any] | tuple[Any, ...]) -> bool:
+        if isinstance(self.items, Property):
+            item = self.items
+            return all((one is None and item.nullable) or item.allows(one) for one in value)
+        return self.items is None or all(isinstance(one, self.items) for one in value)
 
     def _allows_number(self, value: float) -> bool:
         return (
@@ -178,15 +205,32 @@ def check_properties(described: Any) -> None:  # noqa: ANN401 - an event or enti
 def wire_data(described: Any) -> dict[str, Any]:  # noqa: ANN401 - an event or entity
     """The values that are present, by their name on the wire; a fresh dictionary."""
     return {
-        definition.name: value
+        definition.name: value if definition.items is None else _item_data(value)
         for attribute, definition in properties_of(type(described)).items()
         if not is_absent(value := getattr(described, attribute))
     }
 
 
+def _item_data(values: list[Any] | tuple[Any, ...]) -> list[Any]:
+    return [wire_data(value) if dataclasses.is_dataclass(value) else value for value in values]
+
+
+def _items_schema(items: Property | type) -> dict[str, Any]:
+    if isinstance(items, Property):
+        return items.json_schema()
+    definitions = properties_of(items).values()
+    return {
+        "type": "object",
+        "properties": {definition.name: definition.json_schema() for definition in definitions},
+        "required": [definition.name for definition in definitions if definition.required],
+        "additionalProperties": False,
+        "description": items.DESCRIPTION,  # type: ignore[attr-defined] # an entity type
+    }
+
+
 def is_absent(value: object) -> bool:
-    """Tell whether an optional value is left out: None, and the empty text, which says nothing."""
-    return value is None or (isinstance(value, str) and not value)
+    """Tell whether an optional value is left out: None, and empty text and lists."""
+    return value is None or (isinstance(value, str | list | tuple) and not value)
 
 
 def wrong_value(field: str, value: object, allowed: str) -> ConfigurationError:
