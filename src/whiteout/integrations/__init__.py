@@ -1,0 +1,1 @@
+"""Bindings to frameworks and servers. None adds a dependency, none is imported unasked."""
