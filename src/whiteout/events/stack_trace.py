@@ -1,0 +1,390 @@
+"""Exceptions as text: bounded, and in a form that can be reduced to what names nobody.
+
+A stack trace here is not Python's. It has no source lines and no directories, and every line shows
+by itself whether it is a frame, the name of an exception or a message, so that `reduced` can take
+the messages out again, of stored events too::
+
+    Stack (most recent call last):
+      File "shop/checkout.py", line 12, in Basket.pay
+      ... 9950 frames ...
+      File "shop/card.py", line 7, in charge
+    shop.errors.Declined: the card of Alice
+      | and each further line of the message, and each note
+
+Files are shown as the module names them, never as the disk does: `/home/alice` stays out. Code that
+belongs to no module file (`exec`, templates, notebooks) shows neither its file nor its functions.
+
+What is read of an exception may be code of the app's (`__str__`, properties), and may raise.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from types import FrameType
+
+MAX_MESSAGE: Final = 2048  # characters; the limits of the schemas
+MAX_STACK_TRACE: Final = 8192
+MAX_NAME: Final = 1024
+
+GENERATED: Final = "<generated>"  # stands for a file that is no module's
+
+_HEAD: Final = 4  # frames kept at the bottom of a long stack, and where it was raised
+_TAIL: Final = 40
+_MAX_FRAMES: Final = 100_000  # walked; what a raised recursion limit may add is not looked at
+_MAX_EXCEPTIONS: Final = 20  # of a chain, or of a group
+_MAX_LINES: Final = 8  # of a message in the trace, notes included
+_MAX_LINE: Final = 200  # characters of each, and of each name
+_MIN_BLOCK: Final = 600  # characters; room for an exception's name and where it was raised
+
+_FRAME: Final = re.compile(r'  File "([^"]+)", line ([0-9]{1,10}), in (\S+)')
+_GAP: Final = re.compile(r"  \.\.\. [0-9]{1,10} frames \.\.\.")
+_LEFT_OUT: Final = re.compile(r"\.\.\. [0-9]{1,10} exceptions \.\.\.")
+_HEADER: Final = re.compile(
+    r"(Stack|Cause|Context|Member [0-9]{1,10}([.][0-9]{1,10})*) \(most recent call last\):"
+)
+_CONTINUATION: Final = "  | "
+_SCOPE: Final = re.compile(r"<(locals|lambda|module|genexpr|listcomp|setcomp|dictcomp)>")
+_SEGMENTS: Final = re.compile(r"[\\/]+")
+_HOMES: Final = frozenset({"home", "homes", "users", "user", "profiles", "root"})
+_SOURCES: Final = frozenset({"py", "pyw", "pyc", "pyx"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ExceptionSummary:
+    """What an error event says of an exception; holds no frame and no object of the app's.
+
+    Attributes:
+        name: of its type, `shop.errors.Declined`; builtins have no module.
+        message: at most 2048 characters, never empty.
+        stack_trace: its own frames, and the members of a group; at most 8192 characters.
+        cause_stack_trace: what it came from, the nearest first; None where there is nothing.
+        class_name: of the code that raised it, `shop.card` or `shop.card.Terminal`.
+        file_name: of that code, `shop/card.py`.
+        line_number: in that file.
+    """
+
+    name: str
+    message: str
+    stack_trace: str
+    cause_stack_trace: str | None
+    class_name: str | None
+    file_name: str | None
+    line_number: int | None
+
+
+def summarise(exception: BaseException) -> ExceptionSummary:
+    """What there is to say of an exception. Never raises, and reads no file.
+
+    Takes some 60 us for a stack of 20 frames, and is bounded for any: 100,000 frames are walked and
+    44 shown, of 20 exceptions of a chain and 20 of a group.
+    """
+    name = _name_of(type(exception))
+    last = _last(exception)
+    file_name = class_name = None
+    if last is not None:
+        file_name, module = _place(last.tb_frame)
+        if module is not None:
+            class_name = _class_name(module, last.tb_frame.f_code.co_qualname)
+    causes = [_Block(f"{relation} {_CALL_LAST}", one) for relation, one in _chain(exception)]
+    return ExceptionSummary(
+        name=name,
+        message=_message(exception)[:MAX_MESSAGE].strip() or name,
+        stack_trace=_text([_Block(f"Stack {_CALL_LAST}", exception), *_members(exception)]),
+        cause_stack_trace=_text(causes) if causes else None,
+        class_name=class_name,
+        file_name=None if file_name == GENERATED else file_name,
+        line_number=last.tb_lineno if last is not None else None,
+    )
+
+
+def reduced(stack_trace: str) -> str | None:
+    """A trace of `summarise` without messages; None for any other text, which may say anything.
+
+    `reduced(reduced(text)) == reduced(text)`. Source: leak L28.
+    """
+    kept: list[str] = []
+    in_block = has_name = False
+    for line in stack_trace.split("\n"):
+        if _HEADER.fullmatch(line) and in_block == has_name:
+            in_block, has_name = True, False
+        elif in_block and not has_name and _is_frame(line):
+            pass
+        elif in_block and not has_name and is_dotted_name(name := line.partition(": ")[0]):
+            has_name = True
+            kept.append(name)
+            continue
+        elif has_name and line.startswith(_CONTINUATION):
+            continue
+        elif not (has_name and _LEFT_OUT.fullmatch(line)):
+            return None
+        kept.append(line)
+    return "\n".join(kept) if has_name else None
+
+
+def is_dotted_name(text: str) -> bool:
+    """Whether `text` is what code calls something, `shop.card.Terminal`: no spaces, no values."""
+    return len(text) <= MAX_NAME and all(
+        part.isidentifier() or _SCOPE.fullmatch(part) is not None for part in text.split(".")
+    )
+
+
+def is_module_file(text: str) -> bool:
+    """Whether `text` is a module's file as `summarise` shows it: `shop/card.py`."""
+    return (
+        len(text) <= MAX_NAME
+        and text.endswith(".py")
+        and all(part.isidentifier() for part in text.removesuffix(".py").split("/"))
+    )
+
+
+_CALL_LAST: Final = "(most recent call last):"
+
+
+def _is_frame(line: str) -> bool:
+    if _GAP.fullmatch(line):
+        return True
+    match = _FRAME.fullmatch(line)
+    if match is None:
+        return False
+    file, _, function = match.groups()
+    if file == GENERATED:
+        return function == "?"
+    return is_module_file(file) and (function == "?" or is_dotted_name(function))
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """One exception of a trace."""
+
+    header: str
+    exception: BaseException
+
+
+def _text(blocks: Iterable[_Block | int]) -> str:
+    """The blocks as far as they fit; a number stands for exceptions that are left out anyway."""
+    left = MAX_STACK_TRACE - 40  # for the line that counts what is left out
+    lines: list[str] = []
+    left_out = 0
+    for block in blocks:
+        if isinstance(block, int):
+            left_out += block
+        elif left < _MIN_BLOCK:
+            left_out += 1
+        else:
+            of_block = _block_lines(block, left)
+            left -= sum(len(line) + 1 for line in of_block)
+            lines += of_block
+    if left_out:
+        lines.append(f"... {left_out} exceptions ...")
+    return "\n".join(lines)
+
+
+def _block_lines(block: _Block, limit: int) -> list[str]:
+    """Header, frames, name and message, in at most `limit` characters, which are `_MIN_BLOCK`."""
+    head, total, tail = _frames(block.exception)
+    message = _message_lines(block.exception)
+    room = limit - len(block.header) - 1 - _length(message) - 32  # for the gap
+    while message[1:] and room < _MIN_BLOCK // 2:
+        room += len(message.pop()) + 1
+    while tail and _length(head) + _length(tail) > room:
+        if len(tail) > 1 or not head:
+            tail.popleft()
+        else:
+            head.pop()
+    gap = total - len(head) - len(tail)
+    return [block.header, *head, *([f"  ... {gap} frames ..."] if gap else []), *tail, *message]
+
+
+def _length(lines: Iterable[str]) -> int:
+    return sum(len(line) + 1 for line in lines)
+
+
+def _frames(exception: BaseException) -> tuple[list[str], int, deque[str]]:
+    """The outermost frames, how many there are, and the innermost."""
+    head: list[TracebackType] = []
+    tail: deque[TracebackType] = deque(maxlen=_TAIL)
+    total = 0
+    for entry in _walk(exception):
+        total += 1
+        if len(head) < _HEAD:
+            head.append(entry)
+        else:
+            tail.append(entry)
+    return [_frame_line(entry) for entry in head], total, deque(map(_frame_line, tail))
+
+
+def _walk(exception: BaseException) -> Iterator[TracebackType]:
+    entry = _attribute(exception, "__traceback__")
+    for _ in range(_MAX_FRAMES):
+        if not isinstance(entry, TracebackType):
+            return
+        yield entry
+        entry = entry.tb_next
+
+
+def _last(exception: BaseException) -> TracebackType | None:
+    last = None
+    for entry in _walk(exception):
+        last = entry
+    return last
+
+
+def _frame_line(entry: TracebackType) -> str:
+    file, module = _place(entry.tb_frame)
+    function = entry.tb_frame.f_code.co_qualname if module is not None else "?"
+    if len(function) > _MAX_LINE or not is_dotted_name(function):
+        function = "?"
+    # None where the interpreter has no line for an instruction, whatever the stubs say.
+    return f'  File "{file}", line {entry.tb_lineno or 0}, in {function}'
+
+
+def _place(frame: FrameType) -> tuple[str, str | None]:
+    """The file as its module names it, and the module; `GENERATED` and None for other code."""
+    # `dict.get`: the globals may be of a class of the app's.
+    name = dict.get(frame.f_globals, "__name__")
+    path = frame.f_code.co_filename
+    if name == "__main__":
+        spec = dict.get(frame.f_globals, "__spec__")
+        name = _attribute(spec, "name") or name
+    if not isinstance(name, str) or len(name) > _MAX_LINE:
+        return GENERATED, None
+    parts = _module_parts(name, path)
+    if not parts:
+        return GENERATED, None
+    module = parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts
+    return "/".join(parts) + ".py", ".".join(module)
+
+
+def _module_parts(name: str, path: str) -> list[str]:
+    """`["shop", "card"]`; empty where `path` is not the file of the module `name`."""
+    parts = name.split(".")
+    if not all(part.isidentifier() for part in parts):
+        return []
+    if path == f"<frozen {name}>":
+        return parts
+    if name == "__main__":
+        return [] if path.startswith("<") else parts
+    *folders, file = _SEGMENTS.split(path)
+    stem, _, ending = file.rpartition(".")
+    if ending not in _SOURCES:
+        return []
+    segments = [*folders, stem]
+    if stem == "__init__" and parts[-1] != stem:
+        parts = [*parts, stem]
+    if segments[-len(parts) :] != parts:
+        return []
+    # A search path near the root would make the user's name part of the module's.
+    hidden = len(parts) - (len(segments) - _length_of_home(segments))
+    return parts[max(0, hidden) :] or parts[-1:]
+
+
+def _length_of_home(segments: list[str]) -> int:
+    """How many of a path's first segments may say whose it is: `/`, `/home/me`, `C:/Users/me`."""
+    is_absolute = segments[0] == "" or segments[0].endswith(":")
+    for index, segment in enumerate(segments[: 3 if is_absolute else 2]):
+        if segment.casefold() in _HOMES:
+            return index + 2
+    return 2 if is_absolute else 0
+
+
+def _class_name(module: str, qualified: str) -> str | None:
+    """The class that a method is of, or the module that a function is of."""
+    scope = qualified.partition(".<locals>")[0].rpartition(".")[0]
+    name = f"{module}.{scope}" if scope else module
+    return name if is_dotted_name(name) else None
+
+
+def _name_of(kind: type[BaseException]) -> str:
+    """The name of an exception's type; of its nearest base that code could have named so."""
+    for base in type.__dict__["__mro__"].__get__(kind):
+        qualified = type.__dict__["__qualname__"].__get__(base)
+        module = type.__dict__["__module__"].__get__(base)
+        if not isinstance(module, str):
+            continue
+        parts = module.split(".")
+        parts = parts[_length_of_home(parts) :] or parts[-1:]
+        name = qualified if module == "builtins" else ".".join((*parts, qualified))
+        if len(name) <= _MAX_LINE and is_dotted_name(name):
+            return name
+    return "BaseException"
+
+
+def _message_lines(exception: BaseException) -> list[str]:
+    lines = _lines_of(_message(exception))
+    notes = _attribute(exception, "__notes__")
+    if isinstance(notes, list | tuple):
+        for note in notes[:_MAX_LINES]:
+            lines += _lines_of(note) if isinstance(note, str) else []
+    name = _name_of(type(exception))
+    first = f"{name}: {lines[0]}" if lines else name
+    return [first, *(f"{_CONTINUATION}{line}" for line in lines[1:_MAX_LINES])]
+
+
+def _lines_of(text: str) -> list[str]:
+    return [line[:_MAX_LINE] for line in text[:MAX_MESSAGE].splitlines()]
+
+
+def _message(exception: BaseException) -> str:
+    return _guarded(lambda: str(exception)) or ""
+
+
+def _chain(exception: BaseException) -> Iterator[tuple[str, BaseException]]:
+    """What the exception came from, the nearest first, with how."""
+    seen = {id(exception)}
+    current = exception
+    for _ in range(_MAX_EXCEPTIONS):
+        relation = "Cause"
+        following = _attribute(current, "__cause__")
+        if following is None and not _attribute(current, "__suppress_context__"):
+            relation, following = "Context", _attribute(current, "__context__")
+        if not isinstance(following, BaseException) or id(following) in seen:
+            return
+        seen.add(id(following))
+        yield relation, following
+        current = following
+
+
+def _members(group: BaseException) -> Iterator[_Block | int]:
+    """The exceptions of a group, nested ones too, in order; then how many are left out."""
+    waiting = [(str(number), one) for number, one in _numbered(group)][::-1]
+    for _ in range(_MAX_EXCEPTIONS):
+        if not waiting:
+            break
+        number, member = waiting.pop()
+        yield _Block(f"Member {number} {_CALL_LAST}", member)
+        if number.count(".") < _MAX_EXCEPTIONS:
+            waiting += [(f"{number}.{index}", one) for index, one in _numbered(member)][::-1]
+    size = len(_exceptions(group))
+    yield len(waiting) + max(0, size - _MAX_EXCEPTIONS)
+
+
+def _numbered(group: BaseException) -> Iterable[tuple[int, BaseException]]:
+    return enumerate(_exceptions(group)[:_MAX_EXCEPTIONS], 1)
+
+
+def _exceptions(group: BaseException) -> tuple[BaseException, ...]:
+    if not isinstance(group, BaseExceptionGroup):
+        return ()
+    members = _attribute(group, "exceptions")
+    if not isinstance(members, tuple):
+        return ()
+    return tuple(one for one in members if isinstance(one, BaseException))
+
+
+def _attribute(owner: object, name: str) -> Any:  # noqa: ANN401 - anything, as an app may define it
+    return _guarded(lambda: getattr(owner, name, None))
+
+
+def _guarded(read: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever `read` gives
+    """What `read` gives; None where the app's code raises instead."""
+    try:
+        return read()
+    except Exception:  # noqa: BLE001 - while an error is reported, another one helps nobody
+        return None
