@@ -144,8 +144,9 @@ def _where(row: Identifier) -> str:
         case Parameter(name):
             return f"parameter `{name}`"
         case UrlQuery(parameters, keys):
-            return f"in the query of {', '.join(f'`{name}`' for name in parameters)}: " + (
-                f"`{keys[0]}`" if len(keys) == 1 else "click ids"
+            return (
+                f"in the query of {', '.join(f'`{name}`' for name in parameters)} and links: "
+                + (f"`{keys[0]}`" if len(keys) == 1 else "click ids")
             )
         case Entity(_, name):
             return f"entity `{name}`"

@@ -24,6 +24,8 @@ SHARED = (
     "whiteout.identifiers",
     "whiteout.anonymisation",
     "whiteout.errors",
+    "whiteout.packed",
+    "whiteout.strict",
     "whiteout.version",
 )
 PIPELINE = (

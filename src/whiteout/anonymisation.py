@@ -1,7 +1,8 @@
 """The gate: what a level of anonymisation lets through, read from the one table of identifiers.
 
-Pure functions. Every payload passes `Gate.apply` on its way to disk and to the event store, the
-parts that events share as well as each event's own; nothing is merged in afterwards (leak L32).
+Pure functions. Every payload passes `Gate` on its way to disk and to the event store, the parts
+that events share as well as each event's own; nothing is merged in afterwards (leak L32). Under the
+strict profile what the table of identifiers has left passes a second table, an allow-list.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from whiteout.errors import ConfigurationError
 from whiteout.identifiers import (
     IDENTIFIERS,
     NULL_UUID,
@@ -21,69 +23,124 @@ from whiteout.identifiers import (
     Parameter,
     UrlQuery,
 )
-from whiteout.protocol.self_describing import SelfDescribingJson
+from whiteout.protocol.self_describing import CONTEXTS, UNSTRUCT_EVENT, SelfDescribingJson
+from whiteout.strict.profile import CAMPAIGN_PARAMETERS, PrivacyProfile, SafeProperties
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["Anonymisation", "Gate", "strip_query"]
+    from whiteout.strict.rules import StrictRules
+
+__all__ = ["Anonymisation", "Gate", "PrivacyProfile", "SafeProperties", "strip_query"]
 
 _PAIR: Final = re.compile("(^|[&;?])([^&;?]*)")
+_MINUTE_MS: Final = 60_000
+_PACKED: Final = {"ue_px": True, "cx": True, "ue_pr": False, "co": False}  # whether in base64
+_ENVELOPES: Final = frozenset({CONTEXTS.rsplit("/", 2)[0], UNSTRUCT_EVENT.rsplit("/", 2)[0]})
 
-_PropertyRule = tuple[tuple[str, ...], Masked]
+# A set: the property is a URL, which loses those query keys.
+_PropertyRule = tuple[tuple[str, ...], "Masked | frozenset[str]"]
 
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """The table, folded for one level."""
+    """The tables, folded for one level."""
 
     parameters: frozenset[str]
     url_keys: Mapping[str, frozenset[str]]
     entities: frozenset[str]
     properties: Mapping[str, tuple[_PropertyRule, ...]]
+    strict: StrictRules | None
+
+    @property
+    def looks_inside(self) -> bool:
+        """Whether a body or an entity might not pass as it is."""
+        return bool(self.entities or self.properties or self.strict)
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The table of identifiers, ready to be applied.
+    """The tables, ready to be applied.
 
     Args:
         identifiers: the built-in table, and what the app marked in schemas of its own.
+        profile: what passes of an event under `Anonymisation.USER`.
+        safe_properties: what passes of the app's own schemas under the strict profile.
+        url_parameters: query keys that URLs keep under the strict profile.
+
+    Raises:
+        ConfigurationError: a mark of `safe_properties` is for a schema that the strict profile
+            decides about itself.
     """
 
     identifiers: Sequence[Identifier] = IDENTIFIERS
-    _rules: dict[Anonymisation, _Rules] = field(init=False, repr=False, default_factory=dict)
+    profile: PrivacyProfile = PrivacyProfile.STANDARD
+    safe_properties: Sequence[SafeProperties] = ()
+    url_parameters: Sequence[str] = CAMPAIGN_PARAMETERS
+    time_steps_ms: tuple[int, ...] = field(init=False, repr=False)
+    """By the bits of a level: times that leave the device are multiples of this."""
+    _rules: tuple[_Rules, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        for bits in range(Anonymisation.FULL.value + 1):
-            level = Anonymisation(bits)
-            self._rules[level] = _fold(self.identifiers, level)
+        strict = None
+        if self.profile is PrivacyProfile.STRICT:
+            from whiteout.strict.rules import StrictRules  # noqa: PLC0415 - only who wants it pays
+
+            strict = StrictRules(self.safe_properties, self.url_parameters)
+        levels = [Anonymisation(bits) for bits in range(Anonymisation.FULL.value + 1)]
+        rules = tuple(_fold(self.identifiers, level, strict) for level in levels)
+        object.__setattr__(self, "_rules", rules)
+        steps = tuple(1 if folded.strict is None else _MINUTE_MS for folded in rules)
+        object.__setattr__(self, "time_steps_ms", steps)
 
     def parameters(self, parameters: Mapping[str, str], level: Anonymisation) -> dict[str, str]:
-        """Payload parameters as `level` lets them through."""
-        rules = self._rules[level]
+        """Payload parameters as `level` lets them through; what they pack passes the gate too."""
+        rules = self._rules[level._value_]
         passed = {name: value for name, value in parameters.items() if name not in rules.parameters}
         for name, keys in rules.url_keys.items():
             if name in passed:
                 passed[name] = strip_query(passed[name], keys)
-        return passed
+        if not _PACKED.keys().isdisjoint(passed) and rules.looks_inside:
+            self._open(passed, level)
+        return passed if rules.strict is None else rules.strict.parameters(passed)
 
     def looks_into(self, schema: str, level: Anonymisation) -> bool:
         """Whether `level` masks properties of that schema; they must then be JSON's own types."""
-        return schema.rsplit("/", 2)[0] in self._rules[level].properties
+        rules = self._rules[level._value_]
+        family = schema.rsplit("/", 2)[0]
+        return family in rules.properties or (
+            rules.strict is not None and rules.strict.knows(family)
+        )
+
+    def lets_in(self, schema: str, level: Anonymisation) -> bool:
+        """Whether anything of that schema may pass at `level`; else, tell the developer."""
+        rules = self._rules[level._value_]
+        family = schema.rsplit("/", 2)[0]
+        return family not in rules.entities and (rules.strict is None or rules.strict.knows(family))
+
+    def time_ms(self, now_ms: int, level: Anonymisation) -> int:
+        """A time, Unix epoch milliseconds, as an event of `level` may tell it (leak L38).
+
+        For `dtm` and `stm`; under the strict profile cut to the minute.
+        """
+        return now_ms - now_ms % self.time_steps_ms[level._value_]
 
     def entity(self, entity: SelfDescribingJson, level: Anonymisation) -> SelfDescribingJson | None:
         """An entity, or the body of an event, as `level` lets it through; None: not at all."""
         family = entity.schema.rsplit("/", 2)[0]
-        rules = self._rules[level]
+        rules = self._rules[level._value_]
         if family in rules.entities:
             return None
         masks = rules.properties.get(family)
-        if masks is None:
+        if masks is None and rules.strict is None:
             return entity
         data: Any = entity.data
-        for path, mask in masks:
+        for path, mask in masks or ():
             data = _mask(data, path, mask)
+        if rules.strict is not None:
+            data = rules.strict.data(family, data)
+            if data is None:
+                return None
         return SelfDescribingJson(entity.schema, data)
 
     def body(self, body: SelfDescribingJson, level: Anonymisation) -> SelfDescribingJson:
@@ -98,10 +155,47 @@ class Gate:
         passed = (self.entity(entity, level) for entity in entities)
         return [entity for entity in passed if entity is not None]
 
+    def _open(self, parameters: dict[str, str], level: Anonymisation) -> None:
+        """Gate the bodies and entities that an event packed into its parameters itself (L32)."""
+        from whiteout.packed import pack, unpack  # noqa: PLC0415 - hardly any event does
 
-def _fold(identifiers: Sequence[Identifier], level: Anonymisation) -> _Rules:
+        for name in _PACKED.keys() & parameters.keys():
+            try:
+                value = unpack(parameters[name], is_base64=_PACKED[name])
+                passed = self._inside(value, level)
+            except (ValueError, ConfigurationError, RecursionError):
+                del parameters[name]  # what cannot be read cannot be judged
+                continue
+            if passed != value:
+                parameters[name] = pack(passed, is_base64=_PACKED[name])
+
+    def _inside(self, value: Any, level: Anonymisation) -> Any:  # noqa: ANN401 - any JSON
+        """Entities in a list, or one in its envelope.
+
+        Raises:
+            ValueError: it is neither.
+            ConfigurationError: a schema is none.
+        """
+        if isinstance(value, list):
+            entities = [_self_describing(item) for item in value]
+            return [entity.as_dict() for entity in self.entities(entities, level)]
+        item = _self_describing(value)
+        if item.schema.rsplit("/", 2)[0] in _ENVELOPES:
+            return {"schema": item.schema, "data": self._inside(item.data, level)}
+        return self.body(item, level).as_dict()
+
+
+def _self_describing(value: Any) -> SelfDescribingJson:  # noqa: ANN401 - any JSON
+    if not isinstance(value, dict) or value.keys() != {"schema", "data"}:
+        raise ValueError("not a self-describing JSON")
+    return SelfDescribingJson(value["schema"], value["data"])
+
+
+def _fold(
+    identifiers: Sequence[Identifier], level: Anonymisation, strict: StrictRules | None
+) -> _Rules:
     parameters: set[str] = set()
-    url_keys: dict[str, set[str]] = {}
+    url_keys: dict[str, frozenset[str]] = {}
     entities: set[str] = set()
     properties: dict[str, list[_PropertyRule]] = {}
     for identifier in identifiers:
@@ -111,9 +205,13 @@ def _fold(identifiers: Sequence[Identifier], level: Anonymisation) -> _Rules:
         match identifier.location:
             case Parameter(name):
                 parameters.add(name)
-            case UrlQuery(names, keys):
+            case UrlQuery(names, keys, links):
+                folded = frozenset(key.casefold() for key in keys)
                 for name in names:
-                    url_keys.setdefault(name, set()).update(key.casefold() for key in keys)
+                    url_keys[name] = url_keys.get(name, frozenset()) | folded
+                for link in links:
+                    family = f"iglu:{link.vendor}/{link.schema_name}"
+                    properties.setdefault(family, []).append((link.path, folded))
             case Entity(vendor, name):
                 entities.add(f"iglu:{vendor}/{name}")
             case EntityProperty(vendor, name, path):
@@ -122,13 +220,14 @@ def _fold(identifiers: Sequence[Identifier], level: Anonymisation) -> _Rules:
                 pass  # what the request itself gives away is the collector's and the emitter's
     return _Rules(
         frozenset(parameters),
-        {name: frozenset(keys) for name, keys in url_keys.items()},
+        url_keys,
         frozenset(entities),
         {family: tuple(rules) for family, rules in properties.items()},
+        strict if Anonymisation.USER in level else None,
     )
 
 
-def _mask(data: Any, path: tuple[str, ...], mask: Masked) -> Any:  # noqa: ANN401 - any JSON
+def _mask(data: Any, path: tuple[str, ...], mask: Masked | frozenset[str]) -> Any:  # noqa: ANN401 - any JSON
     """A copy of `data` with the property at `path` masked; shared where nothing changes."""
     if isinstance(data, (list, tuple)):
         return [_mask(item, path, mask) for item in data]
@@ -137,6 +236,9 @@ def _mask(data: Any, path: tuple[str, ...], mask: Masked) -> Any:  # noqa: ANN40
     copy = dict(data)
     if len(path) > 1:
         copy[path[0]] = _mask(copy[path[0]], path[1:], mask)
+    elif isinstance(mask, frozenset):
+        link = copy[path[0]]
+        copy[path[0]] = strip_query(link, mask) if isinstance(link, str) else None
     elif mask is Masked.ABSENT:
         del copy[path[0]]
     else:
@@ -153,6 +255,8 @@ def strip_query(url: str, keys: frozenset[str]) -> str:
     """
     head, hash_mark, fragment = url.partition("#")
     path, question_mark, query = head.partition("?")
+    if not question_mark and "/" not in path.partition("=")[0]:
+        path = _strip_pairs(path, keys)  # a query alone, as an install referrer is one
     query = _strip_pairs(query, keys)
     head = _strip_userinfo(path) + (question_mark if query else "") + query
     return head + hash_mark + _strip_pairs(fragment, keys)

@@ -60,14 +60,6 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
-class UrlQuery:
-    """Keys in the query string of the URLs that the given parameters hold."""
-
-    parameters: tuple[str, ...]
-    keys: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Entity:
     """A whole entity, in all versions of its schema."""
 
@@ -86,6 +78,15 @@ class EntityProperty:
     vendor: str
     schema_name: str
     path: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UrlQuery:
+    """Keys in the query string of the URLs that the given parameters and properties hold."""
+
+    parameters: tuple[str, ...]
+    keys: tuple[str, ...]
+    properties: tuple[EntityProperty, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,8 @@ class Identifier:
 
 
 _VENDOR = "com.snowplowanalytics.snowplow"
+_MOBILE = "com.snowplowanalytics.mobile"
+_ECOMMERCE = "com.snowplowanalytics.snowplow.ecommerce"
 _SESSION_COLUMN = "contexts_com_snowplowanalytics_snowplow_client_session_1"
 _MOBILE_COLUMN = "contexts_com_snowplowanalytics_snowplow_mobile_context_1"
 _USER, _SESSION, _SERVER = Anonymisation.USER, Anonymisation.SESSION, Anonymisation.SERVER
@@ -134,6 +137,20 @@ CLICK_IDS = (
     "mc_eid _openstat epik rdt_cid ScCid irclickid".split()
 )
 """Query keys that advertisers put on links and that name one click of one person (leak L19)."""
+
+LINKS = (
+    EntityProperty(_MOBILE, "deep_link_received", ("url",)),
+    EntityProperty(_MOBILE, "deep_link_received", ("referrer",)),
+    EntityProperty(_MOBILE, "deep_link", ("url",)),
+    EntityProperty(_MOBILE, "deep_link", ("referrer",)),
+    EntityProperty(_MOBILE, "message_notification", ("attachments", "url")),
+    EntityProperty("com.android.installreferrer.api", "referrer_details", ("installReferrer",)),
+    EntityProperty(_VENDOR, "link_click", ("targetUrl",)),
+    EntityProperty(_VENDOR, "ad_click", ("targetUrl",)),
+    EntityProperty(_VENDOR, "ad_impression", ("targetUrl",)),
+    EntityProperty(_VENDOR, "uri_redirect", ("uri",)),
+)
+"""Properties of official schemas that hold a link, or the query of one (leak L19)."""
 
 
 def _session(name: str, field: str, user: Masked | None = None) -> Identifier:
@@ -154,6 +171,20 @@ def _platform(name: str, field: str) -> Identifier:
         location=EntityProperty(_VENDOR, "mobile_context", (name,)),
         masks={_USER: _ABSENT},
         column=f"{_MOBILE_COLUMN}.{field}",
+    )
+
+
+def _of_app(
+    vendor: str, schema: str, path: str | None = None, mask: Masked = _ABSENT
+) -> Identifier:
+    """What an app may send in an official schema, and this SDK never does by itself (leak L19)."""
+    steps = tuple(path.split(".")) if path is not None else ()
+    return Identifier(
+        name=".".join(("app", schema, *steps)),
+        location=EntityProperty(vendor, schema, steps) if steps else Entity(vendor, schema),
+        masks={_USER: mask},
+        column="",
+        sent_by_sdk=False,
     )
 
 
@@ -208,17 +239,43 @@ IDENTIFIERS: tuple[Identifier, ...] = (
     # What a link carries of somebody (leak L19, weakness W14).
     Identifier(
         name="url.cross_navigation",
-        location=UrlQuery(("url", "refr"), ("_sp",)),
+        location=UrlQuery(("url", "refr"), ("_sp",), LINKS),
         # SERVER too: it is another site's network of ids, which the collector must not learn (W14).
         masks={_USER: _ABSENT, _SERVER: _ABSENT},
         column="refr_domain_userid",
     ),
     Identifier(
         name="url.click_id",
-        location=UrlQuery(("url", "refr"), tuple(CLICK_IDS)),
+        location=UrlQuery(("url", "refr"), tuple(CLICK_IDS), LINKS),
         masks={_USER: _ABSENT},
         column="page_urlquery",
     ),
+    # Where somebody is (leak L18).
+    Identifier(
+        name="geolocation",
+        location=Entity(_VENDOR, "geolocation_context"),
+        masks={_USER: _ABSENT},
+        column="contexts_com_snowplowanalytics_snowplow_geolocation_context_1",
+    ),
+    # What official schemas have room for, and an app may fill. Where a schema insists on the
+    # identifier the entity goes as a whole, or the value is null: the event must stay valid.
+    _of_app(_ECOMMERCE, "user"),
+    _of_app(_ECOMMERCE, "checkout_step", "shipping_postcode"),
+    _of_app(_ECOMMERCE, "checkout_step", "billing_postcode"),
+    _of_app(_ECOMMERCE, "checkout_step", "shipping_full_address"),
+    _of_app(_ECOMMERCE, "checkout_step", "billing_full_address"),
+    _of_app(_VENDOR, "identify", "id"),
+    _of_app(_VENDOR, "identify", "email"),
+    _of_app(_VENDOR, "change_form", "value", Masked.NULL),
+    _of_app(_VENDOR, "focus_form", "value", Masked.NULL),
+    _of_app(_VENDOR, "submit_form", "elements.value", Masked.NULL),
+    _of_app(_VENDOR, "identity"),
+    _of_app(_VENDOR, "cross_navigation"),
+    _of_app(_VENDOR, "ad_click", "clickId"),
+    _of_app(_VENDOR, "flash_context", "domainUserId"),
+    _of_app(_VENDOR, "flash_context", "userFingerprint"),
+    _of_app("org.ietf", "http_cookie"),
+    _of_app("org.ietf", "http_header"),
     # What the collector would add by itself.
     Identifier(
         name="collector.network_user_id",
@@ -308,6 +365,23 @@ def identifying_property(
     Raises:
         ConfigurationError: `criterion` or `path` has another shape.
     """
+    vendor, name, steps = parse_mark(criterion, path)
+    return Identifier(
+        name=f"{vendor}/{name}.{path}",
+        location=EntityProperty(vendor, name, steps),
+        masks={group: Masked.ABSENT},
+        column="",
+    )
+
+
+def parse_mark(criterion: str, path: str) -> tuple[str, str, tuple[str, ...]]:
+    """Vendor and name of a schema, and the steps of a path; see `identifying_property`.
+
+    Raises:
+        ConfigurationError: one of the two has another shape.
+    """
+    if not isinstance(criterion, str) or not isinstance(path, str):
+        raise ConfigurationError("a mark is the text of a schema and the text of a property")
     vendor, _, name = criterion.removeprefix("iglu:").partition("/")
     steps = tuple(path.split("."))
     if not criterion.startswith("iglu:") or not vendor or not name or "/" in name:
@@ -316,9 +390,4 @@ def identifying_property(
         )
     if not all(steps):
         raise ConfigurationError(f"path must look like email or address.street, got {path!r}")
-    return Identifier(
-        name=f"{vendor}/{name}.{path}",
-        location=EntityProperty(vendor, name, steps),
-        masks={group: Masked.ABSENT},
-        column="",
-    )
+    return vendor, name, steps
