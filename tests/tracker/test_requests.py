@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whiteout import Anonymisation, EmitterConfiguration, HttpMethod, NetworkConfiguration
-from whiteout.tracker.event_store import StoredEvent
+from whiteout.tracker.event_store import WaitingEvent
 from whiteout.tracker.network import USER_AGENT, OutgoingRequest
 from whiteout.tracker.requests import Batch, batches, request_for
 from whiteout.tracker.template import SEPARATOR, Template
@@ -34,14 +34,15 @@ TEMPLATES = {
 
 def stored(
     number: int, *, level: Anonymisation = NONE, line: int = 0, text: str = "label"
-) -> StoredEvent:
+) -> WaitingEvent:
     parameters = f'"e":"se","se_la":{json.dumps(text, ensure_ascii=False)}'
-    data = SEPARATOR.join((parameters, "", ""))
-    return StoredEvent(number, level.value, line, level.value, f"id-{number}", 1000, number, data)
+    data = SEPARATOR.join((parameters, "", "")).encode()
+    event_id = f"id-{number}".encode()
+    return WaitingEvent(number, level.value, line, level.value, event_id, 1000, number, data)
 
 
 def grouped(
-    events: Sequence[StoredEvent],
+    events: Sequence[WaitingEvent],
     *,
     network: NetworkConfiguration = POST,
     limit: int = 250_000,
@@ -62,7 +63,7 @@ def posted(request: OutgoingRequest) -> list[dict[str, str]]:
     return data
 
 
-def payload_bytes(event: StoredEvent) -> int:
+def payload_bytes(event: WaitingEvent) -> int:
     """The size of the event alone as it is sent, by encoding it independently."""
     (payload,) = posted(sent(grouped([event])[0]))
     return len(json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode())

@@ -81,14 +81,14 @@ def test_events_for_a_locked_database_wait_in_memory_and_move_back_in_order(
     path: Path, clock: ManualClock
 ) -> None:
     storage = open_storage(path, clock)
-    assert storage.add(events(1), TEXTS)
+    assert storage.add(events(1), TEXTS).is_settled
     lock = Lock(path)
 
-    assert not storage.add(events(2), TEXTS, moved=("journal", 10))
-    assert not storage.add(events(3), TEXTS, moved=("journal", 20))
+    assert not storage.add(events(2), TEXTS, moved=("journal", 10)).is_settled
+    assert not storage.add(events(3), TEXTS, moved=("journal", 20)).is_settled
     lock.release()
     clock.advance(RETRY_S)
-    assert storage.add(events(4), TEXTS, moved=("journal", 30))
+    assert storage.add(events(4), TEXTS, moved=("journal", 30)).is_settled
 
     assert waiting(storage) == ["id-1", "id-2", "id-3", "id-4"]
     assert storage.primary.count == 4
@@ -124,7 +124,7 @@ def test_a_database_that_is_locked_at_the_start_is_used_once_it_is_free(
     blocker.execute("BEGIN EXCLUSIVE")
     storage = open_storage(path, clock)
 
-    assert not storage.add(events(1), TEXTS, moved=("journal", 10))
+    assert not storage.add(events(1), TEXTS, moved=("journal", 10)).is_settled
     blocker.close()
     clock.advance(RETRY_S)
     assert storage.settle()
@@ -146,7 +146,7 @@ def test_what_is_being_sent_from_memory_does_not_move_to_the_disk_meanwhile(
 
     with storage.overflow_in_use:
         assert not storage.settle()
-        assert not storage.add(events(2), TEXTS)
+        assert not storage.add(events(2), TEXTS).is_settled
     assert storage.settle()
 
     assert [event.event_id for event in storage.primary.oldest(10)] == ["id-1", "id-2"]
@@ -160,7 +160,7 @@ def test_a_corrupt_database_is_set_aside_and_a_new_one_serves(
 
     storage = open_storage(path, clock)
 
-    assert storage.add(events(1), TEXTS)
+    assert storage.add(events(1), TEXTS).is_settled
     assert waiting(storage) == ["id-1"]
     assert path.with_name(f"{path.name}.corrupt-{clock.now_ms()}").exists()
     assert len(caplog.records) == 1
@@ -392,7 +392,7 @@ def test_a_limit_that_cannot_be_enforced_stores_nothing_twice(
     storage = open_storage(path, clock, max_events=1)
     monkeypatch.setattr(event_store.EventStore, "drop_beyond", fail)
 
-    assert storage.add(events(1, 2), TEXTS)
+    assert storage.add(events(1, 2), TEXTS).is_settled
 
     assert waiting(storage) == ["id-1", "id-2"]
     storage.close()

@@ -1,7 +1,7 @@
-"""The emitter: from the event store to the collector.
+"""The emitter: from the event store, and from the journal behind it, to the collector.
 
 One thread a tracker. Rounds are serial: read the oldest events, group them into requests, send, and
-remove what was delivered or must be dropped. What is to be retried simply stays in the store. Of
+remove what was delivered or must be dropped. What is to be retried simply stays where it is. Of
 several processes with one namespace one sends for all at a time: it holds the sender's lock, which
 it gives up when it has nothing left to do, and which the operating system frees when it ends.
 """
@@ -14,23 +14,26 @@ from typing import TYPE_CHECKING, Final
 
 from whiteout.errors import EventStoreError
 from whiteout.tracker.counters import DropReason
+from whiteout.tracker.fresh_events import FreshEvents
 from whiteout.tracker.network import SENDING_THREAD
 from whiteout.tracker.process_lock import ProcessLock
 from whiteout.tracker.requests import Batch, batches, request_for
 from whiteout.tracker.retry import Outcome, delay_s, outcome, retry_after_s
-from whiteout.tracker.template import SEPARATOR, SEPARATORS, Template
+from whiteout.tracker.template import SEPARATOR_BYTE, SEPARATORS, Template
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from whiteout.tracker.clock import Clock
     from whiteout.tracker.configuration import EmitterConfiguration, NetworkConfiguration
     from whiteout.tracker.counters import Counters
-    from whiteout.tracker.event_store import EventStore, StoredEvent
+    from whiteout.tracker.event_store import EventStore, WaitingEvent
     from whiteout.tracker.network import NetworkConnection
     from whiteout.tracker.storage import Storage
+
+    EventSource = EventStore | FreshEvents
 
 _COMPETE_S: Final = 0.5  # how often a process asks whether the sender is gone
 _IDLE_S: Final = 60.0  # and looks into the store unasked, as the iOS tracker does
@@ -48,6 +51,7 @@ class Emitter:
 
     Args:
         storage: where events wait.
+        fresh: those that are not there yet.
         network: where they go.
         configuration: how.
         connection: what sends.
@@ -56,11 +60,13 @@ class Emitter:
         counters: what is dropped.
         sender_lock: the file that processes of one namespace compete for; None: none does.
         on_delivered: called after requests that may have brought cookies.
+        on_blocked: called when fresh events cannot be sent for now.
     """
 
     def __init__(  # noqa: PLR0913 - one argument a collaborator
         self,
         storage: Storage,
+        fresh: FreshEvents,
         network: NetworkConfiguration,
         configuration: EmitterConfiguration,
         *,
@@ -70,8 +76,10 @@ class Emitter:
         counters: Counters,
         sender_lock: Path | None,
         on_delivered: Callable[[], None],
+        on_blocked: Callable[[], None],
     ) -> None:
         self._storage = storage
+        self._fresh = fresh
         self._network = network
         self._configuration = configuration
         self._connection = connection
@@ -80,6 +88,8 @@ class Emitter:
         self._counters = counters
         self._sender_lock_path = sender_lock
         self._on_delivered = on_delivered
+        self._on_blocked = on_blocked
+        self._is_blocked = False
         self._sender_lock: ProcessLock | None = None
         self._templates: dict[int, Template] = {}
         self._unreadable_until_s = 0.0
@@ -100,6 +110,11 @@ class Emitter:
         """Whether a round is under way."""
         return self._sending
 
+    @property
+    def sends_well(self) -> bool:
+        """Whether what is tracked now is likely to go out at once."""
+        return not (self._is_blocked or self._paused or self._closing)
+
     def start(self) -> None:
         """Start the thread."""
         self._thread = threading.Thread(target=self._run, name=SENDING_THREAD, daemon=True)
@@ -113,7 +128,7 @@ class Emitter:
     def pause(self) -> None:
         """Store, but do not send. A request that is under way ends first."""
         with self._state:
-            self._paused = True
+            self._paused = self._is_blocked = True
             self._state.notify_all()
 
     def resume(self) -> None:
@@ -185,13 +200,22 @@ class Emitter:
             self._release()
             return _IDLE_S
         enough = 1 if self._flushes else self._configuration.buffer_option
-        if self._storage.count < enough and self._storage.refresh() < enough:
+        fresh = self._fresh.count
+        if self._storage.count + fresh < enough and self._storage.refresh() + fresh < enough:
             self._release()
             return _IDLE_S
         left = self._not_before_s - self._clock.monotonic_s()
         if left > 0:
             return left
-        return 0.0 if self._is_sender() else _COMPETE_S
+        if self._is_sender():
+            return 0.0
+        self._set_blocked(is_blocked=True)  # another process sends, from the store
+        return _COMPETE_S
+
+    def _set_blocked(self, *, is_blocked: bool) -> None:
+        if is_blocked and self._fresh.waiting:
+            self._on_blocked()
+        self._is_blocked = is_blocked
 
     def _is_sender(self) -> bool:
         if self._sender_lock_path is None or self._sender_lock is not None:
@@ -235,21 +259,25 @@ class Emitter:
         now_s = self._clock.monotonic_s()
         if now_s >= self._unreadable_until_s:
             try:
-                delivered, failed, wait_s = self._send_from(primary)
+                if primary.refresh():
+                    delivered, failed, wait_s = self._send_from(primary)
             except EventStoreError as error:  # no reason to keep back what waits in memory
                 self._unreadable_until_s = now_s + _UNREADABLE_S
                 self._storage.report(error)
-        if overflow.count and not wait_s:
-            with self._storage.overflow_in_use:
-                ok, bad, wait_s = self._send_from(overflow)
-            delivered, failed = delivered + ok, failed + bad
+        for source in (overflow, self._fresh):
+            if source.count and not wait_s:
+                with self._storage.overflow_in_use:
+                    ok, bad, wait_s = self._send_from(source)
+                delivered, failed = delivered + ok, failed + bad
+        if delivered or wait_s:
+            self._set_blocked(is_blocked=wait_s > 0)
         if not (delivered or failed) and (self._undeleted or now_s < self._unreadable_until_s):
             wait_s = max(wait_s, _STORE_FAILED_S)  # else the same would be found again and again
         return delivered, failed, wait_s
 
-    def _send_from(self, store: EventStore) -> tuple[int, int, float]:
+    def _send_from(self, store: EventSource) -> tuple[int, int, float]:
         """One round of one store: events delivered, events failed, seconds to wait."""
-        if self._undeleted.get(store) and self._storage.disk_serves():
+        if self.undeleted(store) and self._storage.disk_serves():
             self._remove(store, ())
         events, texts = store.emittable(
             self._configuration.emit_range, without=self.undeleted(store)
@@ -299,9 +327,9 @@ class Emitter:
         self._stamp_ms = self._stamp_ms + 1 if is_taken else now_ms
         return self._stamp_ms
 
-    def undeleted(self, store: EventStore) -> Collection[int]:
+    def undeleted(self, store: EventSource) -> Collection[int]:
         """Rows of events that are dealt with, but that the store would not delete."""
-        return self._undeleted.get(store, ())
+        return () if isinstance(store, FreshEvents) else self._undeleted.get(store, ())
 
     def _judge(self, status: int | None, batch: Batch) -> Outcome:
         return outcome(
@@ -315,8 +343,12 @@ class Emitter:
     def _stopped(self) -> bool:
         return self._paused or self._closing
 
-    def _remove(self, store: EventStore, ids: tuple[int, ...]) -> None:
+    def _remove(self, store: EventSource, ids: Sequence[int]) -> None:
         """Delete rows; what cannot be deleted is remembered, so that it is not sent again."""
+        if isinstance(store, FreshEvents):
+            for other, rows in store.finish(ids).items():
+                self._remove(other, rows)
+            return
         pending = self._undeleted.get(store, set()).union(ids)
         try:
             store.remove(pending)
@@ -327,8 +359,8 @@ class Emitter:
         self._undeleted.pop(store, None)
 
     def _readable(
-        self, store: EventStore, events: list[StoredEvent], texts: Mapping[int, str]
-    ) -> list[StoredEvent]:
+        self, store: EventSource, events: list[WaitingEvent], texts: Mapping[int, str]
+    ) -> list[WaitingEvent]:
         """Learn the templates; drop events that have none or are no event: they stop the rest."""
         if len(self._templates) > _CACHED_TEMPLATES:
             self._templates.clear()
@@ -339,7 +371,7 @@ class Emitter:
         readable = [
             event
             for event in events
-            if event.template in self._templates and event.data.count(SEPARATOR) == SEPARATORS
+            if event.template in self._templates and event.data.count(SEPARATOR_BYTE) == SEPARATORS
         ]
         if len(readable) < len(events):
             lost = {event.id for event in events}.difference(event.id for event in readable)

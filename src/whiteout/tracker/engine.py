@@ -12,9 +12,11 @@ from whiteout.errors import EventStoreError
 from whiteout.tracker.counters import DropReason
 from whiteout.tracker.emitter import Emitter
 from whiteout.tracker.event_store import EventStore, forget_set_aside
+from whiteout.tracker.fresh_events import FreshEvents
 from whiteout.tracker.journal import EVENT, MAX_RECORD_BYTES, TEMPLATE, Journal, left_behind
+from whiteout.tracker.records import TEMPLATE_HEADER
 from whiteout.tracker.storage import Storage
-from whiteout.tracker.writer import TEMPLATE_HEADER, Writer
+from whiteout.tracker.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,8 +85,10 @@ class Engine:
             max_events=emitter.max_event_store_size,
             max_age_s=emitter.max_event_store_age,
         )
+        self.fresh = FreshEvents(self.journal, self.storage)
         self.emitter = Emitter(
             self.storage,
+            self.fresh,
             network,
             emitter,
             connection=connection,
@@ -93,11 +97,15 @@ class Engine:
             counters=counters,
             sender_lock=folder / f"{name}.sender.lock" if folder is not None else None,
             on_delivered=on_delivered,
+            on_blocked=self._wake_writer,
         )
         self.writer = Writer(
             self.journal,
+            self.fresh,
             self.storage,
+            clock=environment.clock,
             counters=counters,
+            sends_well=lambda: self.emitter.sends_well,
             on_stored=self.emitter.notify,
             housekeeping=self._keep_house,
             left=left,
@@ -139,26 +147,46 @@ class Engine:
         journal.append(EVENT, record)
         return None
 
+    def resume(self) -> None:
+        """Send again, what was tracked until now first."""
+        self.writer.pass_on()
+        self.emitter.resume()
+
+    def _wake_writer(self) -> None:
+        self.writer.wake()
+
     def drain(self) -> None:
         """Move everything journalled to the event store, what others left first."""
         self.writer.drain()
 
     def flush(self, timeout_s: float) -> bool:
-        """Send until all that is stored now is delivered; False: not within `timeout_s`."""
-        self.drain()
-        moves_back, targets = self._targets()
+        """Send until all that is tracked now is delivered; False: not within `timeout_s`."""
+        self.writer.pass_on()
+        moves, targets, fresh_target = self._targets()
 
         def is_done() -> bool:
-            nonlocal moves_back, targets
-            if moves_back != self.storage.moves_back:  # the rows have other numbers now
-                moves_back, targets = self._targets()
-            return not any(self._has_up_to(store, target) for store, target in targets)
+            nonlocal moves, targets, fresh_target
+            if moves != self._moves():  # the events have other numbers now
+                moves, targets, fresh_target = self._targets()
+            if self.fresh.has_up_to(fresh_target):
+                return False
+            if any(self._has_up_to(store, target) for store, target in targets):
+                return False
+            return moves == self._moves()  # else some were nowhere to be seen
 
         return self.emitter.flush(timeout_s, is_done)
 
-    def _targets(self) -> tuple[int, list[tuple[EventStore, int]]]:
-        moves_back = self.storage.moves_back
-        return moves_back, [(store, _last_id(store)) for store in self.storage.stores]
+    @property
+    def waiting(self) -> int:
+        """How many events wait, wherever."""
+        return self.storage.count + self.fresh.waiting
+
+    def _moves(self) -> int:
+        return self.storage.moves_back + self.fresh.moves
+
+    def _targets(self) -> tuple[int, list[tuple[EventStore, int]], int]:
+        moves, fresh_target = self._moves(), self.fresh.end()
+        return moves, [(store, _last_id(store)) for store in self.storage.stores], fresh_target
 
     def _has_up_to(self, store: EventStore, event_row: int) -> bool:
         if not event_row:
@@ -185,7 +213,7 @@ class Engine:
                 # A journal that could not be moved to disk is the events' only copy there: it
                 # goes only where the app wants them changed, which memory has done by now.
                 if self.journal.is_drained or change is not None:
-                    self.journal.rotate()
+                    self.fresh.rotate()
                     self._written.clear()
             self.storage.scrub()
 
@@ -194,7 +222,7 @@ class Engine:
         with self.writer.lock:
             self._adopt()
             with keeping_out():
-                self.journal.rotate()
+                self.fresh.rotate()
                 self._written.clear()
             deleted, complete = self.storage.clear()
             self.writer.discard_kept()
@@ -211,14 +239,14 @@ class Engine:
     def close(self, timeout_s: float) -> bool:
         """Send what can be sent within the time, store the rest, stop; True: all was delivered."""
         started = self._clock.monotonic_s()
-        self.drain()
-        delivered = self.flush(timeout_s) if timeout_s > 0 else self.storage.count == 0
+        delivered = self.flush(timeout_s) if timeout_s > 0 else self.waiting == 0
         left_s = max(0.1, timeout_s - (self._clock.monotonic_s() - started))
         self.emitter.close(left_s)
         self.writer.close(1.0)
         self.drain()
         with self.writer.lock:
             self._is_closed = True
+            self.fresh.close()
             if self.journal.is_drained:
                 self._forget_own_journal()
             self.journal.close()

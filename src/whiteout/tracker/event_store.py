@@ -79,6 +79,19 @@ class StoredEvent(NamedTuple):
     data: str
 
 
+class WaitingEvent(NamedTuple):
+    """An event as it is sent from: text as UTF-8. `id` is its row, or its place in a journal."""
+
+    id: int
+    level: int
+    line: int
+    template: int
+    event_id: bytes
+    created_ms: int
+    event_index: int
+    data: bytes
+
+
 class EventStore:
     """One namespace's waiting events.
 
@@ -129,13 +142,16 @@ class EventStore:
         templates: Mapping[int, str],
         *,
         moved: tuple[str, int] | None = None,
-    ) -> None:
+    ) -> int:
         """Store events, the templates they name, and how far a journal has been moved; or nothing.
 
         Args:
             events: in the order they were tracked.
             templates: the text of every template that `events` name, by id.
             moved: a journal's instance, and the position up to which `events` take it.
+
+        Returns:
+            the id of the first event; the others have the ids after it.
 
         Raises:
             EventStoreError: nothing was stored.
@@ -145,10 +161,11 @@ class EventStore:
             connection.executemany(
                 "INSERT OR IGNORE INTO templates VALUES (?, ?)", list(templates.items())
             )
-            _insert(connection, events)
+            last_id = _insert(connection, events)
             if moved is not None:
                 connection.execute("INSERT OR REPLACE INTO journals VALUES (?, ?)", moved)
             self._count += len(events)
+        return last_id - len(events) + 1
 
     def oldest(
         self, limit: int, *, after: int = 0, without: Iterable[int] = ()
@@ -165,8 +182,8 @@ class EventStore:
 
     def emittable(
         self, limit: int, *, without: Iterable[int] = ()
-    ) -> tuple[list[StoredEvent], dict[int, str]]:
-        """The oldest events as `oldest` gives them, and their templates, as of one moment.
+    ) -> tuple[list[WaitingEvent], dict[int, str]]:
+        """The oldest waiting events, as for `oldest`, and their templates, as of one moment.
 
         Raises:
             EventStoreError: they cannot be read.
@@ -176,7 +193,7 @@ class EventStore:
             connection.execute("BEGIN")
             try:
                 (text,) = connection.execute(_OLDEST, parameters).fetchone()
-                events = [StoredEvent(*row) for row in loads(text)]
+                events = [_waiting(*row) for row in loads(text)]
                 keys = ",".join(map(str, {event.template for event in events}))
                 texts = dict(connection.execute(_TEMPLATES, (f"[{keys}]",)).fetchall())
             finally:
@@ -500,8 +517,24 @@ def _make_private(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
-def _insert(connection: sqlite3.Connection, events: Sequence[NewEvent]) -> None:
-    start = 0
+def _waiting(  # noqa: PLR0913, PLR0917 - the columns
+    row: int,
+    level: int,
+    line: int,
+    template: int,
+    event_id: str,
+    created_ms: int,
+    event_index: int,
+    data: str,
+) -> WaitingEvent:
+    return WaitingEvent(
+        row, level, line, template, event_id.encode(), created_ms, event_index, data.encode()
+    )
+
+
+def _insert(connection: sqlite3.Connection, events: Sequence[NewEvent]) -> int:
+    """Insert rows, which get ids without gaps; the last of them."""
+    start = last_id = 0
     for size in _ROWS_A_STATEMENT:
         statement = (
             f"INSERT INTO events ({_COLUMNS}) VALUES "  # noqa: S608 - constants only
@@ -509,8 +542,9 @@ def _insert(connection: sqlite3.Connection, events: Sequence[NewEvent]) -> None:
         )
         while len(events) - start >= size:
             values = [value for event in events[start : start + size] for value in event]
-            connection.execute(statement, values)
+            last_id = connection.execute(statement, values).lastrowid or 0
             start += size
+    return last_id
 
 
 def _drop_unused_templates(connection: sqlite3.Connection) -> None:

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from whiteout.tracker.journal import EVENT, TEMPLATE
+from whiteout.tracker.records import EVENT_HEADER, TEMPLATE_HEADER
 from whiteout.tracker.session import SessionState
 from whiteout.tracker.template import Template
-from whiteout.tracker.writer import EVENT_HEADER, TEMPLATE_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

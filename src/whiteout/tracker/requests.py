@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from whiteout.tracker.configuration import EmitterConfiguration, NetworkConfiguration
-    from whiteout.tracker.event_store import StoredEvent
+    from whiteout.tracker.event_store import WaitingEvent
     from whiteout.tracker.template import Template
 
-_ENVELOPE_HEAD: Final = f'{{"schema":"{PAYLOAD_DATA}","data":['
+_ENVELOPE_HEAD: Final = f'{{"schema":"{PAYLOAD_DATA}","data":['.encode()
 ENVELOPE_BYTES: Final = 88  # what the reference allows for the envelope; ours has 86
 _STAMP_BYTES: Final = len(',"stm":"1795000000000"}')
 
@@ -43,7 +43,7 @@ class Batch:
 
     level: Anonymisation
     ids: tuple[int, ...]
-    payloads: tuple[str, ...]
+    payloads: tuple[bytes, ...]
     is_oversize: bool
 
     def halves(self) -> tuple[Batch, Batch]:
@@ -56,7 +56,7 @@ class Batch:
 
 
 def batches(
-    events: Iterable[StoredEvent],
+    events: Iterable[WaitingEvent],
     template_of: Callable[[int], Template],
     *,
     network: NetworkConfiguration,
@@ -70,7 +70,7 @@ def batches(
         network: tells the method.
         emitter: tells the byte limits.
     """
-    groups: dict[tuple[int, int], list[StoredEvent]] = {}
+    groups: dict[tuple[int, int], list[WaitingEvent]] = {}
     for event in events:
         groups.setdefault((event.level, event.line), []).append(event)
     for (bits, _line), members in groups.items():
@@ -78,7 +78,7 @@ def batches(
         if uses_get(level, network):
             for event in members:
                 payload = template_of(event.template).payload(event)
-                is_oversize = len(payload.encode()) + _STAMP_BYTES > emitter.byte_limit_get
+                is_oversize = len(payload) + _STAMP_BYTES > emitter.byte_limit_get
                 yield Batch(level, (event.id,), (payload,), is_oversize=is_oversize)
         else:
             yield from _posts(level, members, template_of, emitter.byte_limit_post)
@@ -86,16 +86,16 @@ def batches(
 
 def _posts(
     level: Anonymisation,
-    events: Sequence[StoredEvent],
+    events: Sequence[WaitingEvent],
     template_of: Callable[[int], Template],
     limit: int,
 ) -> Iterator[Batch]:
     ids: list[int] = []
-    payloads: list[str] = []
+    payloads: list[bytes] = []
     total = 0
     for event in events:
         payload = template_of(event.template).payload(event)
-        size = _STAMP_BYTES + (len(payload) if payload.isascii() else len(payload.encode()))
+        size = _STAMP_BYTES + len(payload)
         if size > limit:
             yield Batch(level, (event.id,), (payload,), is_oversize=True)
             continue
@@ -122,7 +122,7 @@ def request_for(batch: Batch, network: NetworkConfiguration, *, sent_ms: int) ->
         network: where they go, and how.
         sent_ms: `stm`, Unix epoch milliseconds; another one for each request.
     """
-    stamp = f',"stm":"{sent_ms}"}}'
+    stamp = b',"stm":"%d"}' % sent_ms
     headers = {"User-Agent": USER_AGENT}
     if not batch.level:
         headers |= network.request_headers
@@ -145,7 +145,7 @@ def request_for(batch: Batch, network: NetworkConfiguration, *, sent_ms: int) ->
         method="POST",
         url=network.post_url,
         headers=headers,
-        body=(_ENVELOPE_HEAD + f"{stamp},".join(batch.payloads) + stamp + "]}").encode(),
+        body=b"".join((_ENVELOPE_HEAD, (stamp + b",").join(batch.payloads), stamp, b"]}")),
         is_anonymous=bool(batch.level),
         timeout=network.timeout,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from whiteout.errors import EventStoreError
 from whiteout.tracker.counters import DropReason
@@ -34,6 +34,14 @@ _MOVE_BACK_EVENTS: Final = 500
 
 if TYPE_CHECKING:
     _Change = Callable[[StoredEvent, str], tuple[NewEvent, str] | None]
+
+
+class Placed(NamedTuple):
+    """Where events were stored."""
+
+    store: EventStore
+    first_row: int
+    is_settled: bool  # they are where they should be, so the journal may let go of them
 
 
 class Storage:
@@ -100,38 +108,39 @@ class Storage:
         templates: Mapping[int, str],
         *,
         moved: tuple[str, int] | None = None,
-    ) -> bool:
-        """Store events; True: they are where they should be, so the journal may let go of them."""
+    ) -> Placed:
+        """Store events, on the disk or in memory, and say where."""
         with self._lock:
-            if self._add_to_disk(events, templates, moved):
-                return True
-            self.overflow.add(events, templates)
+            first_row = self._add_to_disk(events, templates, moved)
+            if first_row is not None:
+                return Placed(self.primary, first_row, is_settled=True)
+            first_row = self.overflow.add(events, templates)
             if moved is not None:
                 self._moved[moved[0]] = moved[1]
             self._enforce_limit(self.overflow)
-            return False
+            return Placed(self.overflow, first_row, is_settled=False)
 
     def _add_to_disk(
         self,
         events: Sequence[NewEvent],
         templates: Mapping[int, str],
         moved: tuple[str, int] | None,
-    ) -> bool:
+    ) -> int | None:
         if not self.disk_serves():
-            return False
+            return None
         try:
             if not self._move_back():
-                return False
-            self.primary.add(events, templates, moved=moved)
+                return None
+            first_row = self.primary.add(events, templates, moved=moved)
         except EventStoreError as error:
             self._disk_failed(error)
-            return False
+            return None
         self._disk_fails_until = None
         try:
             self._enforce_limit(self.primary)
         except EventStoreError as error:  # what was stored is stored: no reason to store it twice
             self._disk_failed(error)
-        return True
+        return first_row
 
     def settle(self) -> bool:
         """Move what memory holds to the disk; True: memory holds nothing any more."""

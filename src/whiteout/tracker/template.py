@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from whiteout.tracker.session import SessionState
 
 SEPARATOR: Final = "\x1e"  # JSON text never holds a raw control character
+SEPARATOR_BYTE: Final = SEPARATOR.encode()
 SEPARATORS: Final = 2  # in the data of an event: between parameters, body and entities
 
 _CONTEXTS_HEAD: Final = f'{{"schema":"{CONTEXTS}","data":['
@@ -32,19 +33,19 @@ _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 
 class _OwnPart(Protocol):
-    """What is one event's alone: a row of the event store.
+    """What is one event's alone.
 
     `data` holds its parameters, body and entities as JSON fragments, joined by `SEPARATOR`.
     """
 
     @property
-    def event_id(self) -> str: ...
+    def event_id(self) -> bytes: ...
     @property
     def created_ms(self) -> int: ...
     @property
     def event_index(self) -> int: ...
     @property
-    def data(self) -> str: ...
+    def data(self) -> bytes: ...
 
 
 @dataclass(slots=True)
@@ -72,8 +73,9 @@ class Template:
     bits: int = field(init=False)
     id: int = field(init=False)
     text: str = field(init=False)
-    _entities_head: str = field(init=False)
-    _entities_base64: str = field(init=False)
+    _middle: bytes = field(init=False)
+    _entities_head: bytes = field(init=False)
+    _entities_base64: bytes = field(init=False)
 
     def __post_init__(self) -> None:
         self.bits = self.level.value
@@ -91,7 +93,8 @@ class Template:
         digest = hashlib.blake2b(self.text.encode(), digest_size=8).digest()
         self.id = int.from_bytes(digest, "little") >> 1
         shared = ",".join(part for part in (self.entities, self.session) if part)
-        self._entities_head = _pad(_CONTEXTS_HEAD + shared)
+        self._middle = f',{self.parameters},"eid":"'.encode()
+        self._entities_head = _pad((_CONTEXTS_HEAD + shared).encode())
         self._entities_base64 = _base64(self._entities_head)
 
     @classmethod
@@ -104,34 +107,39 @@ class Template:
         level, line, base64, parameters, entities, session, state = loads(text)
         return cls(Anonymisation(level), line, base64, parameters, entities, session, state)
 
-    def payload(self, row: _OwnPart) -> str:
+    def payload(self, event: _OwnPart) -> bytes:
         """One event as a fragment of a JSON object: the finished payload but for `stm` and `}`.
 
         Its values are all text, its keys those of `payload_data` 1-0-4.
         """
-        parameters, body, entities = row.data.split(SEPARATOR)
-        parts = [
-            f'{{{parameters},{self.parameters},"eid":"{row.event_id}","dtm":"{row.created_ms}"'
-        ]
-        if body:
-            parts.append(self._body(body))
-        if self.entities or self.session or entities:
-            parts.append(self._entities(entities, row.event_index))
-        return ",".join(parts)
+        parameters, body, entities = event.data.split(SEPARATOR_BYTE)
+        return b"".join(
+            (
+                b"{",
+                parameters,
+                self._middle,
+                event.event_id,
+                b'","dtm":"%d"' % event.created_ms,
+                self._body(body) if body else b"",
+                self._entities(entities, event.event_index)
+                if self.entities or self.session or entities
+                else b"",
+            )
+        )
 
-    def _body(self, body: str) -> str:
+    def _body(self, body: bytes) -> bytes:
         if self.base64:
-            return f'"ue_px":"{_UNSTRUCT_BASE64}{_base64(body + "}")}"'
-        return '"ue_pr":' + dumps(_UNSTRUCT_HEAD + body + "}").decode()
+            return b',"ue_px":"%b%b"' % (_UNSTRUCT_BASE64, _base64(body + b"}"))
+        return b',"ue_pr":' + _quoted(_UNSTRUCT_HEAD.encode() + body + b"}")
 
-    def _entities(self, own: str, event_index: int) -> str:
-        rest = f"{event_index}}}}}" if self.session else ""
+    def _entities(self, own: bytes, event_index: int) -> bytes:
+        rest = b"%d}}" % event_index if self.session else b""
         if own:
-            rest += f",{own}" if self.entities or self.session else own
-        rest += "]}"
+            rest += b"," + own if self.entities or self.session else own
+        rest += b"]}"
         if self.base64:
-            return f'"cx":"{self._entities_base64}{_base64(rest)}"'
-        return '"co":' + dumps(self._entities_head.lstrip() + rest).decode()
+            return b',"cx":"%b%b"' % (self._entities_base64, _base64(rest))
+        return b',"co":' + _quoted(self._entities_head.lstrip() + rest)
 
 
 def build(  # noqa: PLR0913 - a constructor in all but name
@@ -178,15 +186,18 @@ def _session_record(session: SessionState) -> dict[str, Any]:
     }
 
 
-def _pad(text: str) -> str:
+def _quoted(text: bytes) -> bytes:
+    return dumps(text.decode())
+
+
+def _pad(text: bytes) -> bytes:
     """Blanks in front, so that the base64 of what follows can be appended to the base64 of this."""
-    return " " * (-len(text.encode()) % 3) + text
+    return b" " * (-len(text) % 3) + text
 
 
-def _base64(text: str) -> str:
+def _base64(text: bytes) -> bytes:
     """URL-safe, unpadded: safe in GET, and what the iOS tracker writes (reference 1.2)."""
-    encoded = binascii.b2a_base64(text.encode(), newline=False)
-    return encoded.translate(_URL_SAFE, b"=").decode("ascii")
+    return binascii.b2a_base64(text, newline=False).translate(_URL_SAFE, b"=")
 
 
-_UNSTRUCT_BASE64: Final = _base64(_pad(_UNSTRUCT_HEAD))
+_UNSTRUCT_BASE64: Final = _base64(_pad(_UNSTRUCT_HEAD.encode()))

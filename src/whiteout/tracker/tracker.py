@@ -28,9 +28,9 @@ from whiteout.tracker.lines import Lines
 from whiteout.tracker.network import HttpConnection
 from whiteout.tracker.own_part import own_part
 from whiteout.tracker.pending import PendingChange
+from whiteout.tracker.records import EVENT_HEADER
 from whiteout.tracker.session import SessionLine
 from whiteout.tracker.shared_part import SharedPart
-from whiteout.tracker.writer import EVENT_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -334,15 +334,14 @@ class Tracker:
     def set_sending(self, *, sends: bool) -> None:
         """Pause or resume the emitter."""
         self._check_process()
-        emitter = self._engine.emitter
         if sends:
-            emitter.resume()
+            self._engine.resume()
         else:
-            emitter.pause()
+            self._engine.emitter.pause()
 
     def waiting_events(self) -> int:
         """How many events wait in the event store."""
-        return self._engine.storage.count
+        return self._engine.waiting
 
     def is_sending(self) -> bool:
         """Whether a request is under way."""
