@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import whiteout
 from whiteout import Anonymisation
+from whiteout.events.geolocation import Geolocation
 from whiteout.identifiers import IDENTIFIERS
 
 if TYPE_CHECKING:
@@ -129,7 +130,9 @@ def _visit(tracker: whiteout.Tracker, level: Anonymisation, secrets: Secrets) ->
         f"&_sp={secrets.cross_navigation}.1697175843762"
     )
     with_subject = [
-        tracker.track(whiteout.PageView(page_url=link, page_title="Autumn sale")),
+        tracker.track(
+            whiteout.PageView(page_url=link, page_title="Autumn sale", entities=[_whereabouts()])
+        ),
         tracker.track(whiteout.ScreenView(name="Catalogue")),
     ]
     if tracker.session is not None:
@@ -147,6 +150,10 @@ def _visit(tracker: whiteout.Tracker, level: Anonymisation, secrets: Secrets) ->
         with_subject=tuple(event_id for event_id in with_subject if event_id),
         without_subject=tuple(event_id for event_id in without_subject if event_id),
     )
+
+
+def _whereabouts() -> whiteout.SelfDescribingJson:
+    return Geolocation(latitude=52.5163, longitude=13.3777).self_describing()
 
 
 def _device(secrets: Secrets) -> whiteout.PlatformContextRetriever:
