@@ -117,6 +117,23 @@ def test_a_v2_event_without_a_name_arrives_with_its_body(tracker: Tracker, wire:
     assert unstructured(event) == LINK_CLICK
 
 
+def test_version_and_user_agent_of_the_page_replace_the_apps(tracker: Tracker, wire: Wire) -> None:
+    """Each name once: what a reader makes of a repeated one is its own decision."""
+    bridge = WebViewBridge(["shop"], allowed_origins=[ORIGIN])
+
+    bridge.receive(
+        v2({"eventName": "pv", "trackerVersion": "js-4", "useragent": "Mozilla"}), origin=ORIGIN
+    )
+    bridge.receive(PAGE_VIEW, origin=ORIGIN)
+
+    assert tracker.flush()
+    by_version = {event["tv"]: event["ua"] for event in wire.events}
+    assert by_version.pop("js-4") == "Mozilla"
+    assert list(by_version.values()) == ["the app's own"]
+    body = b"".join(request.body or b"" for request in wire.requests)
+    assert body.count(b'"tv":') == body.count(b'"ua":') == 2
+
+
 def test_while_anonymous_a_page_cannot_bring_an_identifier_back(
     tracker: Tracker, wire: Wire
 ) -> None:

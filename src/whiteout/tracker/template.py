@@ -113,11 +113,14 @@ class Template:
         Its values are all text, its keys those of `payload_data` 1-0-4.
         """
         parameters, body, entities = event.data.split(SEPARATOR_BYTE)
+        middle = self._middle
+        if b'"tv":' in parameters or b'"ua":' in parameters:  # of a page in a web view
+            middle = self._middle_without(parameters)
         return b"".join(
             (
                 b"{",
                 parameters,
-                self._middle,
+                middle,
                 event.event_id,
                 b'","dtm":"%d"' % event.created_ms,
                 self._body(body) if body else b"",
@@ -126,6 +129,13 @@ class Template:
                 else b"",
             )
         )
+
+    def _middle_without(self, own: bytes) -> bytes:
+        """What events share but for what this one says itself: no name may stand there twice."""
+        said = loads(b"{" + own + b"}")
+        shared = loads("{" + self.parameters + "}")
+        rest = dumps({name: value for name, value in shared.items() if name not in said})[1:-1]
+        return (b"," + rest if rest else b"") + b',"eid":"'
 
     def _body(self, body: bytes) -> bytes:
         if self.base64:
