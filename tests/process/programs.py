@@ -119,9 +119,11 @@ def work(number: int, events: int) -> int:
 
 
 def work_alone(number: int, events: int, folder: str, endpoint: str) -> None:
-    """What a process of its own does."""
+    """What a process of its own does; nothing is under way when it ends, which is abrupt."""
     _arguments.update(folder=folder, endpoint=endpoint)
     work(number, events)
+    tracker = whiteout.get_tracker("app")
+    say(f"delivered {tracker is not None and tracker.flush(8.0)}")
 
 
 def remember(folder: str, endpoint: str) -> None:
@@ -145,6 +147,7 @@ def processes(folder: str, endpoint: str, method: str, workers: int, events: int
     for child in children:
         child.join()
     say(f"statuses {[child.exitcode for child in children]}")
+    say(f"delivered {tracker.flush(8.0)}")
 
 
 def pool(folder: str, endpoint: str, method: str, workers: int, events: int) -> None:

@@ -30,6 +30,7 @@ def test_processes_of_multiprocessing(tmp_path: Path, method: str) -> None:
         ended = run_workers("processes", tmp_path, collector.url, method=method)
 
         assert f"statuses {[0] * WORKERS}" in ended.lines
+        assert ended.lines.count("delivered True") == WORKERS + 1
         assert len(ended.ids) == 1 + EVENTS * (WORKERS + 1)
         assert_each_is_sent_once(tmp_path, ended.ids, collector)
 
