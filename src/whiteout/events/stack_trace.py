@@ -20,6 +20,7 @@ What is read of an exception may be code of the app's (`__str__`, properties), a
 from __future__ import annotations
 
 import re
+import sys
 from collections import deque
 from dataclasses import dataclass
 from types import TracebackType
@@ -306,14 +307,26 @@ def _name_of(kind: type[BaseException]) -> str:
     for base in type.__dict__["__mro__"].__get__(kind):
         qualified = type.__dict__["__qualname__"].__get__(base)
         module = type.__dict__["__module__"].__get__(base)
-        if not isinstance(module, str):
-            continue
-        parts = module.split(".")
-        parts = parts[_length_of_home(parts) :] or parts[-1:]
-        name = qualified if module == "builtins" else ".".join((*parts, qualified))
+        name = ".".join((*_module_of_type(module), qualified))
         if len(name) <= _MAX_LINE and is_dotted_name(name):
             return name
     return "BaseException"
+
+
+def _module_of_type(name: object) -> list[str]:
+    """The module of a type, by its parts; none where it cannot be told from a path."""
+    if not isinstance(name, str) or name == "builtins":
+        return []
+    module = sys.modules.get(name)
+    if module is None:
+        return []
+    path = _attribute(module, "__file__")
+    if name == "__main__" or not isinstance(path, str):  # built in, or frozen
+        return name.split(".")
+    if path.rpartition(".")[2] in _SOURCES:
+        parts = _module_parts(name, path)
+        return parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts
+    return name.split(".")[-1:]  # an extension
 
 
 def _message_lines(exception: BaseException) -> list[str]:
@@ -344,7 +357,7 @@ def _chain(exception: BaseException) -> Iterator[tuple[str, BaseException]]:
         following = _attribute(current, "__cause__")
         if following is None and not _attribute(current, "__suppress_context__"):
             relation, following = "Context", _attribute(current, "__context__")
-        if not isinstance(following, BaseException) or id(following) in seen:
+        if not _is_a(following, BaseException) or id(following) in seen:
             return
         seen.add(id(following))
         yield relation, following
@@ -370,12 +383,17 @@ def _numbered(group: BaseException) -> Iterable[tuple[int, BaseException]]:
 
 
 def _exceptions(group: BaseException) -> tuple[BaseException, ...]:
-    if not isinstance(group, BaseExceptionGroup):
+    if not _is_a(group, BaseExceptionGroup):
         return ()
     members = _attribute(group, "exceptions")
     if not isinstance(members, tuple):
         return ()
-    return tuple(one for one in members if isinstance(one, BaseException))
+    return tuple(one for one in members if _is_a(one, BaseException))
+
+
+def _is_a(value: object, kind: type) -> bool:
+    """As `isinstance`, which asks the value for its class, and that may be code of the app's."""
+    return issubclass(type(value), kind)
 
 
 def _attribute(owner: object, name: str) -> Any:  # noqa: ANN401 - anything, as an app may define it
