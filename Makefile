@@ -8,10 +8,10 @@ READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint format bench lock clean
+.PHONY: help run test lint format docs docs-serve bench lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(READY) ## the pipeline on this machine, with a small shop tracking into it
 	$(BIN)/whiteout demo
@@ -27,6 +27,14 @@ lint: $(READY) ## style, formatting and types
 format: $(READY) ## mend what can be mended of the style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(READY) ## the documentation as a site in build/site; a broken link fails
+	$(BIN)/python docs/generate.py
+	$(BIN)/zensical build --strict
+
+docs-serve: $(READY) ## the site on http://localhost:8000, built anew when a page changes
+	$(BIN)/python docs/generate.py
+	$(BIN)/zensical serve
 
 bench: $(READY) ## the figures: every program of benchmarks/, one after the other
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
@@ -44,7 +52,7 @@ lock: ## pin the newest versions of all dependencies; needs uv
 		pyproject.toml -o requirements-dev.txt
 
 clean: ## remove what make and the tools made, the environment too
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist docs/reference.md .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The project itself, by reference: what is changed in src/ needs no new installation.

@@ -53,7 +53,7 @@ class SelfDescribing(Event):
         entities: Sequence[SelfDescribingJson] = (),
         true_timestamp: datetime | None = None,
     ) -> SelfDescribing:
-        """The event whose body is `json`."""
+        """The event whose body is `json`; `entities` and `true_timestamp` as in `Event`."""
         return cls(
             schema=json.schema, data=json.data, entities=entities, true_timestamp=true_timestamp
         )

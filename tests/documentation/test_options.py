@@ -1,0 +1,175 @@
+"""The documentation lists each option, event and command there is, as the code has them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, cast
+
+import docs.generate as generator
+import pytest
+import typer
+from tests.support.pages import PAGES, REPOSITORY, page_id
+
+import whiteout
+from whiteout.cli import application
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def section(document: str, heading: str) -> str:
+    """The text below a heading, up to the next of its rank or above."""
+    text = (REPOSITORY / document).read_text("utf-8")
+    found = re.search(rf"^(#+) {re.escape(heading)}$", text, re.MULTILINE)
+    assert found is not None, f"{document} has no heading {heading!r}"
+    rest = text[found.end() :]
+    end = re.search(rf"^#{{1,{len(found[1])}}} ", rest, re.MULTILINE)
+    return rest[: end.start()] if end else rest
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of the tables' rows, without their heads."""
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.splitlines()
+        if line.startswith("| `")
+    ]
+
+
+# --- options in Python -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_tables_of_options_are_as_the_code_has_them(page: Path) -> None:
+    """Names, types, defaults, live places. `make docs` brings them up to date."""
+    text = page.read_text("utf-8")
+
+    assert generator.with_options(text) == text
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in generator.public_names() if name.endswith("Configuration")]
+)
+def test_each_configuration_has_its_table(name: str) -> None:
+    page = REPOSITORY / "docs/tracker/configuration.md"
+
+    assert f"<!-- options: {name} -->" in page.read_text("utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_each_option_in_a_table_has_a_meaning(page: Path) -> None:
+    for table in generator.tables_of(page.read_text("utf-8")):
+        assert all(row[-1] for row in rows(table))
+
+
+def test_a_default_that_changed_is_noticed_and_its_meaning_kept() -> None:
+    """The check itself can fail."""
+    stale = (
+        "<!-- options: SessionConfiguration -->\n\n| `foreground_timeout` | `float` | `60` |  "
+        "| seconds of mine |\n\n<!-- /options -->"
+    )
+
+    mended = generator.with_options(stale)
+
+    assert "| `foreground_timeout` | `float` | `1_800` |" in mended
+    assert "| seconds of mine |" in mended
+    assert "| `background_timeout` |" in mended
+
+
+def test_each_kind_of_event_is_listed() -> None:
+    events = {
+        name
+        for name in generator.public_names()
+        if isinstance(value := getattr(whiteout, name), type) and issubclass(value, whiteout.Event)
+    }
+
+    listed = {row[0].strip("`") for row in rows(section("docs/tracker/events.md", "Events"))}
+
+    assert listed == events - {"Event"}
+
+
+# --- docstrings ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", generator.public_names())
+def test_each_public_name_stands_in_the_reference(name: str) -> None:
+    assert f"\n### {name} {{ #{name} }}\n" in generator.reference()
+
+
+def callables() -> list[Any]:
+    """Public functions, and public methods of public classes, that take arguments."""
+    found = []
+    for name in generator.public_names():
+        value = getattr(whiteout, name)
+        members = vars(value).items() if isinstance(value, type) else [("", value)]
+        for member_name, member in members:
+            if generator.is_for_apps(name, member_name) and generator.takes_arguments(member):
+                found.append(pytest.param(member, id=f"{name}.{member_name}".rstrip(".")))
+    return found
+
+
+@pytest.mark.parametrize("member", callables())
+def test_a_docstring_names_each_argument(member: Any) -> None:  # noqa: ANN401 - a callable
+    """In its section `Args`, or in its text. Of a single one the whole text may speak."""
+    text = generator.docstring_of(member)
+    names = generator.argument_names(member)
+
+    missing = [name for name in names if not re.search(rf"\b{name}\b", text)]
+
+    assert text
+    assert missing == [] or len(names) == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for name in generator.public_names() if generator.field_names(getattr(whiteout, name))],
+)
+def test_the_docstring_of_a_dataclass_names_each_field(name: str) -> None:
+    """Its own or, for what an event inherits, the one of `Event`."""
+    class_ = getattr(whiteout, name)
+    text = "\n".join(generator.docstring_of(one) for one in class_.__mro__[:-1])
+
+    missing = [
+        field
+        for field in generator.field_names(class_)
+        if not re.search(rf"^ *`?{field}`?:|`{field}`", text, re.MULTILINE)
+    ]
+
+    assert missing == []
+
+
+# --- options of the command line -------------------------------------------------------------
+
+COMMANDS = cast("typer.core.TyperGroup", typer.main.get_command(application())).commands
+
+
+def shown_option(parameter: Any) -> tuple[str, str]:  # noqa: ANN401 - typer's, which it hides
+    """An option's names and default as the tables write them."""
+    if parameter.param_type_name == "argument":
+        return f"`{parameter.metavar}`", "required" if parameter.required else ""
+    names = ", ".join(f"`{name}`" for name in parameter.opts)
+    if parameter.required:
+        return names, "required"
+    if parameter.default is None:
+        return names, ""
+    return names, "off" if parameter.default is False else f"`{parameter.default}`"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_option_of_a_command_stands_in_its_table(command: str) -> None:
+    """With its default, in the order in which the help has them; hidden ones do not."""
+    parameters: list[Any] = list(COMMANDS[command].params)
+    documented = [
+        (names, default)
+        for names, default, _ in rows(section("docs/command-line.md", f"whiteout {command}"))
+    ]
+
+    shown = [shown_option(one) for one in parameters if not getattr(one, "hidden", False)]
+
+    assert documented == shown
+
+
+def test_each_documented_command_is_there() -> None:
+    text = (REPOSITORY / "docs/command-line.md").read_text("utf-8")
+
+    assert set(re.findall(r"^## whiteout (\w+)$", text, re.MULTILINE)) == set(COMMANDS)

@@ -1,0 +1,66 @@
+"""The product's own collector, as the command starts it, on a free port of loopback."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any, Self
+
+from whiteout.log import open_log
+from whiteout.protocol.collector_payload import decode
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+_STOP_S = 30
+
+
+class RealCollector:
+    """`whiteout collector`, to be used as a context manager.
+
+    Args:
+        folder: an empty one, for its log.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        command = ["collector", "--to", f"spool://{folder}", "--port", "0"]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "whiteout.cli", *command, "--durability", "process"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        self.url = self._process.stdout.readline().split()[-1]
+        self._offset = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._process.terminate()
+        try:
+            self._process.communicate(timeout=_STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
+
+    def new_events(self) -> list[dict[str, Any]]:
+        """The events of the requests that it accepted since the last call."""
+        log = open_log(self._folder / "log" / "raw", writer=False)
+        try:
+            records = log.read(self._offset, max_records=100_000, max_bytes=1_000_000_000)
+        finally:
+            log.close()
+        events = []
+        for offset, record in records:
+            self._offset = offset + 1
+            events += json.loads(decode(record).body or b'{"data": []}')["data"]
+        return events
