@@ -82,10 +82,20 @@ def test_a_schema_names_itself_and_compiles(uri: str) -> None:
 
 def test_there_is_a_schema_for_all_that_the_tracker_sends_by_itself() -> None:
     assert sorted(SCHEMAS) == [
+        "iglu:com.android.installreferrer.api/referrer_details/jsonschema/1-0-0",
         "iglu:com.snowplowanalytics.mobile/application/jsonschema/1-0-0",
+        "iglu:com.snowplowanalytics.mobile/application_install/jsonschema/1-0-0",
+        "iglu:com.snowplowanalytics.mobile/message_notification/jsonschema/1-0-0",
         "iglu:com.snowplowanalytics.mobile/screen_view/jsonschema/1-0-0",
+        "iglu:com.snowplowanalytics.snowplow/application_error/jsonschema/1-0-2",
         "iglu:com.snowplowanalytics.snowplow/client_session/jsonschema/1-0-2",
+        "iglu:com.snowplowanalytics.snowplow/consent_document/jsonschema/1-0-0",
+        "iglu:com.snowplowanalytics.snowplow/consent_granted/jsonschema/1-0-0",
+        "iglu:com.snowplowanalytics.snowplow/consent_withdrawn/jsonschema/1-0-0",
         "iglu:com.snowplowanalytics.snowplow/desktop_context/jsonschema/1-0-0",
+        "iglu:com.snowplowanalytics.snowplow/diagnostic_error/jsonschema/1-0-0",
+        "iglu:com.snowplowanalytics.snowplow/gdpr/jsonschema/1-0-0",
+        "iglu:com.snowplowanalytics.snowplow/geolocation_context/jsonschema/1-1-0",
         "iglu:com.snowplowanalytics.snowplow/mobile_context/jsonschema/1-0-3",
         "iglu:com.snowplowanalytics.snowplow/timing/jsonschema/1-0-0",
     ]

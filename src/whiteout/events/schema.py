@@ -8,7 +8,13 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from whiteout.events.consent import ConsentDocument, ConsentGranted, ConsentWithdrawn
 from whiteout.events.entities import Application, DesktopContext, MobileContext, SessionEntity
+from whiteout.events.error import ApplicationError, TrackerError
+from whiteout.events.gdpr import GdprConfiguration
+from whiteout.events.geolocation import Geolocation
+from whiteout.events.install import Install, InstallReferrer
+from whiteout.events.notification import MessageNotification
 from whiteout.events.properties import properties_of
 from whiteout.events.screen import ScreenView
 from whiteout.events.timing import Timing
@@ -59,6 +65,16 @@ _DESCRIBED: tuple[type[Described], ...] = (
     MobileContext,
     DesktopContext,
     Application,
+    Install,
+    InstallReferrer,
+    MessageNotification,
+    ConsentGranted,
+    ConsentWithdrawn,
+    ConsentDocument,
+    GdprConfiguration,
+    ApplicationError,
+    TrackerError,
+    Geolocation,
 )
 
 SCHEMAS: Mapping[str, dict[str, Any]] = MappingProxyType(
