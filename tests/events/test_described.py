@@ -77,10 +77,10 @@ def values_of(definition: Property) -> st.SearchStrategy[Any]:
         if isinstance(definition.items, Property)
         else st.lists(ATTACHMENTS, max_size=3),
     }
-    values = by_type[definition.type]
-    if definition.max_length is not None:
-        values |= st.just("é" * definition.max_length)
-    return values
+    values, limit = by_type[definition.type], definition.max_length
+    if limit is None:
+        return values
+    return values.filter(lambda text: len(text) <= limit) | st.just("é" * limit)
 
 
 @st.composite
