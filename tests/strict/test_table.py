@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
@@ -20,6 +21,7 @@ from whiteout.protocol.self_describing import SelfDescribingJson
 from whiteout.strict.coarsening import DROP, KEEP
 from whiteout.strict.table import STRICT_TABLE
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "privacy.md"
 GATE = Gate(profile=PrivacyProfile.STRICT)
 USER = Anonymisation.USER
 DROPPED = {
@@ -148,3 +150,27 @@ def test_the_subject_is_coarse() -> None:
     }
 
     assert GATE.parameters(subject, USER) == {"res": "1080x1920", "vp": "1080x1920", "lang": "de"}
+
+
+def test_the_documentation_shows_the_same_table() -> None:
+    section = DOCUMENT.read_text("utf-8").partition("<!-- strict -->")[2]
+    section = section.partition("<!-- /strict -->")[0]
+    shown = [line for line in section.splitlines() if line.startswith("| ")][2:]
+
+    assert shown == documented()
+
+
+def documented() -> list[str]:
+    """Rows of one place, treatment and reason together."""
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for row in STRICT_TABLE:
+        place, _, name = row.where.rpartition(": ")
+        if isinstance(row.location, Parameter):
+            place, name = "parameters", f"`{row.location.name}`"
+        elif isinstance(row.location, Entity):
+            place, name = row.where, "all of it"
+        groups.setdefault((place, row.treatment.name, row.why), []).append(name)
+    return [
+        f"| {place} | {', '.join(names)} | {treatment} | {why} |"
+        for (place, treatment, why), names in groups.items()
+    ]

@@ -67,8 +67,8 @@ class PendingChange:
             old = self._templates[stored.template] = Template.from_text(text)
         crosses = bool((level ^ before) & Anonymisation.CLIENT)
         event_id = uuid_text(self._new_uuid()) if crosses else stored.event_id
-        if crosses:
-            stored = stored._replace(created_ms=stored.created_ms // 1000 * 1000)
+        created_ms = stored.created_ms // 1000 * 1000 if crosses else stored.created_ms
+        stored = stored._replace(created_ms=self._gate.time_ms(created_ms, level))
         session, index = self._session(old, level, event_id, stored, crosses=crosses)
         new = Template(
             level,
@@ -154,7 +154,7 @@ class PendingChange:
         """With other ids, the app's own too: which of the two they are is not known any more."""
         changed = dict(data)
         for name in ("id", "previousId"):
-            if isinstance(changed.get(name), str):
+            if isinstance(changed.get(name), str) and changed[name] != NULL_UUID:
                 key = line, changed[name]
                 if key not in self._screens:
                     self._screens[key] = uuid_text(self._new_uuid())
