@@ -18,14 +18,11 @@ from typing import TYPE_CHECKING, Any
 from tests.support.child import create, say, track
 
 import whiteout
-from whiteout import SelfDescribing
 from whiteout.tracker.asynchronous import flush_async
-from whiteout.tracker.exceptions import ExceptionTracking, ReportedException
+from whiteout.tracker.exceptions import ExceptionTracking, ReportedException, application_error
 
 if TYPE_CHECKING:
     from whiteout import Tracker
-
-RAISED = "iglu:com.example/raised/jsonschema/1-0-0"
 
 
 def stamp() -> None:
@@ -221,15 +218,12 @@ def crash(folder: str, endpoint: str, how: str) -> None:
     tracker = create(folder, endpoint)
 
     def report(reported: ReportedException) -> None:
-        data = {"type": type(reported.exception).__name__, "fatal": reported.is_fatal}
-        say(f"id {tracker.track(SelfDescribing(schema=RAISED, data=data))}")
+        say(f"id {tracker.track(application_error(reported))}")
 
     if how == "hard hook":  # as a supervisor's agent might: nothing runs after it
         sys.excepthook = lambda *_: os._exit(9)
     ExceptionTracking(report, on_error=say).start()
     if how == "thread":
-        threading.excepthook, ours = (lambda _: os._exit(9)), threading.excepthook
-        threading.excepthook = ours
         thread = threading.Thread(target=fail)
         thread.start()
         thread.join()

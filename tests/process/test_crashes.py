@@ -28,7 +28,12 @@ def test_the_exception_that_ends_a_program_is_sent_at_the_next_start(
     (event,) = what_the_next_start_sends(tmp_path).events
 
     assert event["eid"] == ended.ids[0]
-    assert unstructured(event)["data"] == {"type": "ValueError", "fatal": is_fatal}
+    body = unstructured(event)
+    assert body["schema"].endswith("/application_error/jsonschema/1-0-2")
+    data = body["data"]
+    assert (data["exceptionName"], data["message"]) == ("ValueError", "broken")
+    assert data["isFatal"] is is_fatal
+    assert "in fail" in data["stackTrace"]
 
 
 @pytest.mark.parametrize("how", ["main", "thread", "task"])

@@ -9,7 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.clock import ManualClock
 
-from whiteout.tracker.diagnostics import Diagnostic, Diagnostics, without_personal
+from whiteout.tracker.diagnostics import (
+    Diagnostic,
+    Diagnostics,
+    tracker_error,
+    without_personal,
+)
 
 
 def diagnostics(clock: ManualClock | None = None) -> tuple[Diagnostics, list[Diagnostic]]:
@@ -140,3 +145,11 @@ def test_what_the_tracker_says_itself_stays_readable() -> None:
 @given(st.text(max_size=2000))
 def test_a_text_is_never_empty_nor_longer_than_the_schema_allows(text: str) -> None:
     assert 1 <= len(without_personal(text)) <= 512
+
+
+def test_a_report_is_a_diagnostic_error() -> None:
+    event = tracker_error(Diagnostic(kind="writer", message="the writer failed: OSError"))
+
+    body = event.self_describing(lambda: "id")
+    assert body is not None
+    assert body.data == {"className": "writer", "message": "the writer failed: OSError"}

@@ -14,6 +14,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from whiteout.events.error import TrackerError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -42,6 +44,11 @@ class Diagnostic:
 
     kind: str
     message: str
+
+
+def tracker_error(diagnostic: Diagnostic) -> TrackerError:
+    """The event for a report."""
+    return TrackerError(source=diagnostic.kind, message=diagnostic.message)
 
 
 class Diagnostics:

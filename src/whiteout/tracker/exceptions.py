@@ -27,6 +27,8 @@ import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from whiteout.events.error import ApplicationError
+
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
@@ -55,6 +57,11 @@ class ReportedException:
     def __repr__(self) -> str:
         """The type only: messages are the app's users' business (leak L28)."""
         return f"ReportedException({type(self.exception).__name__})"
+
+
+def application_error(reported: ReportedException) -> ApplicationError:
+    """The event for an exception; to be called on the thread that reports it."""
+    return ApplicationError.from_exception(reported.exception, is_fatal=reported.is_fatal)
 
 
 class ExceptionTracking:
