@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from whiteout.tracker.web_view import WebViewBridge
 
 _FUNCTION: Final = "whiteout_web_view"
-_PATIENCE_S: Final = 0.2  # for a message that is on its way; arbitrary, threads take turns sooner
+_PATIENCE_S: Final = 1.0  # for a message that is on its way; arbitrary, threads take turns sooner
 _MAX_AHEAD: Final = 100
 
 
