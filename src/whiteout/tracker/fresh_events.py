@@ -95,13 +95,17 @@ class FreshEvents:
         with self.lock:
             self._taken.clear()
             self._rows.clear()
-            records = self._journal.read(
-                limit + len(self._done), after=self._position, up_to=self._published
-            )
-            found, texts = self._decode(records)
+            found: list[WaitingEvent] = []
+            texts: dict[int, str] = {}
+            after = self._position
+            while not found and (
+                records := self._journal.read(
+                    limit + len(self._done), after=after, up_to=self._published
+                )
+            ):
+                found, texts = self._decode(records)
+                after = records[-1][0]  # perhaps there were templates only
             self._taken.extend([event.id for event in found])
-            if not found:
-                self._finished = self._counted
             if self._done or without:
                 found = [e for e in found if e.id not in self._done and e.id not in without]
             return found, texts
