@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.trackers import Wire, a_tracker
 
 import whiteout
+from whiteout import TrackerConfiguration
 from whiteout.events.install import Install, InstallReferrer
 from whiteout.tracker.install import track_install
 
@@ -129,6 +131,24 @@ def test_of_several_that_start_together_one_tracks_it(tmp_path: Path) -> None:
         thread.join()
 
     assert tracked == [Install()]
+
+
+def test_an_anonymous_install_leaves_nothing_that_identifies(tmp_path: Path) -> None:
+    wire = Wire()
+    hidden = TrackerConfiguration(
+        user_anonymisation=True,
+        session_context=False,
+        platform_context=False,
+        base64_encoding=False,
+    )
+    with a_tracker(wire.network, tmp_path, hidden) as tracker:
+        assert track_install(tmp_path, "app", tracker.track)
+        assert tracker.flush(10)
+
+    assert len(wire.events) == 1
+    assert not wire.events[0].keys() & {"uid", "duid", "tnuid", "ip"}
+    assert "client_session" not in wire.events[0].get("co", "")
+    assert not (tmp_path / "app.identity.json").exists()
 
 
 def test_where_nothing_can_be_remembered_nothing_is_tracked(tmp_path: Path) -> None:

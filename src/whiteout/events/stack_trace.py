@@ -83,8 +83,8 @@ class ExceptionSummary:
 def summarise(exception: BaseException) -> ExceptionSummary:
     """What there is to say of an exception. Never raises, and reads no file.
 
-    Takes some 60 us for a stack of 20 frames, and is bounded for any: 100,000 frames are walked and
-    44 shown, of 20 exceptions of a chain and 20 of a group.
+    Takes some 70 us for a stack of 20 frames and 2 ms for one of 10,000, and is bounded for any:
+    100,000 frames are walked and 44 shown, of 20 exceptions of a chain and 20 of a group.
     """
     name = _name_of(type(exception))
     last = _last(exception)
