@@ -99,7 +99,8 @@ class Gate:
         passed = {name: value for name, value in parameters.items() if name not in rules.parameters}
         for name, keys in rules.url_keys.items():
             if name in passed:
-                passed[name] = strip_query(passed[name], keys)
+                url = passed[name]
+                passed[name] = strip_query(url, keys) if isinstance(url, str) else ""
         if not _PACKED.keys().isdisjoint(passed) and rules.looks_inside:
             self._open(passed, level)
         return passed if rules.strict is None else rules.strict.parameters(passed)
@@ -186,7 +187,8 @@ class Gate:
 
 
 def _self_describing(value: Any) -> SelfDescribingJson:  # noqa: ANN401 - any JSON
-    if not isinstance(value, dict) or value.keys() != {"schema", "data"}:
+    is_one = isinstance(value, dict) and value.keys() == {"schema", "data"}
+    if not is_one or not isinstance(value["schema"], str):
         raise ValueError("not a self-describing JSON")
     return SelfDescribingJson(value["schema"], value["data"])
 

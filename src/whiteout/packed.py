@@ -16,6 +16,8 @@ def unpack(text: str, *, is_base64: bool) -> Any:  # noqa: ANN401 - any JSON
         ValueError: the text is neither base64 nor JSON.
         RecursionError: it is nested too deeply.
     """
+    if not isinstance(text, str):
+        raise ValueError("not text")  # noqa: TRY004 - as for any other content that is none
     if not is_base64:
         return json.loads(text)
     data = text.translate(_STANDARD).rstrip("=").encode()
