@@ -6,10 +6,11 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Self
 
+from whiteout.events.code_names import MAX_NAME
 from whiteout.events.described import DescribedEvent, optional, required
 from whiteout.events.event import check_common
 from whiteout.events.properties import MAX_INT32, check_properties, properties_of, wire
-from whiteout.events.stack_trace import MAX_MESSAGE, MAX_NAME, MAX_STACK_TRACE, summarise
+from whiteout.events.stack_trace import MAX_MESSAGE, MAX_STACK_TRACE, summarise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,28 +20,35 @@ What is read of an exception may be code of the app's (`__str__`, properties), a
 from __future__ import annotations
 
 import re
-import sys
 from collections import deque
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+from whiteout.events.code_names import (
+    GENERATED,
+    MAX_LINE,
+    attribute,
+    class_name_of,
+    guarded,
+    is_a,
+    is_dotted_name,
+    is_module_file,
+    name_of,
+    place_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from types import FrameType
+    from collections.abc import Iterable, Iterator
 
 MAX_MESSAGE: Final = 2048  # characters; the limits of the schemas
 MAX_STACK_TRACE: Final = 8192
-MAX_NAME: Final = 1024
-
-GENERATED: Final = "<generated>"  # stands for a file that is no module's
 
 _HEAD: Final = 4  # frames kept at the bottom of a long stack, and where it was raised
 _TAIL: Final = 40
 _MAX_FRAMES: Final = 100_000  # walked; what a raised recursion limit may add is not looked at
 _MAX_EXCEPTIONS: Final = 20  # of a chain, or of a group
 _MAX_LINES: Final = 8  # of a message in the trace, notes included
-_MAX_LINE: Final = 200  # characters of each, and of each name
 _MIN_BLOCK: Final = 600  # characters; room for an exception's name and where it was raised
 
 _FRAME: Final = re.compile(r'  File "([^"]+)", line ([0-9]{1,10}), in (\S+)')
@@ -51,10 +58,6 @@ _HEADER: Final = re.compile(
     r"(Stack|Cause|Context|Member [0-9]{1,10}([.][0-9]{1,10})*) \(most recent call last\):"
 )
 _CONTINUATION: Final = "  | "
-_SCOPE: Final = re.compile(r"<(locals|lambda|module|genexpr|listcomp|setcomp|dictcomp)>")
-_SEGMENTS: Final = re.compile(r"[\\/]+")
-_HOMES: Final = frozenset({"home", "homes", "users", "user", "profiles", "root"})
-_SOURCES: Final = frozenset({"py", "pyw", "pyc", "pyx"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -86,13 +89,13 @@ def summarise(exception: BaseException) -> ExceptionSummary:
     Takes some 70 us for a stack of 20 frames and 2 ms for one of 10,000, and is bounded for any:
     100,000 frames are walked and 44 shown, of 20 exceptions of a chain and 20 of a group.
     """
-    name = _name_of(type(exception))
+    name = name_of(type(exception))
     last = _last(exception)
     file_name = class_name = None
     if last is not None:
-        file_name, module = _place(last.tb_frame)
+        file_name, module = place_of(last.tb_frame)
         if module is not None:
-            class_name = _class_name(module, last.tb_frame.f_code.co_qualname)
+            class_name = class_name_of(module, last.tb_frame.f_code.co_qualname)
     causes = [_Block(f"{relation} {_CALL_LAST}", one) for relation, one in _chain(exception)]
     return ExceptionSummary(
         name=name,
@@ -127,22 +130,6 @@ def reduced(stack_trace: str) -> str | None:
             return None
         kept.append(line)
     return "\n".join(kept) if has_name else None
-
-
-def is_dotted_name(text: str) -> bool:
-    """Whether `text` is what code calls something, `shop.card.Terminal`: no spaces, no values."""
-    return len(text) <= MAX_NAME and all(
-        part.isidentifier() or _SCOPE.fullmatch(part) is not None for part in text.split(".")
-    )
-
-
-def is_module_file(text: str) -> bool:
-    """Whether `text` is a module's file as `summarise` shows it: `shop/card.py`."""
-    return (
-        len(text) <= MAX_NAME
-        and text.endswith(".py")
-        and all(part.isidentifier() for part in text.removesuffix(".py").split("/"))
-    )
 
 
 _CALL_LAST: Final = "(most recent call last):"
@@ -222,7 +209,7 @@ def _frames(exception: BaseException) -> tuple[list[str], int, deque[str]]:
 
 
 def _walk(exception: BaseException) -> Iterator[TracebackType]:
-    entry = _attribute(exception, "__traceback__")
+    entry = attribute(exception, "__traceback__")
     for _ in range(_MAX_FRAMES):
         if not isinstance(entry, TracebackType):
             return
@@ -238,114 +225,31 @@ def _last(exception: BaseException) -> TracebackType | None:
 
 
 def _frame_line(entry: TracebackType) -> str:
-    file, module = _place(entry.tb_frame)
+    file, module = place_of(entry.tb_frame)
     function = entry.tb_frame.f_code.co_qualname if module is not None else "?"
-    if len(function) > _MAX_LINE or not is_dotted_name(function):
+    if len(function) > MAX_LINE or not is_dotted_name(function):
         function = "?"
     # None where the interpreter has no line for an instruction, whatever the stubs say.
     return f'  File "{file}", line {entry.tb_lineno or 0}, in {function}'
 
 
-def _place(frame: FrameType) -> tuple[str, str | None]:
-    """The file as its module names it, and the module; `GENERATED` and None for other code."""
-    # `dict.get`: the globals may be of a class of the app's.
-    name = dict.get(frame.f_globals, "__name__")
-    path = frame.f_code.co_filename
-    if name == "__main__":
-        spec = dict.get(frame.f_globals, "__spec__")
-        name = _attribute(spec, "name") or name
-    if not isinstance(name, str) or len(name) > _MAX_LINE:
-        return GENERATED, None
-    parts = _module_parts(name, path)
-    if not parts:
-        return GENERATED, None
-    module = parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts
-    return "/".join(parts) + ".py", ".".join(module)
-
-
-def _module_parts(name: str, path: str) -> list[str]:
-    """`["shop", "card"]`; empty where `path` is not the file of the module `name`."""
-    parts = name.split(".")
-    if not all(part.isidentifier() for part in parts):
-        return []
-    if path == f"<frozen {name}>":
-        return parts
-    if name == "__main__":
-        return [] if path.startswith("<") else parts
-    *folders, file = _SEGMENTS.split(path)
-    stem, _, ending = file.rpartition(".")
-    if ending not in _SOURCES:
-        return []
-    segments = [*folders, stem]
-    if stem == "__init__" and parts[-1] != stem:
-        parts = [*parts, stem]
-    if segments[-len(parts) :] != parts:
-        return []
-    # A search path near the root would make the user's name part of the module's.
-    hidden = len(parts) - (len(segments) - _length_of_home(segments))
-    return parts[max(0, hidden) :] or parts[-1:]
-
-
-def _length_of_home(segments: list[str]) -> int:
-    """How many of a path's first segments may say whose it is: `/`, `/home/me`, `C:/Users/me`."""
-    is_absolute = segments[0] == "" or segments[0].endswith(":")
-    for index, segment in enumerate(segments[: 3 if is_absolute else 2]):
-        if segment.casefold() in _HOMES:
-            return index + 2
-    return 2 if is_absolute else 0
-
-
-def _class_name(module: str, qualified: str) -> str | None:
-    """The class that a method is of, or the module that a function is of."""
-    scope = qualified.partition(".<locals>")[0].rpartition(".")[0]
-    name = f"{module}.{scope}" if scope else module
-    return name if is_dotted_name(name) else None
-
-
-def _name_of(kind: type[BaseException]) -> str:
-    """The name of an exception's type; of its nearest base that code could have named so."""
-    for base in type.__dict__["__mro__"].__get__(kind):
-        qualified = type.__dict__["__qualname__"].__get__(base)
-        module = type.__dict__["__module__"].__get__(base)
-        name = ".".join((*_module_of_type(module), qualified))
-        if len(name) <= _MAX_LINE and is_dotted_name(name):
-            return name
-    return "BaseException"
-
-
-def _module_of_type(name: object) -> list[str]:
-    """The module of a type, by its parts; none where it cannot be told from a path."""
-    if not isinstance(name, str) or name == "builtins":
-        return []
-    module = sys.modules.get(name)
-    if module is None:
-        return []
-    path = _attribute(module, "__file__")
-    if name == "__main__" or not isinstance(path, str):  # built in, or frozen
-        return name.split(".")
-    if path.rpartition(".")[2] in _SOURCES:
-        parts = _module_parts(name, path)
-        return parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts
-    return name.split(".")[-1:]  # an extension
-
-
 def _message_lines(exception: BaseException) -> list[str]:
     lines = _lines_of(_message(exception))
-    notes = _attribute(exception, "__notes__")
+    notes = attribute(exception, "__notes__")
     if isinstance(notes, list | tuple):
         for note in notes[:_MAX_LINES]:
             lines += _lines_of(note) if isinstance(note, str) else []
-    name = _name_of(type(exception))
+    name = name_of(type(exception))
     first = f"{name}: {lines[0]}" if lines else name
     return [first, *(f"{_CONTINUATION}{line}" for line in lines[1:_MAX_LINES])]
 
 
 def _lines_of(text: str) -> list[str]:
-    return [line[:_MAX_LINE] for line in text[:MAX_MESSAGE].splitlines()]
+    return [line[:MAX_LINE] for line in text[:MAX_MESSAGE].splitlines()]
 
 
 def _message(exception: BaseException) -> str:
-    return _guarded(lambda: str(exception)) or ""
+    return guarded(lambda: str(exception)) or ""
 
 
 def _chain(exception: BaseException) -> Iterator[tuple[str, BaseException]]:
@@ -354,10 +258,10 @@ def _chain(exception: BaseException) -> Iterator[tuple[str, BaseException]]:
     current = exception
     for _ in range(_MAX_EXCEPTIONS):
         relation = "Cause"
-        following = _attribute(current, "__cause__")
-        if following is None and not _attribute(current, "__suppress_context__"):
-            relation, following = "Context", _attribute(current, "__context__")
-        if not _is_a(following, BaseException) or id(following) in seen:
+        following = attribute(current, "__cause__")
+        if following is None and not attribute(current, "__suppress_context__"):
+            relation, following = "Context", attribute(current, "__context__")
+        if not is_a(following, BaseException) or id(following) in seen:
             return
         seen.add(id(following))
         yield relation, following
@@ -383,26 +287,9 @@ def _numbered(group: BaseException) -> Iterable[tuple[int, BaseException]]:
 
 
 def _exceptions(group: BaseException) -> tuple[BaseException, ...]:
-    if not _is_a(group, BaseExceptionGroup):
+    if not is_a(group, BaseExceptionGroup):
         return ()
-    members = _attribute(group, "exceptions")
+    members = attribute(group, "exceptions")
     if not isinstance(members, tuple):
         return ()
-    return tuple(one for one in members if _is_a(one, BaseException))
-
-
-def _is_a(value: object, kind: type) -> bool:
-    """As `isinstance`, which asks the value for its class, and that may be code of the app's."""
-    return issubclass(type(value), kind)
-
-
-def _attribute(owner: object, name: str) -> Any:  # noqa: ANN401 - anything, as an app may define it
-    return _guarded(lambda: getattr(owner, name, None))
-
-
-def _guarded(read: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever `read` gives
-    """What `read` gives; None where the app's code raises instead."""
-    try:
-        return read()
-    except Exception:  # noqa: BLE001 - while an error is reported, another one helps nobody
-        return None
+    return tuple(one for one in members if is_a(one, BaseException))

@@ -13,13 +13,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from whiteout.events.stack_trace import (
-    MAX_MESSAGE,
-    MAX_NAME,
-    is_dotted_name,
-    is_module_file,
-    reduced,
-)
+from whiteout.events.code_names import MAX_NAME, is_dotted_name, is_module_file
+from whiteout.events.stack_trace import MAX_MESSAGE, reduced
 from whiteout.protocol.self_describing import SelfDescribingJson
 
 if TYPE_CHECKING:
