@@ -20,9 +20,15 @@ from whiteout.errors import ConfigurationError as ConfigurationError
 from whiteout.errors import EventStoreError as EventStoreError
 from whiteout.errors import ProtocolError as ProtocolError
 from whiteout.errors import WhiteoutError as WhiteoutError
+from whiteout.events.deep_link import DeepLinkReceived as DeepLinkReceived
 from whiteout.events.event import Event as Event
+from whiteout.events.lifecycle import Background as Background
+from whiteout.events.lifecycle import Foreground as Foreground
 from whiteout.events.page import PageView as PageView
 from whiteout.events.screen import ScreenView as ScreenView
+from whiteout.events.screen_engagement import ListItemView as ListItemView
+from whiteout.events.screen_engagement import ScreenEnd as ScreenEnd
+from whiteout.events.screen_engagement import ScrollChanged as ScrollChanged
 from whiteout.events.self_describing import SelfDescribing as SelfDescribing
 from whiteout.events.structured import Structured as Structured
 from whiteout.events.timing import Timing as Timing

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from tests.support.collector import entities, entity
+from tests.support.trackers import STATELESS
 
 import whiteout
 from whiteout import (
@@ -135,7 +136,7 @@ class Scene:
                 session_context=session_context,
                 device_platform=DevicePlatform.MOBILE,
                 platform_context_retriever=self.retriever(),
-                **(tracker or {}),
+                **{**STATELESS, **(tracker or {})},
             ),
             EmitterConfiguration(
                 server_anonymisation=server, storage_dir=self.folder, **(emitter or {})

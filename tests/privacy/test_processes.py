@@ -35,6 +35,7 @@ tracker = whiteout.create_tracker(
     whiteout.TrackerConfiguration(
         user_anonymisation=whiteout.Anonymisation.USER in level,
         session_context=whiteout.Anonymisation.SESSION not in level,
+        screen_engagement_autotracking=False,
     ),
     whiteout.EmitterConfiguration(
         storage_dir=settings["folder"],

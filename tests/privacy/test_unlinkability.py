@@ -423,7 +423,7 @@ def _kill(tracker: Tracker) -> None:
     """End a tracker as a kill would: nothing is moved, written or deleted any more."""
     engine = tracker._engine
     with tracker._lock:
-        tracker._closed = True
+        tracker._passage.closed = True
     engine.emitter.close(10)
     engine.writer._closing.set()
     engine.writer.wake()

@@ -28,7 +28,7 @@ def create(folder: str, endpoint: str, namespace: str = "app", **emitter: int) -
     return whiteout.create_tracker(
         namespace,
         endpoint,
-        TrackerConfiguration(platform_context=False),
+        TrackerConfiguration(platform_context=False, screen_engagement_autotracking=False),
         EmitterConfiguration(storage_dir=folder, **emitter),  # type: ignore[arg-type] # as JSON
         SessionConfiguration(),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 import whiteout
@@ -22,7 +22,15 @@ if TYPE_CHECKING:
         TrackerConfiguration | EmitterConfiguration | SessionConfiguration | SubjectConfiguration
     )
 
-CONTEXT_FREE = TrackerConfiguration(platform_context=False)
+STATELESS: Final[dict[str, Any]] = {
+    "screen_context": False,
+    "screen_engagement_autotracking": False,
+    "lifecycle_autotracking": False,
+    "deep_link_context": False,
+}
+"""Options of a tracker that sends nothing but what it is given: for tests of other things."""
+
+CONTEXT_FREE = TrackerConfiguration(platform_context=False, **STATELESS)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.clock import FIRST_EVENT_MS, fixed_environment
 from tests.support.collector import entities, unstructured
-from tests.support.trackers import CONTEXT_FREE, Wire, a_tracker
+from tests.support.trackers import CONTEXT_FREE, STATELESS, Wire, a_tracker
 
 from whiteout import (
     Anonymisation,
@@ -49,12 +49,14 @@ PLAIN = TrackerConfiguration(
     platform_context=False,
     session_context=False,
     base64_encoding=False,
+    **STATELESS,
 )
 BASE64 = TrackerConfiguration(
     app_id="shop",
     device_platform=DevicePlatform.DESKTOP,
     platform_context=False,
     session_context=False,
+    **STATELESS,
 )
 SHARED = {
     "tv": f"whiteout-{__version__}",
@@ -196,6 +198,7 @@ def test_every_entity_of_ours_and_the_apps_in_one_envelope(
         application_version="2.4.1",
         application_build="2419",
         base64_encoding=is_base64,
+        **STATELESS,
     )
     mine = SelfDescribingJson("iglu:com.acme/user/jsonschema/1-0-0", {"plan": "gold"})
 

@@ -9,14 +9,23 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from whiteout.events.consent import ConsentDocument, ConsentGranted, ConsentWithdrawn
+from whiteout.events.deep_link import DeepLinkReceived
 from whiteout.events.entities import Application, DesktopContext, MobileContext, SessionEntity
 from whiteout.events.error import ApplicationError, TrackerError
 from whiteout.events.gdpr import GdprConfiguration
 from whiteout.events.geolocation import Geolocation
 from whiteout.events.install import Install, InstallReferrer
+from whiteout.events.lifecycle import Background, Foreground
 from whiteout.events.notification import MessageNotification
 from whiteout.events.properties import properties_of
 from whiteout.events.screen import ScreenView
+from whiteout.events.screen_engagement import ListItemView, ScreenEnd, ScrollChanged
+from whiteout.events.state_entities import (
+    DeepLink,
+    LifecycleEntity,
+    ScreenEntity,
+    ScreenSummary,
+)
 from whiteout.events.timing import Timing
 from whiteout.protocol.iglu import parse_schema_key
 
@@ -60,6 +69,12 @@ def json_schema(described: type[Described]) -> dict[str, Any]:
 
 _DESCRIBED: tuple[type[Described], ...] = (
     ScreenView,
+    ScreenEnd,
+    ListItemView,
+    ScrollChanged,
+    Foreground,
+    Background,
+    DeepLinkReceived,
     Timing,
     SessionEntity,
     MobileContext,
@@ -75,6 +90,10 @@ _DESCRIBED: tuple[type[Described], ...] = (
     ApplicationError,
     TrackerError,
     Geolocation,
+    ScreenEntity,
+    ScreenSummary,
+    LifecycleEntity,
+    DeepLink,
 )
 
 SCHEMAS: Mapping[str, dict[str, Any]] = MappingProxyType(

@@ -86,6 +86,14 @@ class TrackerConfiguration:
         application_context: attach the application entity; needs the two values below.
         application_version: the app's version, `2.4.1`.
         application_build: the app's build, `2419`; by default the version.
+        screen_context: put the screen of the last `ScreenView` on every event, and the screen
+            before it into each `ScreenView`.
+        screen_engagement_autotracking: track a `ScreenEnd` before each `ScreenView` but the first,
+            with a summary of what happened on the screen.
+        lifecycle_autotracking: track `Background` and `Foreground` when the app reports them by
+            `Tracker.enter_background` and `Tracker.enter_foreground`, and put on every event
+            whether the app is visible.
+        deep_link_context: put the link of a `DeepLinkReceived` on the next `ScreenView`.
         tracker_version_suffix: added to `tv`, letters, digits, dots and dashes.
         identifying_properties: properties of the app's own schemas that the gate masks; made with
             `whiteout.identifying_property`.
@@ -102,6 +110,10 @@ class TrackerConfiguration:
     application_context: bool = True
     application_version: str | None = None
     application_build: str | None = None
+    screen_context: bool = True
+    screen_engagement_autotracking: bool = True
+    lifecycle_autotracking: bool = True
+    deep_link_context: bool = True
     tracker_version_suffix: str | None = None
     identifying_properties: tuple[Identifier, ...] = ()
 
@@ -111,7 +123,15 @@ class TrackerConfiguration:
         _text("application_build", self.application_build, 255)
         _text("tracker_version_suffix", self.tracker_version_suffix, 64)
         _instance("device_platform", self.device_platform, DevicePlatform)
-        for name in ("base64_encoding", "platform_context", "application_context"):
+        for name in (
+            "base64_encoding",
+            "platform_context",
+            "application_context",
+            "screen_context",
+            "screen_engagement_autotracking",
+            "lifecycle_autotracking",
+            "deep_link_context",
+        ):
             _flag(name, getattr(self, name))
         for name in ("user_anonymisation", "session_context"):
             if getattr(self, name) is not None:
@@ -314,6 +334,11 @@ def check_color_depth(value: int | None) -> None:
     """Refuse what is neither None nor 1 to 128 bits."""
     if value is not None:
         _between("color_depth", value, 1, 128, "bits")
+
+
+def check_flag(name: str, value: object) -> None:
+    """Refuse what is neither True nor False."""
+    _flag(name, value)
 
 
 def check_text(name: str, value: object, limit: int) -> None:

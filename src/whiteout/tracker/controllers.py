@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Protocol
 from whiteout.identifiers import Anonymisation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
-
-    from whiteout.tracker.lines import Lines
+    from whiteout.tracker.passage import Passage
     from whiteout.tracker.session import SessionState
+
+
+class _MoveApp(Protocol):
+    """What reports that the app moved between foreground and background."""
+
+    def __call__(self, *, is_visible: bool) -> str | None: ...
 
 
 class _EmitterOwner(Protocol):
@@ -32,15 +35,11 @@ class _EmitterOwner(Protocol):
 class SessionController:
     """`tracker.session`: the running session. What it shows is masked as the level asks (L29)."""
 
-    def __init__(
-        self,
-        lines: Lines,
-        lock: AbstractContextManager[object],
-        now_ms: Callable[[], int],
-    ) -> None:
-        self._lines = lines
-        self._lock = lock
-        self._now_ms = now_ms
+    def __init__(self, passage: Passage, move_app: _MoveApp) -> None:
+        self._passage = passage
+        self._lines = passage.lines
+        self._lock = passage.lock
+        self._move_app = move_app
 
     @property
     def state(self) -> SessionState | None:
@@ -73,38 +72,40 @@ class SessionController:
 
     @property
     def foreground_index(self) -> int:
-        """How often the app came to the foreground in this run."""
+        """How often the app came to the foreground, in this run and on this side of anonymity."""
         return self._lines.foreground_index
 
     @property
     def background_index(self) -> int:
-        """How often the app went to the background in this run."""
+        """How often the app went to the background, in this run and on this side of anonymity."""
         return self._lines.background_index
 
     def start_new_session(self) -> None:
         """The next event starts a new session."""
         with self._lock:
-            self._lines.renew_session()
+            if not self._passage.closed:
+                self._lines.renew_session()
 
     def pause(self) -> None:
         """No session ends by time-out until `resume`; events still count and carry the entity."""
-        with self._lock:
-            self._lines.checks = False
+        self._set_checks(on=False)
 
     def resume(self) -> None:
         """Sessions end by time-out again; the pause itself counts as a gap."""
-        with self._lock:
-            self._lines.checks = True
+        self._set_checks(on=True)
 
     def enter_background(self) -> None:
-        """The app went to the background: `background_timeout` counts from now on."""
-        with self._lock:
-            self._lines.enter_background(self._now_ms())
+        """As `Tracker.enter_background`."""
+        self._move_app(is_visible=False)
 
     def enter_foreground(self) -> None:
-        """The app came back. Its first event is still judged by `background_timeout`."""
+        """As `Tracker.enter_foreground`."""
+        self._move_app(is_visible=True)
+
+    def _set_checks(self, *, on: bool) -> None:
         with self._lock:
-            self._lines.enter_foreground(self._now_ms())
+            if not self._passage.closed:
+                self._lines.checks = on
 
 
 class EmitterController:

@@ -6,7 +6,8 @@ first event ids, templates, requests, connections. The identified line is number
 every other line gets a random number and begins with nothing.
 
 An event that is tracked more anonymously than the tracker is (`anonymisation=`) leaves no mark on
-the running line: it has a session of its own, of one event, or none.
+the running line: it has a session of its own, of one event, or none. Nor does an event in a scope
+(`tracker.scope`), which has no session.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from whiteout.identifiers import NULL_UUID, Anonymisation
 from whiteout.tracker.clock import uuid_text
+from whiteout.tracker.levels import LEVELS
 from whiteout.tracker.session import SessionLine, SessionState
 from whiteout.tracker.template import Template, build
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from whiteout.anonymisation import Gate
     from whiteout.protocol.self_describing import SelfDescribingJson
+    from whiteout.tracker.scope import EventScope
 
 IDENTIFIED_LINE: Final = 0
 _CLIENT: Final = Anonymisation.CLIENT.value
@@ -30,10 +33,20 @@ _USER: Final = Anonymisation.USER.value
 _SESSION: Final = Anonymisation.SESSION.value
 
 
-class SharedVersion(Protocol):
-    """What tells that the shared part has changed."""
+class Shared(Protocol):
+    """What events share; its version differs whenever it would answer differently."""
 
     version: int
+
+    def parameters_for(self, subject: Mapping[str, str] | None) -> Mapping[str, str]:
+        """What the tracker and a subject add, unmasked; None: the tracker's own subject."""
+        ...
+
+    def entities(
+        self, *, with_identifiers: bool, is_of_line: bool = True
+    ) -> Sequence[SelfDescribingJson]:
+        """The entities; the arguments tell what may be among them."""
+        ...
 
 
 class Lines:
@@ -43,10 +56,7 @@ class Lines:
         gate: what a level lets through.
         new_uuid: random UUIDs.
         base64: how templates are encoded.
-        parameters: what the tracker and the subject add, unmasked.
-        entities: the platform and application entities; the argument tells whether identifiers
-            may be among them.
-        shared: its version differs whenever `parameters` or `entities` would answer differently.
+        shared: what events share.
         foreground_timeout_ms: see `SessionConfiguration`.
         background_timeout_ms: the same.
     """
@@ -57,17 +67,13 @@ class Lines:
         *,
         new_uuid: Callable[[], bytes],
         base64: bool,
-        parameters: Callable[[], Mapping[str, str]],
-        entities: Callable[[bool], Sequence[SelfDescribingJson]],
-        shared: SharedVersion,
+        shared: Shared,
         foreground_timeout_ms: int,
         background_timeout_ms: int,
     ) -> None:
         self._gate = gate
         self._new_uuid = new_uuid
         self._base64 = base64
-        self._parameters = parameters
-        self._entities = entities
         self._shared = shared
         self._foreground_timeout_ms = foreground_timeout_ms
         self._background_timeout_ms = background_timeout_ms
@@ -79,14 +85,17 @@ class Lines:
         self.installation_id: str | None = None
         self._identified: SessionLine | None = None
         self._session: SessionLine | None = None
-        self._number = IDENTIFIED_LINE
+        self.number = IDENTIFIED_LINE
         self._templates: dict[int, Template] = {}
         self._templates_version = -1
+        self._scope_numbers: dict[int, int] = {}
+        self._scope_templates: dict[int, Template] = {}
+        self._scopes_epoch = 0
 
     @property
     def level(self) -> Anonymisation:
         """The level of the running line."""
-        return Anonymisation(self.bits)
+        return LEVELS[self.bits]
 
     def enter(self, level: Anonymisation, installation_id: str | None) -> None:
         """Switch to `level`; a change of the user or session flag begins another line.
@@ -97,7 +106,7 @@ class Lines:
         """
         crosses = (self.bits ^ level.value) & _CLIENT
         self.bits = level.value
-        self._templates.clear()
+        self._clear_templates()
         if crosses:
             self._begin_line(installation_id)
 
@@ -119,7 +128,7 @@ class Lines:
         """
         version = self._shared.version
         if version != self._templates_version:
-            self._templates.clear()
+            self._clear_templates()
             self._templates_version = version
         if (bits ^ self.bits) & _CLIENT:
             return self._single_event(bits, event_id, now_ms)
@@ -138,30 +147,48 @@ class Lines:
         template = self._templates.get(bits)
         if template is None:
             state = session.state if session is not None else None
-            template = self._templates[bits] = self._build(bits, self._number, state)
+            template = self._templates[bits] = self._build(bits, self.number, state)
         return template, index
+
+    def scoped_event(self, scope: EventScope, bits: int) -> Template:
+        """What an event in a scope carries besides its own part; it is in no session.
+
+        Args:
+            scope: whose subject is meant.
+            bits: the event's level, at least as anonymous as the line's and the scope's.
+        """
+        version = self._shared.version
+        if version != self._templates_version:
+            self._clear_templates()
+            self._templates_version = version
+        if scope.subject is None:
+            template = self._scope_templates.get(bits)
+            if template is None:
+                template = self._scope_templates[bits] = self._build_scoped(scope, bits)
+            return template
+        key = bits, self._scopes_epoch
+        template = scope.templates.get(key)
+        if template is None:
+            if len(scope.templates) >= len(LEVELS):  # most are of an epoch that is over
+                scope.templates.clear()
+            template = scope.templates[key] = self._build_scoped(scope, bits)
+        return template
 
     def renew_session(self) -> None:
         """The next event starts a new session."""
         if self._session is not None:
             self._session.must_renew = True
 
-    def enter_background(self, now_ms: int) -> None:
-        """The app went to the background; confirming the state does nothing."""
-        if not self.in_background:
-            self._touch(now_ms)
-            self.in_background = True
+    def turn(self, *, is_visible: bool) -> None:
+        """The app is in the foreground, or not, from now on."""
+        self.in_background = not is_visible
+        if is_visible:
+            self.foreground_index += 1
+        else:
             self.background_index += 1
 
-    def enter_foreground(self, now_ms: int) -> None:
-        """The app came back; confirming the state does nothing."""
-        if self.in_background:
-            self._touch(now_ms)
-            self.in_background = False
-            self.foreground_index += 1
-
-    def _touch(self, now_ms: int) -> None:
-        """The app moved between foreground and background: activity, though not an event."""
+    def touch(self, now_ms: int) -> None:
+        """The app is about to turn, and no event says so: activity all the same."""
         session = self._session
         if session is None or session.state is None or not self.checks:
             return
@@ -199,13 +226,21 @@ class Lines:
 
     def invalidate(self) -> None:
         """Build templates anew: a new segment or a new journal starts without them."""
+        self._clear_templates()
+
+    def _clear_templates(self) -> None:
         self._templates.clear()
+        self._scope_templates.clear()
+        self._scopes_epoch += 1
 
     def _begin_line(self, installation_id: str | None, *, is_start: bool = False) -> None:
-        self._templates.clear()
+        self._clear_templates()
+        self._scope_numbers.clear()
         self.started.clear()
+        # Counts of before would tell on the new line how often the app had come and gone (L22).
+        self.foreground_index = self.background_index = 0
         if self.is_identified:
-            self._number = IDENTIFIED_LINE
+            self.number = IDENTIFIED_LINE
             self.installation_id = installation_id
             if self._identified is None:
                 self._identified = SessionLine(installation_id or NULL_UUID)
@@ -214,7 +249,7 @@ class Lines:
             return
         self.installation_id = None
         # Never 0, and at most 62 bits, so that SQLite and JSON hold it exactly.
-        self._number = int.from_bytes(self._new_uuid()[:6], "big") + 1
+        self.number = int.from_bytes(self._new_uuid()[:6], "big") + 1
         self._session = None
         if not self.bits & _SESSION:
             self._session = SessionLine(NULL_UUID)
@@ -228,20 +263,39 @@ class Lines:
     def _single_event(self, bits: int, event_id: bytes, now_ms: int) -> tuple[Template, int]:
         number = int.from_bytes(self._new_uuid()[:6], "big") + 1
         if bits & _SESSION:
-            return self._build(bits, number, None), 0
+            return self._build(bits, number, None, is_of_line=False), 0
         user_id = NULL_UUID if bits & _USER else self.installation_id or NULL_UUID
         line = SessionLine(user_id)
         state = line.start(uuid_text(self._new_uuid()), uuid_text(event_id), now_ms)
-        return self._build(bits, number, state), 1
+        return self._build(bits, number, state, is_of_line=False), 1
 
-    def _build(self, bits: int, number: int, state: SessionState | None) -> Template:
+    def _build_scoped(self, scope: EventScope, bits: int) -> Template:
+        number = self.number
+        if (bits ^ self.bits) & _CLIENT:
+            # One line for all scopes of a level: none of them says which of them events are of.
+            known = self._scope_numbers.get(bits & _CLIENT)
+            number = known or int.from_bytes(self._new_uuid()[:6], "big") + 1
+            self._scope_numbers[bits & _CLIENT] = number
+        return self._build(bits, number, None, is_of_line=False, subject=scope.subject)
+
+    def _build(
+        self,
+        bits: int,
+        number: int,
+        state: SessionState | None,
+        *,
+        is_of_line: bool = True,
+        subject: Mapping[str, str] | None = None,
+    ) -> Template:
         return build(
             self._gate,
-            Anonymisation(bits),
+            LEVELS[bits],
             line=number,
             base64=self._base64,
-            parameters=self._parameters(),
-            entities=self._entities(not bits & _USER),
+            parameters=self._shared.parameters_for(subject),
+            entities=self._shared.entities(
+                with_identifiers=not bits & _USER, is_of_line=is_of_line
+            ),
             session=state,
             is_identified_line=number == IDENTIFIED_LINE,
         )

@@ -12,7 +12,7 @@ from whiteout.tracker.template import SEPARATOR
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from whiteout.anonymisation import Gate
 
@@ -28,13 +28,37 @@ def own_part(event: Event, level: Anonymisation, gate: Gate, new_uuid: Callable[
     Raises:
         ConfigurationError: the event holds something that has no JSON form.
     """
-    body = event.self_describing(new_uuid)
-    entities = event.entities
-    is_plain = event.__class__.parameters is _PLAIN and event.true_timestamp is None
+    return encode(event, event.self_describing(new_uuid), event.entities, level, gate)
+
+
+def encode(  # noqa: PLR0913, PLR0917 - all that an own part is made of; names cost time here
+    event: Event,
+    body: SelfDescribingJson | None,
+    entities: Sequence[SelfDescribingJson],
+    level: Anonymisation,
+    gate: Gate,
+    more: Mapping[str, str] | None = None,
+) -> bytes:
+    """The same, of an event whose body and entities are there already.
+
+    Args:
+        event: its parameters and true timestamp are read.
+        body: of the event.
+        entities: the event's, and what was added.
+        level: of the event.
+        gate: what `level` lets through.
+        more: parameters besides the event's own, which win.
+
+    Raises:
+        ConfigurationError: the event holds something that has no JSON form.
+    """
+    is_plain = (
+        event.__class__.parameters is _PLAIN and event.true_timestamp is None and more is None
+    )
     if level is not _NONE:
         body = gate.body(_as_json(body, gate, level), level) if body is not None else None
         entities = gate.entities([_as_json(entity, gate, level) for entity in entities], level)
-    own = _SELF_DESCRIBING if is_plain else _parameters(event, level, gate)
+    own = _SELF_DESCRIBING if is_plain else _parameters(event, level, gate, more)
     own += _SEPARATOR
     if body is not None:
         own += dumps({"schema": body.schema, "data": body.data})
@@ -45,8 +69,23 @@ def own_part(event: Event, level: Anonymisation, gate: Gate, new_uuid: Callable[
     return own
 
 
-def _parameters(event: Event, level: Anonymisation, gate: Gate) -> bytes:
+def regate(own: bytes, level: Anonymisation, gate: Gate) -> bytes:
+    """An own part, written for a less anonymous level, as `level` lets it through."""
+    parameters, body, entities = own.split(_SEPARATOR)
+    parameters = dumps(gate.parameters(loads(b"{" + parameters + b"}"), level))[1:-1]
+    if body:
+        body = dumps(gate.body(SelfDescribingJson(**loads(body)), level).as_dict())
+    items = [SelfDescribingJson(**item) for item in loads(b"[" + entities + b"]")]
+    passed = [entity.as_dict() for entity in gate.entities(items, level)]
+    return _SEPARATOR.join((parameters, body, dumps(passed)[1:-1]))
+
+
+def _parameters(
+    event: Event, level: Anonymisation, gate: Gate, more: Mapping[str, str] | None
+) -> bytes:
     parameters = event.parameters()
+    if more is not None:
+        parameters = {**more, **parameters}
     if event.true_timestamp is not None:
         parameters["ttm"] = str(_epoch_ms(event.true_timestamp))
     return dumps(gate.parameters(parameters, level) if level else parameters)[1:-1]

@@ -31,7 +31,7 @@ _NOT_IN_SUFFIX: Final = re.compile(r"[^A-Za-z0-9.-]")
 class SharedPart:
     """The parameters and entities that every event of a tracker carries, unmasked.
 
-    `parameters` and `entities` are called, and `version` is changed, under the tracker's lock.
+    `parameters_for` and `entities` are called, and `version` is changed, under the tracker's lock.
 
     Args:
         namespace: `tna`.
@@ -53,7 +53,7 @@ class SharedPart:
         counters: Counters,
     ) -> None:
         self._counters = counters
-        self.version = 0  # differs when `parameters` or `entities` would answer differently
+        self.version = 0  # differs when `parameters_for` or `entities` would answer differently
         self._platform_version = 0
         self._lock = lock
         self.subject = Subject(subject, lock=lock, on_change=self._count_change)
@@ -65,6 +65,7 @@ class SharedPart:
             DevicePlatform.MOBILE if is_phone else DevicePlatform.DESKTOP
         )
         self._constants = _constants(namespace, tracker, platform)
+        self._more: dict[str, tuple[SelfDescribingJson, bool]] = {}
         self._application = None
         if tracker.application_context:
             build = tracker.application_build or tracker.application_version
@@ -81,16 +82,45 @@ class SharedPart:
                 properties=tracker.platform_context_properties,
             )
 
-    def parameters(self) -> Mapping[str, str]:
-        """The tracker's and the subject's parameters."""
-        return {**self._constants, **self.subject.parameters()}
+    def parameters_for(self, subject: Mapping[str, str] | None) -> Mapping[str, str]:
+        """The tracker's parameters and those of a subject; None: its own subject."""
+        return {**self._constants, **(self.subject.parameters() if subject is None else subject)}
 
-    def entities(self, with_identifiers: bool) -> list[SelfDescribingJson]:  # noqa: FBT001 - a callback
-        """The platform and application entities."""
+    def entities(
+        self, *, with_identifiers: bool, is_of_line: bool = True
+    ) -> list[SelfDescribingJson]:
+        """The platform and application entities, and what else is shared.
+
+        Args:
+            with_identifiers: whether the platform's identifiers may be among them.
+            is_of_line: whether the event belongs to the running line, so that what the line is in
+                the middle of concerns it.
+        """
         platform = None
         if self._platform is not None:
             platform = self._platform.entity(with_identifiers=with_identifiers)
-        return [entity for entity in (platform, self._application) if entity is not None]
+        found = [entity for entity in (platform, self._application) if entity is not None]
+        found += [entity for entity, of_line in self._more.values() if is_of_line or not of_line]
+        return found
+
+    def share(
+        self, name: str, entity: SelfDescribingJson | None, *, is_of_line: bool = False
+    ) -> None:
+        """Put an entity on every event from the next one on; the caller holds the lock.
+
+        The one place for entities that change more rarely than events are tracked.
+
+        Args:
+            name: whose it is; it takes the place of the one that was shared by that name.
+            entity: None: none by that name any more.
+            is_of_line: it says something of the running line, and is not put on events that leave
+                no mark on it.
+        """
+        if entity is None:
+            self._more.pop(name, None)
+        else:
+            self._more[name] = entity, is_of_line
+        self.version += 1
 
     def refresh(self, *, with_identifiers: bool | None) -> None:
         """Read the device again, as far as it is due; not for the path of an event.

@@ -79,6 +79,7 @@ class Subject:
     ) -> None:
         self._lock = lock
         self._on_change = on_change
+        self._is_closed = False
         self._values: dict[str, str | int | None] = {
             name: getattr(configuration, name) for name in _PARAMETERS
         }
@@ -103,8 +104,13 @@ class Subject:
         else:
             check_size(name, value)  # type: ignore[arg-type] # it refuses what is no text
         with self._lock:
-            self._values[name] = value
-            self._on_change()
+            if not self._is_closed:
+                self._values[name] = value
+                self._on_change()
+
+    def close(self) -> None:
+        """Change nothing from now on (leak L26)."""
+        self._is_closed = True
 
     def clear(self) -> None:
         """Forget the four values that identify the user."""
@@ -120,6 +126,15 @@ class Subject:
             for name, parameter in _PARAMETERS.items()
             if (value := self._values[name]) is not None
         }
+
+
+def parameters_of(configuration: SubjectConfiguration) -> dict[str, str]:
+    """What a configuration says, and nothing of this system, as payload parameters, unmasked."""
+    return {
+        parameter: str(value)
+        for name, parameter in _PARAMETERS.items()
+        if (value := getattr(configuration, name)) is not None
+    }
 
 
 def system_timezone() -> str | None:

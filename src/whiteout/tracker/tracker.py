@@ -1,42 +1,49 @@
-"""The tracker: `track(event)` and the switches of anonymity.
+"""The tracker: the front of all that is behind `track(event)`.
 
-Owners: `_lock` guards what an event passes through (`_lines`, the end of the journal, the subject);
-it is held for microseconds, never across I/O or the app's code. `_switching` lets one change of the
-level, `forget` or `close` happen at a time. What is behind the journal is the engine's.
+Owners: `_lock` guards what an event passes through (`_passage`: lines, states, the end of the
+journal; the subject); it is held for microseconds, never across I/O or the app's code. The lock of
+`_privacy` lets one change of the level, `forget` or `close` happen at a time. What is behind the
+journal is the engine's.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import deque
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final, Self
 
 from whiteout.anonymisation import Gate
 from whiteout.errors import ConfigurationError
 from whiteout.identifiers import IDENTIFIERS, Anonymisation
-from whiteout.tracker.configuration import Pending
+from whiteout.tracker.configuration import Pending, check_flag
 from whiteout.tracker.controllers import EmitterController, SessionController
 from whiteout.tracker.counters import Counters, DropReason
-from whiteout.tracker.decisions import Decisions, first_level
 from whiteout.tracker.engine import Engine, forget_stored
 from whiteout.tracker.folder import open_folder, safe_name
 from whiteout.tracker.identity import IdentityFiles
-from whiteout.tracker.installation import Installation
 from whiteout.tracker.journal import left_behind
 from whiteout.tracker.lines import Lines
 from whiteout.tracker.network import HttpConnection
-from whiteout.tracker.own_part import own_part
-from whiteout.tracker.pending import PendingChange
-from whiteout.tracker.records import EVENT_HEADER
-from whiteout.tracker.session import SessionLine
+from whiteout.tracker.passage import Passage
+from whiteout.tracker.privacy_switch import PrivacySwitch
+from whiteout.tracker.scope import scoped
 from whiteout.tracker.shared_part import SharedPart
+from whiteout.tracker.states.states import (
+    DEEP_LINK,
+    FEATURES,
+    LIFECYCLE,
+    SCREEN,
+    SUMMARY,
+    States,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
     from whiteout.events.event import Event
+    from whiteout.protocol.self_describing import SelfDescribingJson
     from whiteout.tracker.configuration import (
         EmitterConfiguration,
         NetworkConfiguration,
@@ -49,8 +56,6 @@ if TYPE_CHECKING:
     from whiteout.tracker.subject import Subject
 
 _NONE: Final = Anonymisation.NONE
-_CLIENT: Final = Anonymisation.CLIENT
-_Passing = tuple["Event", Anonymisation, int, bytes, tuple[bytes, str]]
 
 
 class Tracker:
@@ -77,17 +82,11 @@ class Tracker:
         self._emitter_configuration = emitter
         self._session_configuration = session
         self._environment = environment
-        self._new_uuid = environment.new_uuid
-        self._new_pair = environment.new_pair()
-        self._now_ms = environment.clock.now_ms
         self._counters = Counters(environment.clock)
         self._lock = threading.RLock()  # a signal handler may track while its thread does
-        self._is_passing = False
-        self._interrupting: deque[_Passing] = deque()
-        self._switching = threading.RLock()
-        self._closed = self._paused = self._forked = False
+        self._forked = False
         self._fork_locks = ExitStack()
-        self._gate = Gate((*IDENTIFIERS, *tracker.identifying_properties))
+        gate = Gate((*IDENTIFIERS, *tracker.identifying_properties))
         self._folder = open_folder(emitter.storage_dir, self._counters)
         self._name = safe_name(namespace)
         self._files = IdentityFiles(self._folder, self._name)
@@ -100,27 +99,42 @@ class Tracker:
             counters=self._counters,
         )
         self._lines = Lines(
-            self._gate,
-            new_uuid=self._new_uuid,
+            gate,
+            new_uuid=environment.new_uuid,
             base64=tracker.base64_encoding,
-            parameters=self._shared.parameters,
-            entities=self._shared.entities,
             shared=self._shared,
             foreground_timeout_ms=int(session.foreground_timeout * 1000),
             background_timeout_ms=int(session.background_timeout * 1000),
         )
+        self._passage = Passage(
+            gate,
+            lines=self._lines,
+            states=States(
+                gate,
+                share_lifecycle=self._share_lifecycle,
+                features=[feature for feature in FEATURES if getattr(tracker, feature)],
+            ),
+            environment=environment,
+            counters=self._counters,
+            lock=self._lock,
+        )
         self._connection = network.network_connection or HttpConnection()
-        self._decisions = Decisions(self._files, self._counters)
-        self._installation = Installation(self._files, self._counters, self._uuid, self._connection)
-        self._identity_is_due = False
+        self._privacy = PrivacySwitch(
+            self._passage,
+            shared=self._shared,
+            files=self._files,
+            counters=self._counters,
+            gate=gate,
+            new_uuid=environment.new_uuid,
+            connection=self._connection,
+            continues_session=session.continue_session_on_restart,
+        )
         left = left_behind(self._folder, self._name) if self._folder is not None else []
-        decided = self._decisions.current
-        self._take_up(first_level(tracker, emitter, level, decided.level), left)
-        self._engine = self._new_engine(left)
-        if decided.pending is not Pending.KEEP:
-            self._settle_pending(decided.pending, decided.pending_level)
+        self._privacy.take_up(tracker, emitter, level, left)
+        self._use_engine(self._new_engine(left))
+        self._privacy.settle_what_was_due()
         self._engine.start()
-        self._session_controller = SessionController(self._lines, self._lock, self._now_ms)
+        self._session_controller = SessionController(self._passage, self._move_app)
         self._emitter_controller = EmitterController(self)
 
     # --- tracking -----------------------------------------------------------------------------
@@ -140,36 +154,58 @@ class Tracker:
         """
         if self._forked:
             self._revive()
-        bits = self._lines.bits
-        if anonymisation is not _NONE:
-            bits |= anonymisation.value
-        own = own_part(event, Anonymisation(bits) if bits else _NONE, self._gate, self._uuid)
-        event_id = self._new_pair()
-        with self._lock:
-            if self._closed or self._paused:
-                return None
-            if self._is_passing:  # a signal handler or a finaliser, in the middle of this
-                self._interrupting.append((event, anonymisation, bits, own, event_id))
-                return event_id[1]
-            self._is_passing = True
-            try:
-                self._pass(event, anonymisation, bits, own, event_id)
-            finally:
-                self._is_passing = False
-                if self._interrupting:
-                    self._let_in()
-        writer = self._engine.writer
-        if not writer.is_awake:
-            writer.wake()
-        return event_id[1]
+        return self._passage.track(event, anonymisation)
+
+    def scope(
+        self,
+        *,
+        subject: SubjectConfiguration | None = None,
+        anonymisation: Anonymisation = _NONE,
+    ) -> AbstractContextManager[None]:
+        """Track for one of many: for a server, while it answers one visitor's request.
+
+        Events tracked inside, also in coroutines that are awaited there, are of that subject and at
+        least as anonymous as said. They carry no session and no screen, lifecycle or deep link of
+        the tracker's: those are the app's, not its visitors'. Other tasks and threads, and other
+        trackers, do not notice. A scope inside another adds to the other's level.
+
+        Args:
+            subject: stands for the tracker's whole subject; None: the tracker's own, or that of the
+                scope around this one.
+            anonymisation: flags to add to the tracker's.
+
+        Raises:
+            ConfigurationError: when it is entered; an argument is of another type.
+        """
+        return scoped(self._passage.owner, subject, anonymisation)
+
+    def enter_background(self) -> str | None:
+        """The app went to the background: from now on `background_timeout` counts.
+
+        With `lifecycle_autotracking` this tracks a `Background` event with its index.
+
+        Returns:
+            the event's id; None where the app was there already, or no event was tracked.
+        """
+        return self._move_app(is_visible=False)
+
+    def enter_foreground(self) -> str | None:
+        """The app came back; its first event is still judged by `background_timeout`.
+
+        With `lifecycle_autotracking` that is a `Foreground` event with its index.
+
+        Returns:
+            the event's id; None where the app was there already, or no event was tracked.
+        """
+        return self._move_app(is_visible=True)
 
     def pause(self) -> None:
         """Track nothing until `resume`: events are lost, `track` gives None."""
-        self._paused = True
+        self._passage.paused = True
 
     def resume(self) -> None:
         """Track again."""
-        self._paused = False
+        self._passage.paused = False
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Send what waits, now; True when all that was tracked before is delivered or dropped.
@@ -178,7 +214,7 @@ class Tracker:
             timeout: seconds.
         """
         self._check_process()
-        if self._closed:
+        if self._passage.closed:
             return True
         return self._engine.flush(timeout)
 
@@ -189,13 +225,14 @@ class Tracker:
             whether everything was delivered.
         """
         self._check_process()
-        with self._switching:
+        with self._privacy.lock:
             with self._lock:
-                if self._closed:
+                if self._passage.closed:
                     return True
-                self._closed = True
+                self._passage.closed = True
+            self._shared.subject.close()
             delivered = self._engine.close(timeout)
-            self._keep_identity()
+            self._privacy.keep_identity()
             self._connection.close()
             return delivered
 
@@ -220,7 +257,7 @@ class Tracker:
     @property
     def is_tracking(self) -> bool:
         """Whether `track` tracks."""
-        return not (self._closed or self._paused)
+        return not (self._passage.closed or self._passage.paused)
 
     @property
     def subject(self) -> Subject:
@@ -242,6 +279,44 @@ class Tracker:
         """How many events were dropped since the tracker was made, by reason."""
         return self._counters.drops()
 
+    # --- states ---------------------------------------------------------------------------------
+
+    @property
+    def screen_context(self) -> bool:
+        """Whether events carry the last screen view's screen. Switching it off forgets that."""
+        return self._passage.states.is_on(SCREEN)
+
+    @screen_context.setter
+    def screen_context(self, value: bool) -> None:
+        self._switch_feature(SCREEN, on=value)
+
+    @property
+    def screen_engagement_autotracking(self) -> bool:
+        """Whether screens are ended and summed up. Switching it off forgets the summary."""
+        return self._passage.states.is_on(SUMMARY)
+
+    @screen_engagement_autotracking.setter
+    def screen_engagement_autotracking(self, value: bool) -> None:
+        self._switch_feature(SUMMARY, on=value)
+
+    @property
+    def lifecycle_autotracking(self) -> bool:
+        """Whether events say that the app is visible, and its moves are tracked."""
+        return self._passage.states.is_on(LIFECYCLE)
+
+    @lifecycle_autotracking.setter
+    def lifecycle_autotracking(self, value: bool) -> None:
+        self._switch_feature(LIFECYCLE, on=value)
+
+    @property
+    def deep_link_context(self) -> bool:
+        """Whether the screen view after a deep link carries it. Switching it off forgets it."""
+        return self._passage.states.is_on(DEEP_LINK)
+
+    @deep_link_context.setter
+    def deep_link_context(self, value: bool) -> None:
+        self._switch_feature(DEEP_LINK, on=value)
+
     # --- anonymity ----------------------------------------------------------------------------
 
     @property
@@ -260,6 +335,7 @@ class Tracker:
 
     @user_anonymisation.setter
     def user_anonymisation(self, value: bool) -> None:
+        check_flag("user_anonymisation", value)
         self._switch(Anonymisation.USER, on=value)
 
     @property
@@ -269,6 +345,7 @@ class Tracker:
 
     @session_context.setter
     def session_context(self, value: bool) -> None:
+        check_flag("session_context", value)
         self._switch(Anonymisation.SESSION, on=not value)
 
     def set_anonymisation(
@@ -293,8 +370,7 @@ class Tracker:
                 f"level must be an Anonymisation such as Anonymisation.FULL, got {level!r}"
             )
         self._check_process()
-        with self._switching:
-            self._change(level, _pending(pending))
+        self._privacy.change(level, _pending(pending))
 
     def forget(self) -> bool:
         """Erase what is stored of the user: identifiers, session, cookies, waiting events.
@@ -306,34 +382,20 @@ class Tracker:
             False where the disk refused; then call it again.
         """
         self._check_process()
-        with self._switching:
-            if self._closed:
-                erased = self._folder is None or forget_stored(self._folder, self._name)
-                return self._files.forget() and erased
-            with self._lock:
-                self._closed = True  # no event passes while it is done
-            erased = self._engine.forget(self._keeping_events_out) & self._installation.forget()
-            self._shared.forget()
-            level = self._lines.level
-            installation_id = None if level & _CLIENT else self._installation.id
-            with self._lock:
-                self._lines.forget()
-                self._lines.resume(level, installation_id, None)
-                self._closed = False
-            self._decisions.end_session(ended=True)
-            return erased
+        return self._privacy.forget(self._forget_closed)
 
     def change_level(self, *, add: Anonymisation, remove: Anonymisation) -> None:
         """Switch some flags on and some off, in one step; the rest stays."""
         self._check_process()
-        with self._switching:
-            self._change((self._lines.level | add) & ~remove, Pending.KEEP)
+        self._privacy.change_flags(add=add, remove=remove)
 
     # --- what the controllers ask for -----------------------------------------------------------
 
     def set_sending(self, *, sends: bool) -> None:
         """Pause or resume the emitter."""
         self._check_process()
+        if self._passage.closed:
+            return
         if sends:
             self._engine.resume()
         else:
@@ -352,7 +414,7 @@ class Tracker:
     def before_fork(self) -> None:
         """Let no thread be in the middle of anything when the process is copied."""
         locks = self._fork_locks = ExitStack()
-        locks.enter_context(self._switching)
+        locks.enter_context(self._privacy.lock)
         locks.enter_context(self._engine.writer.lock)
         locks.enter_context(self._lock)
         locks.enter_context(self._engine.storage.held())
@@ -360,7 +422,7 @@ class Tracker:
     def after_fork(self, *, in_child: bool) -> None:
         """Go on; a child starts an engine of its own at its first call."""
         self._fork_locks.close()
-        if in_child and not self._closed:
+        if in_child and not self._passage.closed:
             self._forked = True
             self._counters.after_fork()
             self._shared.after_fork()
@@ -373,58 +435,39 @@ class Tracker:
             self._revive()
 
     def _revive(self) -> None:
-        with self._switching, self._lock:
+        with self._privacy.lock, self._lock:
             if not self._forked:
                 return
             if self._network.network_connection is None:
                 self._connection = HttpConnection()
-                self._installation.use(self._connection)
-            self._engine = self._new_engine([])
+                self._privacy.installation.use(self._connection)
+            self._use_engine(self._new_engine([]))
             self._lines.invalidate()
+            self._passage.states.reset()  # nor on the same screen
             self._lines.renew_session()  # parent and child must not count in the same session
             self._engine.start()
             self._forked = False
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _pass(
-        self,
-        event: Event,
-        anonymisation: Anonymisation,
-        bits: int,
-        own: bytes,
-        event_id: tuple[bytes, str],
-    ) -> None:
-        """Let a prepared event pass: into its session, and into the journal. Under the lock."""
-        wanted = self._lines.bits | anonymisation.value if anonymisation else self._lines.bits
-        if bits != wanted:  # switched since it was prepared: the event is of the new level
-            bits = wanted
-            own = own_part(event, Anonymisation(bits), self._gate, self._uuid)
-        now_ms = self._now_ms()  # here, so that it never steps back from one event to the next
-        template, index = self._lines.next_event(bits, event_id[0], now_ms)
-        header = EVENT_HEADER.pack(template.id, now_ms, index, event_id[1].encode())
-        refused = self._engine.append(template, header, own)
-        if refused is not None:
-            self._counters.drop(refused)
+    def _move_app(self, *, is_visible: bool) -> str | None:
+        self._check_process()
+        return self._passage.become(is_visible=is_visible)
 
-    def _let_in(self) -> None:
-        """Let events pass that were tracked in the middle of another's passing. Under the lock."""
-        while self._interrupting:
-            self._pass(*self._interrupting.popleft())
+    def _share_lifecycle(self, entity: SelfDescribingJson | None) -> None:
+        self._shared.share("lifecycle", entity, is_of_line=True)
 
-    @contextmanager
-    def _keeping_events_out(self) -> Iterator[None]:
-        """Hold the lock, against signal handlers and finalisers of the own thread as well."""
+    def _switch_feature(self, feature: str, *, on: bool) -> None:
+        check_flag(feature, on)
         with self._lock:
-            self._is_passing = True
-            try:
-                yield
-            finally:
-                self._is_passing = False
-                self._let_in()
+            if not self._passage.closed:
+                self._passage.states.switch(feature, on=on)
 
-    def _uuid(self) -> str:
-        return self._new_pair()[1]
+    def _forget_closed(self) -> bool:
+        return self._folder is None or forget_stored(self._folder, self._name)
+
+    def _use_engine(self, engine: Engine) -> None:
+        self._engine = self._passage.engine = engine
 
     def _new_engine(self, left: list[LeftBehind]) -> Engine:
         return Engine(
@@ -436,95 +479,12 @@ class Tracker:
             environment=self._environment,
             counters=self._counters,
             housekeeping=self._keep_house,
-            on_delivered=self._keep_cookies,
+            on_delivered=self._privacy.keep_cookies,
             left=left,
         )
 
-    def _take_up(self, level: Anonymisation, left: list[LeftBehind]) -> None:
-        """Begin where the last process ended, as far as the level allows to know of it."""
-        before = self._decisions.current
-        is_identified = not level & _CLIENT
-        line, installation_id = None, None
-        if is_identified:
-            stored = self._installation.recover(left)
-            installation_id = self._installation.id
-            if stored is not None:
-                continues = (
-                    self._session_configuration.continue_session_on_restart
-                    and not before.session_ended
-                    and not (before.level or _NONE) & _CLIENT
-                )
-                line = SessionLine(installation_id, stored=stored, continues=continues)
-        self._shared.refresh(with_identifiers=not level & Anonymisation.USER)
-        self._lines.resume(level, installation_id, line)
-        self._decisions.take_up(level, is_identified=is_identified)
-
     def _switch(self, flag: Anonymisation, *, on: bool) -> None:
         self.change_level(add=flag if on else _NONE, remove=_NONE if on else flag)
-
-    def _change(self, level: Anonymisation, pending: Pending) -> None:
-        """Switch; the caller holds `_switching`."""
-        old = self._lines.level
-        if self._closed or (level == old and pending is Pending.KEEP):
-            return
-        crosses = bool((level ^ old) & _CLIENT)
-        if self._lines.is_identified:
-            # Now, since nothing identifying is written afterwards, and the journal, which knows the
-            # session too, is erased.
-            self._keep_identity()
-        self._decisions.switch(level, pending, crosses=crosses)
-        if not level & Anonymisation.USER:
-            self._shared.refresh(with_identifiers=True)
-        installation_id = None if level & _CLIENT else self._installation.id
-        with self._lock:
-            self._lines.enter(level, installation_id)
-        if level & Anonymisation.USER:
-            self._shared.refresh(with_identifiers=False)
-        if level & ~old or pending is not Pending.KEEP:
-            self._settle_pending(pending, level)
-
-    def _settle_pending(self, pending: Pending, level: Anonymisation) -> None:
-        change = None
-        if pending is not Pending.KEEP:
-            change = PendingChange(pending, level, self._gate, self._new_uuid)
-        self._engine.apply(change, self._keeping_events_out)
-        if pending is not Pending.KEEP and self._engine.storage.is_ready():
-            self._decisions.settle_pending()
-
-    def _keep_identity(self) -> None:
-        """Store who and which session this is, while the level lets it be known."""
-        with self._lock:
-            if not self._lines.is_identified:
-                return
-            state = self._lines.identified_state()
-        is_kept = self._installation.keep(state)
-        if is_kept and self._decisions.current.session_ended and state and state.event_index:
-            self._decisions.end_session(ended=False)
-
-    def _keep_cookies(self) -> None:
-        if self._installation.has_new_cookies() and self._lines.is_identified:
-            self._identity_is_due = True
-            self._keep_identity_if_free()
-
-    def _keep_identity_if_free(self) -> None:
-        """For our own threads: never while the level changes, and never waiting for `close`.
-
-        Those wait for these threads. And an identity that is written while `forget` or a switch to
-        anonymity is under way would be on the disk after it.
-        """
-        settles = self._decisions.current.pending is not Pending.KEEP
-        if not (self._identity_is_due or settles) or not self._switching.acquire(blocking=False):
-            return
-        try:
-            if self._closed:
-                return
-            if self._identity_is_due:
-                self._identity_is_due = False
-                self._keep_identity()
-            if settles and self._engine.storage.is_ready():
-                self._decisions.settle_pending()
-        finally:
-            self._switching.release()
 
     def _keep_house(self) -> None:
         """On the writer's thread: read the platform again, store the session, tell of new ones."""
@@ -532,9 +492,8 @@ class Tracker:
             started, self._lines.started = self._lines.started, []
         self._shared.refresh(with_identifiers=None)
         self._environment.prepare()
-        if started or self._session_configuration.continue_session_on_restart:
-            self._identity_is_due = True
-        self._keep_identity_if_free()
+        is_due = bool(started) or self._session_configuration.continue_session_on_restart
+        self._privacy.keep_identity_if_free(is_due=is_due)
         callback = self._session_configuration.on_session_update
         for state in started if callback is not None else ():
             try:

@@ -1,0 +1,177 @@
+"""The owner of the state machines: shows them events, and writes what they add.
+
+Every call under the tracker's lock. What machines add passes the gate at the event's level here,
+before it is joined to the event's own part.
+
+A plain event pays one look-up of a fragment that lies ready: the entities of every event are
+written once for each level, when the state changes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, cast
+
+from whiteout.protocol.self_describing import SelfDescribingJson
+from whiteout.tracker.levels import LEVELS
+from whiteout.tracker.serialisation import dumps
+from whiteout.tracker.states.deep_link import DeepLinkMachine
+from whiteout.tracker.states.fact import SCREEN_VIEW, Fact
+from whiteout.tracker.states.lifecycle import LifecycleMachine
+from whiteout.tracker.states.machine import Addition, StateMachine
+from whiteout.tracker.states.screen import ScreenMachine
+from whiteout.tracker.states.screen_summary import ScreenSummaryMachine
+from whiteout.tracker.template import SEPARATOR
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from whiteout.anonymisation import Gate
+    from whiteout.identifiers import Anonymisation
+
+SCREEN: Final = "screen_context"
+SUMMARY: Final = "screen_engagement_autotracking"
+LIFECYCLE: Final = "lifecycle_autotracking"
+DEEP_LINK: Final = "deep_link_context"
+FEATURES: Final = (SCREEN, SUMMARY, LIFECYCLE, DEEP_LINK)
+"""The options that switch a machine on, in the order in which machines are shown an event."""
+
+_SEPARATOR: Final = SEPARATOR.encode()
+_LAST: Final = _SEPARATOR[0]
+
+
+class States:
+    """The state of a tracker's running line.
+
+    Args:
+        gate: what a level lets through.
+        share_lifecycle: told of the lifecycle entity, which events share.
+        features: of `FEATURES`, those that are on.
+    """
+
+    def __init__(
+        self,
+        gate: Gate,
+        *,
+        share_lifecycle: Callable[[SelfDescribingJson | None], None],
+        features: Iterable[str] = (),
+    ) -> None:
+        self._gate = gate
+        self._share_lifecycle = share_lifecycle
+        self._machines: dict[str, StateMachine] = {}
+        self._shown: dict[str, tuple[StateMachine, ...]] = {}
+        self._fragments: dict[int, bytes] = {}
+        for feature in features:
+            self.switch(feature, on=True)
+
+    def is_on(self, feature: str) -> bool:
+        """Whether a machine runs."""
+        return feature in self._machines
+
+    def switch(self, feature: str, *, on: bool) -> None:
+        """Add or remove a machine; one that runs already goes on, a removed one's state is lost."""
+        if on is self.is_on(feature):
+            return
+        if on:
+            self._machines[feature] = self._new(feature)
+        else:
+            machine = self._machines.pop(feature)
+            if isinstance(machine, LifecycleMachine):
+                machine.stop()
+        ordered = [self._machines[name] for name in FEATURES if name in self._machines]
+        schemas = {schema for machine in ordered for schema in machine.schemas}
+        self._shown = {
+            schema: tuple(machine for machine in ordered if schema in machine.schemas)
+            for schema in schemas
+        }
+        self._fragments.clear()
+
+    def reset(self) -> None:
+        """Forget all states: another line begins."""
+        for machine in self._machines.values():
+            machine.reset()
+        self._fragments.clear()
+
+    def wants_screen_end_before(self, fact: Fact) -> bool:
+        """Whether a screen end must pass before this event does."""
+        return any(
+            machine.wants_screen_end_before(fact) for machine in self._shown.get(fact.schema, ())
+        )
+
+    @property
+    def has_open_screen(self) -> bool:
+        """Whether a screen is to be ended when its line ends."""
+        return self.wants_screen_end_before(_NEXT_SCREEN)
+
+    def add_to(self, own: bytes, bits: int) -> bytes:
+        """A plain event's own part, with the entities that every event carries."""
+        fragment = self._fragments.get(bits)
+        if fragment is None:
+            fragment = self._fragments[bits] = self._encode_common(bits)
+        if not fragment:
+            return own
+        return own + fragment if own[-1] != _LAST else own + fragment[1:]
+
+    def show(self, fact: Fact, own: bytes, bits: int, now_s: float) -> bytes | None:
+        """Move the states; the event's own part with what they add; None: it is not sent.
+
+        Args:
+            fact: what is known of the event.
+            own: its own part, gated at the level `bits`.
+            bits: the event's level.
+            now_s: monotonic.
+        """
+        machines = self._shown.get(fact.schema, ())
+        passes = all(machine.lets_pass(fact) for machine in machines)
+        for machine in machines:
+            machine.transition(fact, now_s)
+        self._fragments.clear()
+        if not passes:
+            return None
+        addition = Addition()
+        for machine in machines:
+            machine.add(fact, addition)
+        if addition.parameters or addition.body or addition.entities:
+            own = self._join(own, addition, fact.schema, LEVELS[bits])
+        return self.add_to(own, bits)
+
+    def _new(self, feature: str) -> StateMachine:
+        if feature == LIFECYCLE:
+            return LifecycleMachine(self._share_lifecycle)
+        made: dict[str, Callable[[], StateMachine]] = {
+            SCREEN: ScreenMachine,
+            SUMMARY: ScreenSummaryMachine,
+            DEEP_LINK: DeepLinkMachine,
+        }
+        return made[feature]()
+
+    def _encode_common(self, bits: int) -> bytes:
+        found = (self._machines[name].entity() for name in FEATURES if name in self._machines)
+        entities = [entity for entity in found if entity is not None]
+        return b"".join(b"," + item for item in self._encode(entities, LEVELS[bits]))
+
+    def _encode(self, entities: list[SelfDescribingJson], level: Anonymisation) -> list[bytes]:
+        passed = self._gate.entities(entities, level) if level.value else entities
+        return [dumps({"schema": entity.schema, "data": entity.data}) for entity in passed]
+
+    def _join(self, own: bytes, addition: Addition, schema: str, level: Anonymisation) -> bytes:
+        parameters, body, entities = own.split(_SEPARATOR)
+        # An entity of the same kind that the app attached came first: its link is there already.
+        if addition.parameters and not (b'"url":' in parameters or b'"refr":' in parameters):
+            passed = self._gate.parameters(addition.parameters, level)
+            if passed:
+                parameters += b"," + dumps(passed)[1:-1]
+        if addition.body:
+            data = addition.body
+            if level.value:
+                gated = self._gate.body(SelfDescribingJson(schema, data), level)
+                data = cast("dict[str, object]", gated.data)
+            if data:
+                comma = b"" if body.endswith(b"{}}") else b","
+                body = body[:-2] + comma + dumps(data)[1:-1] + b"}}"
+        items = self._encode(addition.entities, level)
+        if items:
+            entities = b",".join((entities, *items) if entities else items)
+        return _SEPARATOR.join((parameters, body, entities))
+
+
+_NEXT_SCREEN: Final = Fact(SCREEN_VIEW, None)
