@@ -28,6 +28,7 @@ class DropReason(enum.Enum):
     REJECTED = "the collector refused the event, or it was above the byte limit"
     WITHDRAWN = "consent was withdrawn, with pending=drop"
     FORGOTTEN = "forget() was called"
+    FILTER_FAILED = "a plugin's filter failed, and the event might be one that it keeps back"
 
 
 class Counters:
