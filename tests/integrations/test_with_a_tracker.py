@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.support.trackers import Wire, a_tracker, events_of
 
-import whiteout
 from whiteout import Anonymisation, ScreenView, SubjectConfiguration
 from whiteout.integrations.asgi import AsgiMiddleware
 from whiteout.integrations.wsgi import WsgiMiddleware
@@ -18,11 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from whiteout import Tracker
-
-
-pytestmark = pytest.mark.skipif(
-    not hasattr(whiteout.Tracker, "scope"), reason="this tracker has no scopes"
-)
 
 
 def by_asgi(tracker: Tracker, users: dict[str, str]) -> None:
