@@ -302,9 +302,7 @@ class Extensions:
         hooks: dict[str, tuple[Hook, ...]] = {}
         for identifier, extension in extensions.items():
             stays = before.extensions.get(identifier) is extension
-            hooks[identifier] = (
-                before.hooks[identifier] if stays else _hooks_of(identifier, extension)
-            )
+            hooks[identifier] = before.hooks[identifier] if stays else extension.hooks(identifier)
         self._registered = _Registered(extensions, hooks)
         self.is_empty = not extensions
 
@@ -390,18 +388,3 @@ def _add_new(extensions: dict[str, _Extension], name: str, extension: _Extension
             f"got {name[:_SHOWN]!r} twice"
         )
     extensions[name] = extension
-
-
-def _hooks_of(identifier: str, extension: _Extension) -> tuple[Hook, ...]:
-    if isinstance(extension, GlobalContext):
-        return (Hook(identifier, "entities", extension.entities_of),)
-    found = (
-        ("entities", extension.entities, extension.entities_schemas),
-        ("filter", extension.filter, extension.filter_schemas),
-        ("after_track", extension.after_track, extension.after_track_schemas),
-    )
-    return tuple(
-        Hook(identifier, kind, call, None if keys is None else frozenset(keys))
-        for kind, call, keys in found
-        if call is not None
-    )

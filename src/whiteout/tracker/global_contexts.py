@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from whiteout.errors import ConfigurationError
 from whiteout.protocol.self_describing import SelfDescribingJson
-from whiteout.tracker.hooks import answer_of, check_function, check_identifier
+from whiteout.tracker.hooks import Hook, answer_of, check_function, check_identifier
 from whiteout.tracker.schema_rules import SchemaRuleset
 from whiteout.tracker.serialisation import dumps, loads
 
@@ -92,6 +92,10 @@ class GlobalContext:
         if not all(answer_of(function(event)) for function in self._filters):
             return ()
         return self._generate(event) if self._generate is not None else self.entities or ()
+
+    def hooks(self, identifier: str) -> tuple[Hook, ...]:
+        """What is called: one function, whose identifier is the tag."""
+        return (Hook(identifier, "entities", self.entities_of),)
 
 
 @dataclass(frozen=True, slots=True)

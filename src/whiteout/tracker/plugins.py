@@ -10,7 +10,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from whiteout.errors import ConfigurationError
-from whiteout.tracker.hooks import check_function, check_identifier, check_keys
+from whiteout.tracker.hooks import Hook, check_function, check_identifier, check_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -65,6 +65,19 @@ class PluginConfiguration:
                 check_function(kind, getattr(self, kind))
             name = f"{kind}_schemas"
             object.__setattr__(self, name, check_keys(name, getattr(self, name)))
+
+    def hooks(self, identifier: str) -> tuple[Hook, ...]:
+        """Its functions, as they are called."""
+        found = (
+            ("entities", self.entities, self.entities_schemas),
+            ("filter", self.filter, self.filter_schemas),
+            ("after_track", self.after_track, self.after_track_schemas),
+        )
+        return tuple(
+            Hook(identifier, kind, call, None if keys is None else frozenset(keys))
+            for kind, call, keys in found
+            if call is not None
+        )
 
 
 class _Registry(Protocol):
