@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 EXTRA_S = 0.1  # what a tracker may add to the exit of a program
 TRIES = 3  # the quickest counts: the machine may be busy
 
-waits_for_requests = pytest.mark.xfail(
-    strict=False, reason="Engine.close waits 0.1 s for a request that is under way"
-)
-
 ENDINGS = {
     "end": 0,
     "sys.exit": 3,
@@ -82,7 +78,6 @@ def test_the_exit_is_quick_where_nobody_listens(tmp_path: Path) -> None:
     assert exit_s < bare_s + EXTRA_S
 
 
-@waits_for_requests
 def test_the_exit_is_quick_while_the_resolver_hangs(tmp_path: Path) -> None:
     """On any machine: the name is never resolved."""
     bare_s = quickest_bare()
@@ -92,7 +87,6 @@ def test_the_exit_is_quick_while_the_resolver_hangs(tmp_path: Path) -> None:
     assert exit_s < bare_s + EXTRA_S
 
 
-@waits_for_requests
 @pytest.mark.parametrize(
     ("endpoint", "wait_s"),
     [
@@ -143,7 +137,6 @@ def test_a_flush_keeps_to_its_time_in_a_network_that_swallows_everything(tmp_pat
     assert 0.3 <= float(seconds) < 0.6
 
 
-@waits_for_requests
 def test_the_exit_is_quick_while_the_collector_does_not_answer(tmp_path: Path) -> None:
     with Collector() as collector:
         collector.default = Reply(holds=True)

@@ -240,7 +240,7 @@ class Engine:
         """Send what can be sent within the time, store the rest, stop; True: all was delivered."""
         started = self._clock.monotonic_s()
         delivered = self.flush(timeout_s) if timeout_s > 0 else self.waiting == 0
-        left_s = max(0.1, timeout_s - (self._clock.monotonic_s() - started))
+        left_s = max(0.02, timeout_s - (self._clock.monotonic_s() - started))
         self.emitter.close(left_s)
         self.writer.close(1.0)
         self.drain()
