@@ -223,10 +223,11 @@ class RemoteSetup:
                     for step in plan(sources, running):
                         self._do(step)
                 finally:
-                    self._is_applying = False
-                with self._lock:
-                    if self._live_changes == changes:
-                        break  # else the app changed an option of a tracker that was replaced
+                    with self._lock:
+                        self._is_applying = False
+                        is_settled = self._live_changes == changes
+                if is_settled:
+                    break  # else the app changed an option of a tracker that was being replaced
         if state is not None and self._on_success is not None:
             try:
                 self._on_success(list(self.running), state)
