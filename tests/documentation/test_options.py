@@ -44,7 +44,7 @@ def test_tables_of_options_are_as_the_code_has_them(page: Path) -> None:
     """Names, types, defaults, live places. `make docs` brings them up to date."""
     text = page.read_text("utf-8")
 
-    assert generator.with_options(text) == text
+    assert generator.with_options(text) == text, "run: python docs/generate.py"
 
 
 @pytest.mark.parametrize(
@@ -86,6 +86,14 @@ def test_each_kind_of_event_is_listed() -> None:
     listed = {row[0].strip("`") for row in rows(section("docs/tracker/events.md", "Events"))}
 
     assert listed == events - {"Event"}
+
+
+def test_each_example_is_listed() -> None:
+    examples = {f"examples/{path.name}" for path in REPOSITORY.glob("examples/*.py")}
+
+    listed = {row[0].strip("`") for row in rows(section("docs/index.md", "Programs to read"))}
+
+    assert listed == examples
 
 
 # --- docstrings ------------------------------------------------------------------------------
