@@ -151,7 +151,7 @@ def test_no_server_is_no_answer(server: Collector) -> None:
     assert fetch(f"https://127.0.0.1:{server.port}/", 5.0, CLOCK) is None  # it speaks no TLS
 
 
-@pytest.mark.parametrize("reply", [Reply(holds=True), Reply(drip_s=0.05), Reply(delay_s=30)])
+@pytest.mark.parametrize("reply", [Reply(holds=True), Reply(drip_s=0.2), Reply(delay_s=30)])
 def test_a_slow_answer_ends_in_time_whatever_it_does(server: Collector, reply: Reply) -> None:
     """Byte by byte too, in the head as well as in the body."""
     server.reply(reply)

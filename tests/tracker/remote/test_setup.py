@@ -193,6 +193,16 @@ def test_r6_a_refresh_tells_only_of_what_is_newer(stage: Stage) -> None:
     assert stage.trackers.order == [CACHED, FETCHED]
 
 
+def test_r6_another_file_of_the_same_version_changes_nothing(stage: Stage) -> None:
+    stage.serve(a_file(a_bundle(tracker={"appId": "first"}), version=1))
+    setup = stage.setup(BUNDLE)
+
+    stage.serve(a_file(a_bundle(tracker={"appId": "second"}), version=1))
+    refreshed(setup)
+
+    assert stage.trackers.running["shop"].tracker.app_id == "first"
+
+
 def test_r7_the_cache_of_another_endpoint_is_passed_over(stage: Stage) -> None:
     other = RemoteCache(stage.folder, "https://config.example.com/other.json")
     other.store(a_document(a_bundle(tracker={"appId": "other"}), version=9))
@@ -271,6 +281,21 @@ def test_l27a_a_file_that_is_not_newer_than_the_bundles_settles_what_is_known(st
     assert first.minimum == Anonymisation.SESSION
     assert stage.trackers.running["shop"] == first
     assert stage.trackers.order == [DEFAULT]
+
+
+def test_l27a_a_bundle_that_can_no_longer_be_read_makes_its_tracker_private(stage: Stage) -> None:
+    """It keeps its other options, now and after a restart."""
+    stage.serve(a_file(a_bundle(tracker={"appId": "first"}), version=1))
+    setup = stage.setup()
+    stage.serve(a_file(a_bundle(tracker={"appId": 2}), version=2))
+    refreshed(setup)
+    now = stage.trackers.running["shop"]
+    stage.server.default = Reply(status=500)
+
+    stage.setup()
+
+    assert (now.tracker.app_id, now.minimum) == ("first", FULL)
+    assert stage.trackers.running["shop"] == now
 
 
 def test_l27b_a_stricter_default_of_a_new_version_of_the_app_is_not_lost_to_the_cache(
@@ -404,6 +429,25 @@ def test_a_live_change_while_trackers_are_replaced_is_not_lost(stage: Stage) -> 
     planned = stage.trackers.running["shop"]
     assert (planned.tracker.app_id, planned.emitter.emit_range) == ("b", 77)
     assert setup.running == stage.trackers.running
+
+
+def test_a_live_change_right_after_its_tracker_was_replaced_is_not_lost(stage: Stage) -> None:
+    """While the others are being replaced still: it may have been made on the old one."""
+    stage.serve(a_file(a_bundle("a"), a_bundle("b"), version=1))
+    setup = stage.setup()
+
+    def change(step: Step) -> bool:
+        if step.namespace == "b":
+            setup.note_live("a", "emitter", "emit_range", 77)
+            stage.trackers.refuses = lambda step: False
+        return False
+
+    stage.trackers.refuses = change
+    app = {"appId": "x"}
+    stage.serve(a_file(a_bundle("a", tracker=app), a_bundle("b", tracker=app), version=2))
+    refreshed(setup)
+
+    assert stage.trackers.running["a"].emitter.emit_range == 77
 
 
 def test_a_live_change_of_nothing_that_there_is_is_refused_or_passed_over(stage: Stage) -> None:
