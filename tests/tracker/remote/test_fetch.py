@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import logging
+import shutil
+import socket
+import ssl
+import subprocess
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -18,8 +23,13 @@ from whiteout.tracker.remote.fetch import FETCHING_THREAD, fetch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 CLOCK = SystemClock()
+MAKE_A_CERTIFICATE = (
+    "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=test "
+    "-addext subjectAltName=IP:127.0.0.1"
+)
 
 
 @pytest.fixture
@@ -161,6 +171,42 @@ def test_a_slow_answer_ends_in_time_whatever_it_does(server: Collector, reply: R
 
     assert time.monotonic() - started < 5
     server.release()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
+@pytest.mark.parametrize("is_trusted", [True, False])
+def test_a_certificate_that_the_system_does_not_trust_is_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_trusted: bool
+) -> None:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    subprocess.run(
+        [*MAKE_A_CERTIFICATE.split(), "-keyout", str(key), "-out", str(certificate)],
+        check=True,
+        capture_output=True,
+        timeout=30,
+    )
+    if is_trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer_once, args=(listener, context))
+        thread.start()
+        port = listener.getsockname()[1]
+
+        body = fetch(f"https://127.0.0.1:{port}/trackers.json", 10.0, CLOCK)
+
+        thread.join(10)
+    assert body == (b"{}" if is_trusted else None)
+
+
+def answer_once(listener: socket.socket, context: ssl.SSLContext) -> None:
+    """One answer over TLS; a client that hangs up is one too."""
+    connection, _ = listener.accept()
+    with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as secured:
+        secured.recv(65_536)
+        secured.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+    connection.close()
 
 
 def test_no_url_reaches_the_log(server: Collector, caplog: pytest.LogCaptureFixture) -> None:

@@ -367,6 +367,20 @@ def test_warnings_name_the_field_and_nothing_of_the_file(
     assert "trackers.json" not in caplog.text
 
 
+def test_options_that_are_not_known_are_a_note_for_debugging(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    stage.serve(a_file(a_bundle(tracker={"canary": 1, "logLevel": "off"})))
+
+    stage.setup(BUNDLE)
+
+    (record,) = (each for each in caplog.records if "not known here" in each.message)
+    assert record.levelno == logging.DEBUG
+    assert "2 options" in record.message
+    assert "canary" not in caplog.text
+
+
 # --- several namespaces, live changes -------------------------------------------------------------
 
 
