@@ -2,8 +2,9 @@
 
 An event that is anonymised after the fact loses what its new level hides, and everything that the
 tracker generated for it on the identified side: its id, its session id, its place in the session,
-the id of its screen, the milliseconds of its time. Each would otherwise be found on both sides of
-the boundary, in what was sent before and in this; an event whose answer was lost even as a whole.
+the id of its screen, how often the app had come and gone, the milliseconds of its times. Each would
+otherwise be found on both sides of the boundary, in what was sent before and in this; an event
+whose answer was lost even as a whole.
 """
 
 from __future__ import annotations
@@ -20,11 +21,19 @@ from whiteout.tracker.session import rfc3339
 from whiteout.tracker.template import SEPARATOR, Template, session_fragment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from whiteout.anonymisation import Gate
 
-_SCREEN_VIEW: Final = "iglu:com.snowplowanalytics.mobile/screen_view/"
+_MOBILE: Final = "iglu:com.snowplowanalytics.mobile/"
+_SNOWPLOW: Final = "iglu:com.snowplowanalytics.snowplow/"
+_SCREENS: Final = {f"{_MOBILE}screen_view": ("id", "previousId"), f"{_MOBILE}screen": ("id",)}
+_COUNTS: Final = {
+    f"{_MOBILE}application_lifecycle": "index",
+    f"{_SNOWPLOW}application_foreground": "foregroundIndex",
+    f"{_SNOWPLOW}application_background": "backgroundIndex",
+}
+_SECONDS: Final = {f"{_MOBILE}screen_summary": ("foreground_sec", "background_sec")}
 
 
 class PendingChange:
@@ -75,7 +84,7 @@ class PendingChange:
             self._new_line(stored.line) if crosses else stored.line,
             old.base64,
             self._parameters(old.parameters, level),
-            self._entities(old.entities, level),
+            self._entities(old.entities, level, stored.line if crosses else None),
             session,
         )
         event = NewEvent(
@@ -134,32 +143,42 @@ class PendingChange:
         passed = self._gate.parameters(loads("{" + fragment + "}"), level)
         return dumps(passed).decode()[1:-1]
 
-    def _entities(self, fragment: str, level: Anonymisation) -> str:
+    def _entities(self, fragment: str, level: Anonymisation, line: int | None) -> str:
         entities = [_self_describing(item) for item in loads("[" + fragment + "]")]
         passed = self._gate.entities(entities, level)
-        return dumps([entity.as_dict() for entity in passed]).decode()[1:-1]
+        return dumps([self._unlinked(entity, line).as_dict() for entity in passed]).decode()[1:-1]
 
     def _own(self, stored: StoredEvent, level: Anonymisation, *, crosses: bool) -> str:
+        line = stored.line if crosses else None
         parameters, body, entities = stored.data.split(SEPARATOR)
         if body:
             masked = self._gate.body(_self_describing(loads(body)), level)
-            if crosses and masked.schema.startswith(_SCREEN_VIEW):
-                masked = SelfDescribingJson(masked.schema, self._screen(masked.data, stored.line))
-            body = dumps(masked.as_dict()).decode()
+            body = dumps(self._unlinked(masked, line).as_dict()).decode()
         return SEPARATOR.join(
-            (self._parameters(parameters, level), body, self._entities(entities, level))
+            (self._parameters(parameters, level), body, self._entities(entities, level, line))
         )
 
-    def _screen(self, data: Mapping[str, Any], line: int) -> dict[str, Any]:
-        """With other ids, the app's own too: which of the two they are is not known any more."""
-        changed = dict(data)
-        for name in ("id", "previousId"):
-            if isinstance(changed.get(name), str) and changed[name] != NULL_UUID:
+    def _unlinked(self, item: SelfDescribingJson, line: int | None) -> SelfDescribingJson:
+        """Without what tells where on its line it was; `line` None: it stays on it.
+
+        Screens get other ids, the app's own too: which of the two they are is not known any more.
+        """
+        family = item.schema.rsplit("/", 2)[0]
+        if line is None or not isinstance(item.data, dict):
+            return item
+        changed = dict(item.data)
+        for name in _SCREENS.get(family, ()):
+            if isinstance(changed.get(name), str):
                 key = line, changed[name]
                 if key not in self._screens:
                     self._screens[key] = uuid_text(self._new_uuid())
                 changed[name] = self._screens[key]
-        return changed
+        if family in _COUNTS:
+            changed.pop(_COUNTS[family], None)
+        for name in _SECONDS.get(family, ()):
+            if isinstance(changed.get(name), int | float):
+                changed[name] = int(changed[name])
+        return SelfDescribingJson(item.schema, changed)
 
 
 class _NewSession:
