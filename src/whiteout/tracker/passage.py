@@ -145,7 +145,9 @@ class Passage:
                 extra |= scope.bits
         body = event.self_describing(self.uuid)
         kind = self._moving[event.__class__]
-        fact = fact_of(kind, event, body) if kind is not None else None
+        fact = None
+        if kind is not None and (self.states.is_watching or turns_visible is not None):
+            fact = fact_of(kind, event, body)
         more = _attribution(fact, event.entities) if fact is not None and event.entities else None
         event_id = self.new_pair()
         extensions = self.extensions

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -10,7 +9,6 @@ if TYPE_CHECKING:
     from whiteout.tracker.states.fact import Fact
 
 
-@dataclass(slots=True)
 class Addition:
     """What machines add to one event; unmasked, since their owner passes it through the gate.
 
@@ -20,9 +18,12 @@ class Addition:
         entities: besides those of every event.
     """
 
-    parameters: dict[str, str] = field(default_factory=dict)
-    body: dict[str, Any] = field(default_factory=dict)
-    entities: list[SelfDescribingJson] = field(default_factory=list)
+    __slots__ = ("body", "entities", "parameters")
+
+    def __init__(self) -> None:
+        self.parameters: dict[str, str] = {}
+        self.body: dict[str, Any] = {}
+        self.entities: list[SelfDescribingJson] = []
 
 
 class StateMachine(Protocol):
@@ -31,6 +32,11 @@ class StateMachine(Protocol):
     @property
     def schemas(self) -> frozenset[str]:
         """The schemas of the events that it is shown."""
+        ...
+
+    @property
+    def has_entity(self) -> bool:
+        """Whether every event may carry something of it."""
         ...
 
     def wants_screen_end_before(self, fact: Fact) -> bool:
@@ -60,6 +66,8 @@ class StateMachine(Protocol):
 
 class Quiet:
     """A machine that does nothing: each overrides what it does."""
+
+    has_entity = False
 
     def wants_screen_end_before(self, fact: Fact) -> bool:  # noqa: ARG002 - the interface
         """Never."""

@@ -25,6 +25,7 @@ class ScreenMachine(Quiet):
     """Puts the screen on every event, and the one before it into the body of a screen view."""
 
     schemas = frozenset({SCREEN_VIEW})
+    has_entity = True
 
     def __init__(self) -> None:
         self._screen: dict[str, Any] | None = None

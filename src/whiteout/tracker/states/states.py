@@ -59,6 +59,8 @@ class States:
         self._share_lifecycle = share_lifecycle
         self._machines: dict[str, StateMachine] = {}
         self._shown: dict[str, tuple[StateMachine, ...]] = {}
+        self._carriers: tuple[StateMachine, ...] = ()  # those with an entity for every event
+        self.is_watching = False  # whether there is any machine
         self._fragments: dict[int, bytes] = {}
         for feature in features:
             self.switch(feature, on=True)
@@ -83,6 +85,8 @@ class States:
             schema: tuple(machine for machine in ordered if schema in machine.schemas)
             for schema in schemas
         }
+        self._carriers = tuple(machine for machine in ordered if machine.has_entity)
+        self.is_watching = bool(ordered)
         self._fragments.clear()
 
     def reset(self) -> None:
@@ -93,9 +97,10 @@ class States:
 
     def wants_screen_end_before(self, fact: Fact) -> bool:
         """Whether a screen end must pass before this event does."""
-        return any(
-            machine.wants_screen_end_before(fact) for machine in self._shown.get(fact.schema, ())
-        )
+        for machine in self._shown.get(fact.schema, ()):  # any() costs 0.5 us more
+            if machine.wants_screen_end_before(fact):
+                return True
+        return False
 
     @property
     def has_open_screen(self) -> bool:
@@ -121,10 +126,14 @@ class States:
             now_s: monotonic.
         """
         machines = self._shown.get(fact.schema, ())
-        passes = all(machine.lets_pass(fact) for machine in machines)
+        passes = True
+        for machine in machines:
+            if not machine.lets_pass(fact):
+                passes = False
         for machine in machines:
             machine.transition(fact, now_s)
-        self._fragments.clear()
+            if machine.has_entity:
+                self._fragments.clear()
         if not passes:
             return None
         addition = Addition()
@@ -145,8 +154,9 @@ class States:
         return made[feature]()
 
     def _encode_common(self, bits: int) -> bytes:
-        found = (self._machines[name].entity() for name in FEATURES if name in self._machines)
-        entities = [entity for entity in found if entity is not None]
+        entities = [
+            entity for machine in self._carriers if (entity := machine.entity()) is not None
+        ]
         return b"".join(b"," + item for item in self._encode(entities, LEVELS[bits]))
 
     def _encode(self, entities: list[SelfDescribingJson], level: Anonymisation) -> list[bytes]:
