@@ -13,7 +13,7 @@ from whiteout.tracker.counters import DropReason
 from whiteout.tracker.emitter import Emitter
 from whiteout.tracker.event_store import EventStore, forget_set_aside
 from whiteout.tracker.fresh_events import FreshEvents
-from whiteout.tracker.journal import EVENT, MAX_RECORD_BYTES, TEMPLATE, Journal, left_behind
+from whiteout.tracker.journal import MAX_RECORD_BYTES, TEMPLATE, Journal, left_behind
 from whiteout.tracker.records import TEMPLATE_HEADER
 from whiteout.tracker.storage import Storage
 from whiteout.tracker.writer import Writer
@@ -117,18 +117,21 @@ class Engine:
         self.writer.wake()
         self.emitter.start()
 
-    def append(self, template: Template, header: bytes, own: bytes) -> DropReason | None:
+    def append(self, template: Template, record: bytes) -> DropReason | None:
         """Journal an event; the reason where that cannot be. Under the tracker's lock.
 
         Never waits: with no segment at hand and 64 MiB waiting, the event is dropped and counted.
+
+        Args:
+            template: what the event shares with others.
+            record: `EVENT_RECORD` and the event's own part.
         """
         journal = self.journal
-        record = header + own
         size = len(record)
         if size > MAX_EVENT_BYTES:
             return DropReason.TOO_LARGE
         serial = journal.serial
-        if self._written.get(template.id) == serial and journal.append(EVENT, record):
+        if self._written.get(template.id) == serial and journal.put(record):
             return None  # nearly always
         text = template.text
         # A template may be as large as the app's subject makes it: bytes, not characters.
@@ -144,7 +147,7 @@ class Engine:
                 self._written.clear()
             journal.append(TEMPLATE, TEMPLATE_HEADER.pack(template.id) + text.encode())
             self._written[template.id] = serial
-        journal.append(EVENT, record)
+        journal.put(record)
         return None
 
     def resume(self) -> None:

@@ -128,14 +128,22 @@ class Journal:
 
     def append(self, kind: int, body: bytes) -> bool:
         """Write a record; False: the journal is full, or the body larger than a record may be."""
+        return self.put(_RECORD_HEADER.pack(len(body), kind) + body, int(kind == EVENT))
+
+    def put(self, record: bytes, events: int = 1) -> bool:
+        """The same, of a record that is packed already.
+
+        Args:
+            record: with its length and kind.
+            events: how many events it is: 1 or 0.
+        """
         end = self._end
-        after = end + _RECORD_HEADER.size + len(body)
+        after = end + len(record)
         if after > self._limit:
             return False
-        self._buffer[end:after] = _RECORD_HEADER.pack(len(body), kind) + body
+        self._buffer[end:after] = record
         self._current.end = self._end = after
-        if kind == EVENT:
-            self.events += 1
+        self.events += events
         return True
 
     def has_room(self, bytes_needed: int) -> bool:

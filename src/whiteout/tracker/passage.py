@@ -22,9 +22,10 @@ from whiteout.events.lifecycle import Background, Foreground
 from whiteout.events.state_entities import DeepLink
 from whiteout.identifiers import Anonymisation
 from whiteout.tracker.inspectable import InspectableEvent
+from whiteout.tracker.journal import EVENT
 from whiteout.tracker.levels import LEVELS
 from whiteout.tracker.own_part import encode, regate
-from whiteout.tracker.records import EVENT_HEADER
+from whiteout.tracker.records import EVENT_HEADER, EVENT_RECORD
 from whiteout.tracker.scope import CURRENT, scope_of
 from whiteout.tracker.states.fact import (
     SCREEN_END,
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
 _NONE: Final = Anonymisation.NONE
 _CLIENT: Final = Anonymisation.CLIENT.value
 _DEEP_LINK: Final = DeepLink.SCHEMA
+_BODY_BYTES: Final = EVENT_HEADER.size  # of a record, before the own part
+_pack: Final = EVENT_RECORD.pack
 
 
 class Extensions(Protocol):
@@ -283,8 +286,10 @@ class Passage:
                     own = shown
             now_ms = self.now_ms()  # here, so that it never steps back from one event to the next
             template, index = lines.next_event(bits, event_id[0], now_ms)
-        header = EVENT_HEADER.pack(template.id, now_ms, index, event_id[1].encode())
-        refused = self.engine.append(template, header, own)
+        record = _pack(
+            _BODY_BYTES + len(own), EVENT, template.id, now_ms, index, event_id[1].encode()
+        )
+        refused = self.engine.append(template, record + own)
         if refused is not None:
             self._counters.drop(refused)
         return own

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 EVENT_HEADER: Final = struct.Struct("<QqI36s")  # template, created_ms, event_index, event id
+EVENT_RECORD: Final = struct.Struct("<IBQqI36s")  # the same, with its length and kind before it
 TEMPLATE_HEADER: Final = struct.Struct("<Q")
 
 
