@@ -35,12 +35,14 @@ _LIVE = (
     ("whiteout.tracker.controllers", "EmitterController", "tracker.emitter"),
     ("whiteout.tracker.controllers", "SessionController", "tracker.session"),
     ("whiteout.tracker.subject", "Subject", "tracker.subject"),
+    ("whiteout.tracker.gdpr", "GdprController", "tracker.gdpr"),
 )
 _OWNERS = {
     "TrackerConfiguration": ("Tracker",),
     "EmitterConfiguration": ("EmitterController", "Tracker"),
     "SessionConfiguration": ("SessionController",),
     "SubjectConfiguration": ("Subject",),
+    "GdprConfiguration": ("GdprController",),
 }
 
 # Public only to the tracker's own parts.

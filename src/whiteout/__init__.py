@@ -50,6 +50,15 @@ from whiteout.tracker.instances import remove_tracker as remove_tracker
 from whiteout.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from whiteout.events.consent import ConsentDocument as ConsentDocument
+    from whiteout.events.consent import ConsentGranted as ConsentGranted
+    from whiteout.events.consent import ConsentWithdrawn as ConsentWithdrawn
+    from whiteout.events.gdpr import BasisForProcessing as BasisForProcessing
+    from whiteout.events.gdpr import GdprConfiguration as GdprConfiguration
+    from whiteout.events.geolocation import Geolocation as Geolocation
+    from whiteout.events.install import Install as Install
+    from whiteout.events.install import InstallReferrer as InstallReferrer
+    from whiteout.tracker.consent_record import ConsentState as ConsentState
     from whiteout.tracker.counters import DropReason as DropReason
     from whiteout.tracker.network import Answer as Answer
     from whiteout.tracker.network import NetworkConnection as NetworkConnection
@@ -61,7 +70,16 @@ if TYPE_CHECKING:
 
 _LOADED_LATER = {
     "Answer": "whiteout.tracker.network",
+    "BasisForProcessing": "whiteout.events.gdpr",
+    "ConsentDocument": "whiteout.events.consent",
+    "ConsentGranted": "whiteout.events.consent",
+    "ConsentState": "whiteout.tracker.consent_record",
+    "ConsentWithdrawn": "whiteout.events.consent",
     "DropReason": "whiteout.tracker.counters",
+    "GdprConfiguration": "whiteout.events.gdpr",
+    "Geolocation": "whiteout.events.geolocation",
+    "Install": "whiteout.events.install",
+    "InstallReferrer": "whiteout.events.install",
     "NetworkConnection": "whiteout.tracker.network",
     "OutgoingRequest": "whiteout.tracker.network",
     "PlatformContextRetriever": "whiteout.tracker.platform_properties",

@@ -15,11 +15,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from whiteout import OutgoingRequest, SessionConfiguration, SubjectConfiguration, Tracker
+    from whiteout import (
+        GdprConfiguration,
+        OutgoingRequest,
+        SessionConfiguration,
+        SubjectConfiguration,
+        Tracker,
+    )
     from whiteout.tracker.environment import Environment
 
     Configuration = (
-        TrackerConfiguration | EmitterConfiguration | SessionConfiguration | SubjectConfiguration
+        TrackerConfiguration
+        | EmitterConfiguration
+        | SessionConfiguration
+        | SubjectConfiguration
+        | GdprConfiguration
     )
 
 STATELESS: Final[dict[str, Any]] = {

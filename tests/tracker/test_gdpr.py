@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.support.collector import entity
+from tests.support.trackers import Wire, a_tracker
 
+from whiteout import Anonymisation, Structured
 from whiteout.errors import ConfigurationError
 from whiteout.events.gdpr import BasisForProcessing, GdprConfiguration
 from whiteout.tracker.gdpr import GdprController
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 CONTRACT = GdprConfiguration(
     basis_for_processing=BasisForProcessing.CONTRACT, document_id="terms", document_version="2"
 )
+EVENT = Structured(category="a", action="b")
 CONSENT = GdprConfiguration(basis_for_processing="consent")
 
 
@@ -129,3 +136,50 @@ def test_threads_never_see_an_entity_without_its_configuration() -> None:
 
     assert controller.configuration is not None
     assert controller.entity == controller.configuration.self_describing()
+
+
+# --- on a tracker ----------------------------------------------------------------------------
+
+
+def bases(wire: Wire) -> list[dict[str, Any] | None]:
+    return [entity(event, "gdpr") for event in wire.events]
+
+
+def test_a_tracker_names_the_basis_on_every_event_at_every_level(tmp_path: Path) -> None:
+    """It says why data is processed, and nothing of whose it is."""
+    wire = Wire()
+    with a_tracker(wire.network, tmp_path, CONTRACT) as tracker:
+        tracker.track(EVENT)
+        tracker.track(EVENT, anonymisation=Anonymisation.FULL)
+        with tracker.scope():
+            tracker.track(EVENT)
+        assert tracker.flush(10)
+
+    expected = {"basisForProcessing": "contract", "documentId": "terms", "documentVersion": "2"}
+    assert bases(wire) == [expected] * 3
+
+
+def test_g16_each_change_acts_on_the_next_event(tmp_path: Path) -> None:
+    wire = Wire()
+    with a_tracker(wire.network, tmp_path) as tracker:
+        tracker.track(EVENT)
+        tracker.gdpr.reset(CONSENT)
+        tracker.track(EVENT)
+        tracker.gdpr.disable()
+        tracker.track(EVENT)
+        assert tracker.gdpr.configuration == CONSENT
+        assert tracker.gdpr.enable()
+        tracker.track(EVENT)
+        assert tracker.flush(10)
+
+    consent = {"basisForProcessing": "consent"}
+    assert bases(wire) == [None, consent, None, consent]
+
+
+def test_after_close_nothing_changes_the_basis(tmp_path: Path) -> None:
+    with a_tracker(Wire().network, tmp_path) as tracker:
+        tracker.close()
+        tracker.gdpr.reset(CONSENT)
+
+        assert tracker.gdpr.configuration is None
+        assert not tracker.gdpr.is_enabled

@@ -7,6 +7,7 @@ says why not. An option stands here only if it does something.
 from __future__ import annotations
 
 import enum
+import math
 import os
 import re
 from dataclasses import dataclass, field
@@ -94,6 +95,8 @@ class TrackerConfiguration:
             `Tracker.enter_background` and `Tracker.enter_foreground`, and put on every event
             whether the app is visible.
         deep_link_context: put the link of a `DeepLinkReceived` on the next `ScreenView`.
+        geo_location_context: put the place that the subject names on every event, while the user
+            is not anonymous (leak L18).
         tracker_version_suffix: added to `tv`, letters, digits, dots and dashes.
         identifying_properties: properties of the app's own schemas that the gate masks; made with
             `whiteout.identifying_property`.
@@ -114,6 +117,7 @@ class TrackerConfiguration:
     screen_engagement_autotracking: bool = True
     lifecycle_autotracking: bool = True
     deep_link_context: bool = True
+    geo_location_context: bool = False
     tracker_version_suffix: str | None = None
     identifying_properties: tuple[Identifier, ...] = ()
 
@@ -131,6 +135,7 @@ class TrackerConfiguration:
             "screen_engagement_autotracking",
             "lifecycle_autotracking",
             "deep_link_context",
+            "geo_location_context",
         ):
             _flag(name, getattr(self, name))
         for name in ("user_anonymisation", "session_context"):
@@ -291,6 +296,15 @@ class SubjectConfiguration:
         screen_resolution: `res`, `1920x1080`.
         screen_view_port: `vp`, the same form.
         color_depth: `cd`, bits.
+        geo_latitude: degrees, -90 to 90. Of the place that `geo_location_context` sends, as are
+            the rest; there is one where latitude and longitude are given.
+        geo_longitude: degrees, -180 to 180.
+        geo_latitude_longitude_accuracy: metres.
+        geo_altitude: metres.
+        geo_altitude_accuracy: metres.
+        geo_bearing: degrees.
+        geo_speed: metres a second.
+        geo_timestamp: when it was measured, Unix epoch milliseconds.
     """
 
     user_id: str | None = field(default=None, repr=False)
@@ -303,6 +317,14 @@ class SubjectConfiguration:
     screen_resolution: str | None = None
     screen_view_port: str | None = None
     color_depth: int | None = None
+    geo_latitude: float | None = field(default=None, repr=False)
+    geo_longitude: float | None = field(default=None, repr=False)
+    geo_latitude_longitude_accuracy: float | None = field(default=None, repr=False)
+    geo_altitude: float | None = field(default=None, repr=False)
+    geo_altitude_accuracy: float | None = field(default=None, repr=False)
+    geo_bearing: float | None = field(default=None, repr=False)
+    geo_speed: float | None = field(default=None, repr=False)
+    geo_timestamp: int | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for name, limit in SUBJECT_LIMITS.items():
@@ -310,6 +332,8 @@ class SubjectConfiguration:
         check_size("screen_resolution", self.screen_resolution)
         check_size("screen_view_port", self.screen_view_port)
         check_color_depth(self.color_depth)
+        for name in GEOLOCATION:
+            check_geolocation(name, getattr(self, name))
 
 
 SUBJECT_LIMITS = {
@@ -322,6 +346,39 @@ SUBJECT_LIMITS = {
     "language": 255,
 }
 """Characters that the atomic columns hold (reference, pipeline 2.6)."""
+
+
+GEOLOCATION = (
+    "geo_latitude",
+    "geo_longitude",
+    "geo_latitude_longitude_accuracy",
+    "geo_altitude",
+    "geo_altitude_accuracy",
+    "geo_bearing",
+    "geo_speed",
+    "geo_timestamp",
+)
+"""What the subject says of a place; the entity's properties with `geo_` in front."""
+
+_DEGREES = {"geo_latitude": 90, "geo_longitude": 180}
+
+
+def check_geolocation(name: str, value: object) -> None:
+    """Refuse what is neither None nor a number that a place can have. Never says which it was."""
+    if value is None:
+        return
+    if name == "geo_timestamp":
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ConfigurationError(
+                f"{name} must be whole milliseconds, got {type(value).__name__}"
+            )
+        return
+    limit = _DEGREES.get(name)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if limit is not None and not (is_number and -limit <= value <= limit):  # type: ignore[operator] # a number
+        raise ConfigurationError(f"{name} must be a number from -{limit} to {limit}")
+    if not is_number or not math.isfinite(value):  # type: ignore[arg-type] # a number
+        raise ConfigurationError(f"{name} must be a number, got {type(value).__name__}")
 
 
 def check_size(name: str, value: str | None) -> None:

@@ -18,11 +18,24 @@ from whiteout.tracker.configuration import (
 )
 
 if TYPE_CHECKING:
+    from whiteout.events.gdpr import GdprConfiguration
     from whiteout.tracker.environment import Environment
     from whiteout.tracker.tracker import Tracker
 
-_Configuration = (
-    TrackerConfiguration | EmitterConfiguration | SessionConfiguration | SubjectConfiguration
+    _Configuration = (
+        TrackerConfiguration
+        | EmitterConfiguration
+        | SessionConfiguration
+        | SubjectConfiguration
+        | GdprConfiguration
+    )
+
+
+_KINDS: Final = (
+    TrackerConfiguration,
+    EmitterConfiguration,
+    SessionConfiguration,
+    SubjectConfiguration,
 )
 _MAX_NAMESPACE: Final = 128  # the width of the atomic column `name_tracker`
 
@@ -87,6 +100,7 @@ def create_tracker(
         ConfigurationError: an argument is wrong.
     """
     # 50 ms that a program which only imports this does not pay.
+    from whiteout.events.gdpr import GdprConfiguration  # noqa: PLC0415 - see above
     from whiteout.tracker.environment import Environment  # noqa: PLC0415 - see above
     from whiteout.tracker.tracker import Tracker  # noqa: PLC0415 - see above
 
@@ -103,10 +117,10 @@ def create_tracker(
     of_kind: dict[type, _Configuration] = {}
     for configuration in configurations:
         kind = type(configuration)
-        if kind not in _Configuration.__args__:
+        if kind not in (*_KINDS, GdprConfiguration):
             raise ConfigurationError(
-                f"configurations must be tracker, emitter, session or subject configurations, "
-                f"got {kind.__name__}"
+                f"configurations must be tracker, emitter, session, subject or GDPR "
+                f"configurations, got {kind.__name__}"
             )
         if kind in of_kind:
             raise ConfigurationError(f"configurations must hold one {kind.__name__}, got two")
@@ -125,6 +139,7 @@ def create_tracker(
             of_kind.get(SubjectConfiguration) or SubjectConfiguration(),  # type: ignore[arg-type]  # by its type
             environment=environment or Environment(),
             level=before.anonymisation if before is not None else None,
+            gdpr=of_kind.get(GdprConfiguration),  # type: ignore[arg-type]  # by its type
         )
         _REGISTRY.trackers[namespace] = tracker
         _REGISTRY.live.add(tracker)

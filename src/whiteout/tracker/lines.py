@@ -43,7 +43,7 @@ class Shared(Protocol):
         ...
 
     def entities(
-        self, *, with_identifiers: bool, is_of_line: bool = True
+        self, *, with_identifiers: bool, is_of_line: bool = True, scope: EventScope | None = None
     ) -> Sequence[SelfDescribingJson]:
         """The entities; the arguments tell what may be among them."""
         ...
@@ -276,7 +276,7 @@ class Lines:
             known = self._scope_numbers.get(bits & _CLIENT)
             number = known or int.from_bytes(self._new_uuid()[:6], "big") + 1
             self._scope_numbers[bits & _CLIENT] = number
-        return self._build(bits, number, None, is_of_line=False, subject=scope.subject)
+        return self._build(bits, number, None, is_of_line=False, scope=scope)
 
     def _build(
         self,
@@ -285,16 +285,16 @@ class Lines:
         state: SessionState | None,
         *,
         is_of_line: bool = True,
-        subject: Mapping[str, str] | None = None,
+        scope: EventScope | None = None,
     ) -> Template:
         return build(
             self._gate,
             LEVELS[bits],
             line=number,
             base64=self._base64,
-            parameters=self._shared.parameters_for(subject),
+            parameters=self._shared.parameters_for(scope.subject if scope is not None else None),
             entities=self._shared.entities(
-                with_identifiers=not bits & _USER, is_of_line=is_of_line
+                with_identifiers=not bits & _USER, is_of_line=is_of_line, scope=scope
             ),
             session=state,
             is_identified_line=number == IDENTIFIED_LINE,

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Final
 from whiteout.errors import ConfigurationError
 from whiteout.identifiers import Anonymisation
 from whiteout.tracker.configuration import SubjectConfiguration
-from whiteout.tracker.subject import parameters_of
+from whiteout.tracker.subject import geolocation_of, parameters_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from whiteout.protocol.self_describing import SelfDescribingJson
     from whiteout.tracker.template import Template
 
 
@@ -31,6 +32,7 @@ class EventScope:
         outer: the scope around it, of whichever tracker.
         bits: the level, that of scopes around it included; events are at least as anonymous.
         subject: parameters that stand for the tracker's subject; None: the tracker's own.
+        geolocation: where that subject is, unmasked; None: it does not say.
         templates: what events of this scope share, by level; under the tracker's lock.
     """
 
@@ -38,6 +40,7 @@ class EventScope:
     outer: EventScope | None
     bits: int
     subject: Mapping[str, str] | None
+    geolocation: SelfDescribingJson | None = None
     templates: dict[tuple[int, int], Template] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -77,10 +80,13 @@ def scoped(
     outer = CURRENT.get()
     around = scope_of(owner, outer)
     parameters = around.subject if around is not None else None
+    geolocation = around.geolocation if around is not None else None
     if subject is not None:
-        parameters = parameters_of(subject)
+        parameters, geolocation = parameters_of(subject), geolocation_of(subject)
     bits = anonymisation.value | (around.bits if around is not None else 0)
-    token = CURRENT.set(EventScope(owner=owner, outer=outer, bits=bits, subject=parameters))
+    token = CURRENT.set(
+        EventScope(owner=owner, outer=outer, bits=bits, subject=parameters, geolocation=geolocation)
+    )
     try:
         yield
     finally:

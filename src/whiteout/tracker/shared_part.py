@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from whiteout.tracker.application import application_entity
 from whiteout.tracker.configuration import DevicePlatform
+from whiteout.tracker.gdpr import GdprController
 from whiteout.tracker.platform import (
     PlatformContext,
     SystemPlatformReader,
@@ -19,10 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
+    from whiteout.events.gdpr import GdprConfiguration
     from whiteout.protocol.self_describing import SelfDescribingJson
     from whiteout.tracker.configuration import SubjectConfiguration, TrackerConfiguration
     from whiteout.tracker.counters import Counters
     from whiteout.tracker.environment import Environment
+    from whiteout.tracker.scope import EventScope
 
 TRACKER_VERSION: Final = f"whiteout-{__version__}"
 _NOT_IN_SUFFIX: Final = re.compile(r"[^A-Za-z0-9.-]")
@@ -40,6 +43,7 @@ class SharedPart:
         environment: time, and the device.
         lock: the tracker's.
         counters: where failing retrievers are reported.
+        gdpr: the legal basis from the start; None: none.
     """
 
     def __init__(  # noqa: PLR0913 - one argument a collaborator
@@ -51,12 +55,18 @@ class SharedPart:
         environment: Environment,
         lock: AbstractContextManager[object],
         counters: Counters,
+        gdpr: GdprConfiguration | None = None,
     ) -> None:
         self._counters = counters
+        self._is_closed = False
         self.version = 0  # differs when `parameters_for` or `entities` would answer differently
         self._platform_version = 0
         self._lock = lock
         self.subject = Subject(subject, lock=lock, on_change=self._count_change)
+        self.sends_geolocation = tracker.geo_location_context
+        self.gdpr = GdprController(
+            gdpr, lock=lock, on_change=self._count_change, is_open=lambda: not self._is_closed
+        )
         reader = environment.platform_reader or SystemPlatformReader()
         os_type = reader.read("os_type")
         natural = entity_type_of(str(os_type))
@@ -87,19 +97,27 @@ class SharedPart:
         return {**self._constants, **(self.subject.parameters() if subject is None else subject)}
 
     def entities(
-        self, *, with_identifiers: bool, is_of_line: bool = True
+        self, *, with_identifiers: bool, is_of_line: bool = True, scope: EventScope | None = None
     ) -> list[SelfDescribingJson]:
         """The platform and application entities, and what else is shared.
 
         Args:
-            with_identifiers: whether the platform's identifiers may be among them.
+            with_identifiers: whether the platform's identifiers and the place may be among them.
             is_of_line: whether the event belongs to the running line, so that what the line is in
                 the middle of concerns it.
+            scope: the event's; a subject of its own is elsewhere than the tracker's.
         """
         platform = None
         if self._platform is not None:
             platform = self._platform.entity(with_identifiers=with_identifiers)
-        found = [entity for entity in (platform, self._application) if entity is not None]
+        place = None
+        if self.sends_geolocation and with_identifiers:
+            if scope is None or scope.subject is None:
+                place = self.subject.geolocation()
+            else:
+                place = scope.geolocation
+        shared = (platform, self._application, place, self.gdpr.entity)
+        found = [entity for entity in shared if entity is not None]
         found += [entity for entity, of_line in self._more.values() if is_of_line or not of_line]
         return found
 
@@ -121,6 +139,18 @@ class SharedPart:
         else:
             self._more[name] = entity, is_of_line
         self.version += 1
+
+    def switch_geolocation(self, *, on: bool) -> None:
+        """Put the subject's place on events from the next one on, or do not."""
+        with self._lock:
+            if not self._is_closed:
+                self.sends_geolocation = on
+                self.version += 1
+
+    def close(self) -> None:
+        """Change nothing from now on that an app can change (leak L26)."""
+        self._is_closed = True
+        self.subject.close()
 
     def refresh(self, *, with_identifiers: bool | None) -> None:
         """Read the device again, as far as it is due; not for the path of an event.

@@ -10,17 +10,21 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from whiteout.events.geolocation import Geolocation
 from whiteout.tracker.configuration import (
+    GEOLOCATION,
     SUBJECT_LIMITS,
     check_color_depth,
+    check_geolocation,
     check_size,
     check_text,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
+    from whiteout.protocol.self_describing import SelfDescribingJson
     from whiteout.tracker.configuration import SubjectConfiguration
 
 # Source: reference section 6.
@@ -47,7 +51,7 @@ class _Field:
     def __get__(self, subject: Subject, owner: type) -> Any:  # noqa: ANN401 - see annotations below
         return subject.get(self._name)
 
-    def __set__(self, subject: Subject, value: str | int | None) -> None:
+    def __set__(self, subject: Subject, value: float | str | None) -> None:
         subject.change(self._name, value)
 
 
@@ -68,6 +72,14 @@ class Subject:
     screen_resolution = _Field()
     screen_view_port = _Field()
     color_depth = _Field()
+    geo_latitude = _Field()
+    geo_longitude = _Field()
+    geo_latitude_longitude_accuracy = _Field()
+    geo_altitude = _Field()
+    geo_altitude_accuracy = _Field()
+    geo_bearing = _Field()
+    geo_speed = _Field()
+    geo_timestamp = _Field()
 
     def __init__(
         self,
@@ -80,18 +92,18 @@ class Subject:
         self._lock = lock
         self._on_change = on_change
         self._is_closed = False
-        self._values: dict[str, str | int | None] = {
-            name: getattr(configuration, name) for name in _PARAMETERS
+        self._values: dict[str, str | float | None] = {
+            name: getattr(configuration, name) for name in (*_PARAMETERS, *GEOLOCATION)
         }
         timezone, language = environment or (system_timezone(), system_language())
         self._values["timezone"] = self._values["timezone"] or timezone
         self._values["language"] = self._values["language"] or language
 
-    def get(self, name: str) -> str | int | None:
+    def get(self, name: str) -> str | float | None:
         """The value of one property."""
         return self._values[name]
 
-    def change(self, name: str, value: str | int | None) -> None:
+    def change(self, name: str, value: float | str | None) -> None:
         """Set one property; None clears it.
 
         Raises:
@@ -101,6 +113,8 @@ class Subject:
             check_text(name, value, SUBJECT_LIMITS[name])
         elif name == "color_depth":
             check_color_depth(value)  # type: ignore[arg-type] # it refuses what is no number
+        elif name in GEOLOCATION:
+            check_geolocation(name, value)
         else:
             check_size(name, value)  # type: ignore[arg-type] # it refuses what is no text
         with self._lock:
@@ -113,10 +127,11 @@ class Subject:
         self._is_closed = True
 
     def clear(self) -> None:
-        """Forget the four values that identify the user."""
+        """Forget the four values that identify the user, and where they were."""
         with self._lock:
-            for name in ("user_id", "network_user_id", "domain_user_id", "ip_address"):
-                self._values[name] = None
+            self._values |= dict.fromkeys(
+                ("user_id", "network_user_id", "domain_user_id", "ip_address", *GEOLOCATION)
+            )
             self._on_change()
 
     def parameters(self) -> dict[str, str]:
@@ -126,6 +141,22 @@ class Subject:
             for name, parameter in _PARAMETERS.items()
             if (value := self._values[name]) is not None
         }
+
+    def geolocation(self) -> SelfDescribingJson | None:
+        """The place as an entity, unmasked; None: latitude or longitude is missing."""
+        return _geolocation(self._values)
+
+
+def geolocation_of(configuration: SubjectConfiguration) -> SelfDescribingJson | None:
+    """The place that a configuration names as an entity, unmasked; None: it names none."""
+    return _geolocation({name: getattr(configuration, name) for name in GEOLOCATION})
+
+
+def _geolocation(values: Mapping[str, Any]) -> SelfDescribingJson | None:
+    if values["geo_latitude"] is None or values["geo_longitude"] is None:
+        return None
+    place = {name.removeprefix("geo_"): values[name] for name in GEOLOCATION}
+    return Geolocation(**place).self_describing()
 
 
 def parameters_of(configuration: SubjectConfiguration) -> dict[str, str]:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from whiteout.events.event import Event
+    from whiteout.events.gdpr import GdprConfiguration
     from whiteout.protocol.self_describing import SelfDescribingJson
     from whiteout.tracker.configuration import (
         EmitterConfiguration,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
         TrackerConfiguration,
     )
     from whiteout.tracker.environment import Environment
+    from whiteout.tracker.gdpr import GdprController
     from whiteout.tracker.journal import LeftBehind
     from whiteout.tracker.subject import Subject
 
@@ -76,6 +78,7 @@ class Tracker:
         *,
         environment: Environment,
         level: Anonymisation | None = None,
+        gdpr: GdprConfiguration | None = None,
     ) -> None:
         self._namespace = namespace
         self._network = network
@@ -97,6 +100,7 @@ class Tracker:
             environment=environment,
             lock=self._lock,
             counters=self._counters,
+            gdpr=gdpr,
         )
         self._lines = Lines(
             gate,
@@ -230,7 +234,7 @@ class Tracker:
                 if self._passage.closed:
                     return True
                 self._passage.closed = True
-            self._shared.subject.close()
+            self._shared.close()
             delivered = self._engine.close(timeout)
             self._privacy.keep_identity()
             self._connection.close()
@@ -275,6 +279,11 @@ class Tracker:
         return self._emitter_controller
 
     @property
+    def gdpr(self) -> GdprController:
+        """The legal basis that events name."""
+        return self._shared.gdpr
+
+    @property
     def drops(self) -> Mapping[DropReason, int]:
         """How many events were dropped since the tracker was made, by reason."""
         return self._counters.drops()
@@ -316,6 +325,16 @@ class Tracker:
     @deep_link_context.setter
     def deep_link_context(self, value: bool) -> None:
         self._switch_feature(DEEP_LINK, on=value)
+
+    @property
+    def geo_location_context(self) -> bool:
+        """Whether events carry the place that the subject names, while the user is known."""
+        return self._shared.sends_geolocation
+
+    @geo_location_context.setter
+    def geo_location_context(self, value: bool) -> None:
+        check_flag("geo_location_context", value)
+        self._shared.switch_geolocation(on=value)
 
     # --- anonymity ----------------------------------------------------------------------------
 
@@ -375,8 +394,8 @@ class Tracker:
     def forget(self) -> bool:
         """Erase what is stored of the user: identifiers, session, cookies, waiting events.
 
-        The subject's four identifiers are cleared too, and the next event begins a new line with a
-        new installation id, or none while anonymous. The level stays.
+        The subject's four identifiers and its place are cleared too, and the next event begins a
+        new line with a new installation id, or none while anonymous. The level stays.
 
         Returns:
             False where the disk refused; then call it again.

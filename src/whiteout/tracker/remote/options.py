@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from whiteout.errors import ConfigurationError
 from whiteout.tracker.configuration import (
+    GEOLOCATION,
     BufferOption,
     EmitterConfiguration,
     NetworkConfiguration,
@@ -102,6 +103,8 @@ def options_of(section: str) -> Mapping[str, Option]:
     """The options of a section by their keys."""
     found: dict[str, Option] = {}
     for each in fields(KINDS[section]):
+        if each.name in GEOLOCATION:
+            continue  # where the user is, the app knows, and no file for all of its users
         read = _reader(KINDS[section], each)
         if read is not None:
             option = Option(section=section, name=each.name, read=read)
