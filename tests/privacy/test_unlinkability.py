@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -38,10 +39,13 @@ from tests.privacy.support import (
     sent_text,
 )
 from tests.support.collector import entity, unstructured
+from tests.support.trackers import STATELESS
 
 import whiteout
 from whiteout import (
     Answer,
+    DeepLinkReceived,
+    ListItemView,
     PageView,
     Pending,
     ScreenView,
@@ -151,6 +155,8 @@ class Unlinkability(RuleBasedStateMachine):
         self.identified = "identified 0"
         self.level = NONE
         self.side = self.identified
+        self.screen: str | None = None  # that the line is on
+        self.is_in_background = False
         self.tracker: Tracker
 
     # --- the life of an app -----------------------------------------------------------------
@@ -161,17 +167,31 @@ class Unlinkability(RuleBasedStateMachine):
         self._start(level)
 
     @rule(
-        kind=st.sampled_from(["screen", "page", "structured", "described", "timing"]),
+        kind=st.sampled_from(
+            ["screen", "screen", "page", "structured", "described", "timing", "link", "item"]
+        ),
         extra=st.just(NONE) | levels,
     )
     def track(self, kind: str, extra: Anonymisation) -> None:
         marker = f"marker-{next(self.numbers)}"
         level = self.level | extra
         side = self.side
-        if (level ^ self.level) & CLIENT:
+        is_apart = bool((level ^ self.level) & CLIENT)
+        if is_apart:
             side = f"single {marker}"
-        self.tracked[marker] = Tracked(side, level, self.user_id)
+        elif kind == "screen":
+            self._end_screen(level)
+            self.screen = marker
+        if kind != "item" or is_apart:  # else it is summed up
+            self.tracked[marker] = Tracked(side, level, self.user_id)
         assert self.tracker.track(_event(kind, marker), anonymisation=extra) is not None
+
+    @rule(extra=st.just(NONE) | levels)
+    def browse(self, extra: Anonymisation) -> None:
+        self.track("screen", NONE)
+        self.track("structured", extra)
+        self.track("screen", extra)
+        self.track("page", NONE)
 
     @rule(level=levels, pending=st.sampled_from(Pending))
     def switch_at_once(self, level: Anonymisation, pending: Pending) -> None:
@@ -197,9 +217,22 @@ class Unlinkability(RuleBasedStateMachine):
         self.tracker.subject.user_id = self.user_id
 
     @precondition(lambda self: self.tracker.session is not None)
-    @rule(what=st.sampled_from(["pause", "resume", "start_new_session", "enter_background"]))
+    @rule(what=st.sampled_from(["pause", "resume", "start_new_session"]))
     def act_on_the_session(self, what: str) -> None:
         getattr(self.tracker.session, what)()
+
+    @rule(to_background=st.booleans())
+    def move(self, *, to_background: bool) -> None:
+        marker = f"marker-{next(self.numbers)}"
+        moves = to_background is not self.is_in_background
+        self.is_in_background = to_background
+        self.tracker.subject.user_agent = marker  # the event is the tracker's own
+        tracker = self.tracker
+        event_id = tracker.enter_background() if to_background else tracker.enter_foreground()
+        self.tracker.subject.user_agent = None
+        assert (event_id is not None) is moves
+        if moves:
+            self.tracked[marker] = Tracked(self.side, self.level, self.user_id)
 
     @rule(seconds=st.sampled_from([1, 60, 1801, 90_000, -60, -90_000]))
     def let_the_clock_jump(self, seconds: int) -> None:
@@ -246,21 +279,31 @@ class Unlinkability(RuleBasedStateMachine):
         self.tracker = self.scene.tracker(
             level,
             network={"network_connection": self.line},
-            tracker={"identifying_properties": MARKS},
+            tracker={"identifying_properties": MARKS, **dict.fromkeys(STATELESS, True)},
             session=SessionConfiguration(continue_session_on_restart=self.continues),
             environment=Environment(clock=self.clock, generator=random.Random(0)),
         )
         if level is not None:
             self.level = level
         assert self.tracker.anonymisation is self.level
+        self.is_in_background = False
         self._begin_side()
 
     def _begin_side(self) -> None:
         anonymous = f"anonymous {next(self.numbers)}"
         self.side = anonymous if self.level & CLIENT else self.identified
+        self.screen = None
+
+    def _end_screen(self, level: Anonymisation) -> None:
+        """The tracker ends the screen that the line is on, if there is one, by itself."""
+        if self.screen is not None:
+            end = Tracked(self.side, level, self.user_id)
+            self.tracked[f"end of {self.screen}"] = end
 
     def _switched(self, level: Anonymisation, pending: Pending) -> None:
         crosses = (level ^ self.level) & CLIENT
+        if crosses:
+            self._end_screen(self.level)
         self.level = level
         if crosses:
             self._begin_side()
@@ -375,6 +418,10 @@ def _event(kind: str, marker: str) -> Event:
     match kind:
         case "screen":
             return ScreenView(name=marker)
+        case "link":
+            return DeepLinkReceived(url=link, referrer=link)
+        case "item":
+            return ListItemView(index=int(marker.removeprefix("marker-")))
         case "page":
             return PageView(page_url=link, page_title=marker, referrer=link)
         case "structured":
@@ -386,8 +433,21 @@ def _event(kind: str, marker: str) -> Event:
 
 
 def _marker(event: dict[str, str]) -> str:
+    if "ua" in event:
+        return event["ua"]
     if event["e"] == "ue":
-        data = unstructured(event)["data"]
+        body = unstructured(event)
+        data = body["data"]
+        match body["schema"].split("/")[1]:
+            case "screen_end":
+                screen = entity(event, "screen")
+                assert screen is not None
+                assert entity(event, "screen_summary") is not None
+                return f"end of {screen['name']}"
+            case "deep_link_received":
+                return urlsplit(data["url"]).path.strip("/")
+            case "list_item_view":
+                return f"marker-{data['index']}"
         return str(data.get("note") or data.get("category") or data["name"])
     return event.get("se_la") or event["page"]
 
@@ -406,8 +466,12 @@ def _generated(event: dict[str, str]) -> set[str]:
         ids += [
             session[name] for name in ("userId", "sessionId", "previousSessionId", "firstEventId")
         ]
+    screen = entity(event, "screen")
+    if screen is not None:
+        ids.append(screen["id"])
     if event["e"] == "ue":
-        ids.append(unstructured(event)["data"].get("id"))
+        data = unstructured(event)["data"]
+        ids += [data.get("id"), data.get("previousId")]
     values = {f"time {time_ms}" for time_ms in times if time_ms % 1000}
     return values | {value for value in ids if value not in {None, NULL_UUID}}
 
