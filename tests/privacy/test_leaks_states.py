@@ -27,6 +27,7 @@ from tests.support.trackers import STATELESS
 import whiteout
 from whiteout import (
     DeepLinkReceived,
+    GdprConfiguration,
     ListItemView,
     ScreenView,
     Structured,
@@ -271,6 +272,12 @@ def test_L26_everything_that_a_replaced_tracker_handed_out_is_inert(scene: Scene
     _everything_is_inert(scene, lambda: recorded(scene, Recorder(), NONE))
 
 
+def _new_value(name: str) -> str | int:
+    if name.startswith("screen"):
+        return "1x1"
+    return 8 if name.startswith(("geo", "color")) else "new"
+
+
 SETTERS: list[tuple[str, str, Any]] = [
     ("", "anonymisation", FULL),
     ("", "user_anonymisation", True),
@@ -280,10 +287,8 @@ SETTERS: list[tuple[str, str, Any]] = [
     ("", "lifecycle_autotracking", False),
     ("", "deep_link_context", False),
     ("emitter", "server_anonymisation", True),
-    *(
-        ("subject", name, "1x1" if name.startswith("screen") else 8 if "depth" in name else "new")
-        for name in SubjectConfiguration.__dataclass_fields__
-    ),
+    ("", "geo_location_context", True),
+    *(("subject", name, _new_value(name)) for name in SubjectConfiguration.__dataclass_fields__),
 ]
 CALLS: list[tuple[str, str, dict[str, Any], Any]] = [
     ("", "track", {"event": PLAIN}, None),
@@ -293,6 +298,9 @@ CALLS: list[tuple[str, str, dict[str, Any], Any]] = [
     ("", "change_level", {"add": FULL, "remove": NONE}, None),
     ("", "flush", {}, True),
     ("", "close", {}, True),
+    ("gdpr", "reset", {"configuration": GdprConfiguration(basis_for_processing="consent")}, None),
+    ("gdpr", "enable", {}, False),
+    ("gdpr", "disable", {}, None),
     ("session", "start_new_session", {}, None),
     ("session", "pause", {}, None),
     ("session", "resume", {}, None),
@@ -312,6 +320,7 @@ def _everything_is_inert(scene: Scene, end: Any) -> None:  # noqa: ANN401 - a ca
         "session": tracker.session,
         "emitter": tracker.emitter,
         "subject": tracker.subject,
+        "gdpr": tracker.gdpr,
     }
     tracker.track(ScreenView(name="home"))
     assert tracker.flush()
@@ -330,7 +339,9 @@ def _everything_is_inert(scene: Scene, end: Any) -> None:  # noqa: ANN401 - a ca
 
     assert (lines.bits, lines.checks, lines.in_background, lines.background_index) == before
     assert parts["session"].state == session
+    assert lines._session is not None
     assert not lines._session.must_renew
+    assert parts["gdpr"].configuration is None
     assert not tracker.is_tracking
     assert len(recorder.requests) == requests
 
@@ -338,10 +349,16 @@ def _everything_is_inert(scene: Scene, end: Any) -> None:  # noqa: ANN401 - a ca
 def test_L26_every_method_that_changes_something_is_tried_above() -> None:
     """A method that is added must be added there, or to what only reads."""
     from whiteout.tracker.controllers import EmitterController, SessionController  # noqa: PLC0415
+    from whiteout.tracker.gdpr import GdprController  # noqa: PLC0415
 
     reads = {"scope", "forget", "pause", "resume", "set_sending", "waiting_events", "is_sending"}
     reads |= {"before_fork", "after_fork"}
-    kinds = {"": whiteout.Tracker, "session": SessionController, "emitter": EmitterController}
+    kinds = {
+        "": whiteout.Tracker,
+        "session": SessionController,
+        "emitter": EmitterController,
+        "gdpr": GdprController,
+    }
     for part, kind in kinds.items():
         tried = {name for of, name, *_ in (*SETTERS, *CALLS) if of == part}
         for name, member in vars(kind).items():

@@ -413,7 +413,7 @@ class Unlinkability(RuleBasedStateMachine):
                     assert session["previousSessionId"] == before["sessionId"]
 
 
-def _event(kind: str, marker: str) -> Event:
+def _event(kind: str, marker: str) -> Event:  # noqa: PLR0911 - one a kind
     link = f"https://SECRET:x@shop.example/{marker}?_sp=SECRET&gclid=SECRET"
     match kind:
         case "screen":
@@ -435,21 +435,21 @@ def _event(kind: str, marker: str) -> Event:
 def _marker(event: dict[str, str]) -> str:
     if "ua" in event:
         return event["ua"]
-    if event["e"] == "ue":
-        body = unstructured(event)
-        data = body["data"]
-        match body["schema"].split("/")[1]:
-            case "screen_end":
-                screen = entity(event, "screen")
-                assert screen is not None
-                assert entity(event, "screen_summary") is not None
-                return f"end of {screen['name']}"
-            case "deep_link_received":
-                return urlsplit(data["url"]).path.strip("/")
-            case "list_item_view":
-                return f"marker-{data['index']}"
-        return str(data.get("note") or data.get("category") or data["name"])
-    return event.get("se_la") or event["page"]
+    if event["e"] != "ue":
+        return event.get("se_la") or event["page"]
+    body = unstructured(event)
+    data = body["data"]
+    name = body["schema"].split("/")[1]
+    if name == "screen_end":
+        screen = entity(event, "screen")
+        assert screen is not None
+        assert entity(event, "screen_summary") is not None
+        return f"end of {screen['name']}"
+    if name == "deep_link_received":
+        return urlsplit(str(data["url"])).path.strip("/")
+    if name == "list_item_view":
+        return f"marker-{data['index']}"
+    return str(data.get("note") or data.get("category") or data["name"])
 
 
 def _generated(event: dict[str, str]) -> set[str]:

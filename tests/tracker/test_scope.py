@@ -57,7 +57,7 @@ def by_label(wire: Wire) -> dict[str, dict[str, str]]:
 def test_events_in_a_scope_are_of_its_subject_and_of_nothing_else(
     tracker: Tracker, wire: Wire
 ) -> None:
-    """The tracker's own subject is the server's: its zone, language and user are not a visitor's."""
+    """The tracker's subject is the server's: its zone, language and user are no visitor's."""
     with tracker.scope(subject=SubjectConfiguration(user_id="visitor")):
         tracker.track(event("inside"))
     tracker.track(event("outside"))
@@ -111,7 +111,7 @@ def test_visitors_are_in_no_session_and_on_no_screen_of_the_servers(
     assert (entity(operator, "screen") or {})["name"] == "console"
     assert entity(operator, "application_lifecycle") == {"isVisible": False, "index": 1}
     assert names.count("screen_end") == 1
-    second = [e for e in wire.events if e["e"] == "ue" and "console 2" in str(unstructured(e))][0]
+    second = next(e for e in wire.events if e["e"] == "ue" and "console 2" in str(unstructured(e)))
     assert entity(second, "deep_link") == {"url": "app://console"}
     sessions = [s for e in wire.events if (s := entity(e, "client_session")) is not None]
     assert [data["eventIndex"] for data in sessions] == list(range(1, len(sessions) + 1))

@@ -403,10 +403,11 @@ def test_switching_a_feature_acts_at_once_and_forgets_its_state(scene: Scene) ->
 
 @pytest.mark.parametrize("option", STATELESS)
 def test_a_switch_takes_nothing_but_true_and_false(scene: Scene, option: str) -> None:
+    wrong: dict[str, Any] = {option: 1}
     with scene.tracker() as tracker, pytest.raises(ConfigurationError, match=option):
         setattr(tracker, option, "yes")
     with pytest.raises(ConfigurationError, match=option):
-        TrackerConfiguration(**{option: 1})
+        TrackerConfiguration(**wrong)
 
 
 def test_all_four_features_are_on_unless_the_app_says_otherwise(scene: Scene) -> None:
@@ -479,9 +480,9 @@ FACTS = st.one_of(
         content_height=SIZES,
     ),
     st.builds(lambda index: Fact(ListItemView.SCHEMA, {"index": index}), st.integers(0, 65535)),
-    st.sampled_from([Background, Foreground, ScreenEnd, ScreenView]).map(
-        lambda kind: Fact(kind.SCHEMA, {})
-    ),
+    st.sampled_from(
+        [Background.SCHEMA, Foreground.SCHEMA, ScreenEnd.SCHEMA, ScreenView.SCHEMA]
+    ).map(lambda schema: Fact(schema, {})),
 )
 
 

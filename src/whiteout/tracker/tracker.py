@@ -3,39 +3,20 @@
 Owners: `_lock` guards what an event passes through (`_passage`: lines, states, the end of the
 journal; the subject); it is held for microseconds, never across I/O or the app's code. The lock of
 `_privacy` lets one change of the level, `forget` or `close` happen at a time. What is behind the
-journal is the engine's.
+journal is the engine's. All of it is put together in `core`.
 """
 
 from __future__ import annotations
 
-import threading
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final, Self
 
-from whiteout.anonymisation import Gate
 from whiteout.errors import ConfigurationError
-from whiteout.identifiers import IDENTIFIERS, Anonymisation
+from whiteout.identifiers import Anonymisation
 from whiteout.tracker.configuration import Pending, check_flag
 from whiteout.tracker.controllers import EmitterController, SessionController
-from whiteout.tracker.counters import Counters, DropReason
-from whiteout.tracker.engine import Engine, forget_stored
-from whiteout.tracker.folder import open_folder, safe_name
-from whiteout.tracker.identity import IdentityFiles
-from whiteout.tracker.journal import left_behind
-from whiteout.tracker.lines import Lines
-from whiteout.tracker.network import HttpConnection
-from whiteout.tracker.passage import Passage
-from whiteout.tracker.privacy_switch import PrivacySwitch
+from whiteout.tracker.core import Core
 from whiteout.tracker.scope import scoped
-from whiteout.tracker.shared_part import SharedPart
-from whiteout.tracker.states.states import (
-    DEEP_LINK,
-    FEATURES,
-    LIFECYCLE,
-    SCREEN,
-    SUMMARY,
-    States,
-)
+from whiteout.tracker.states.states import DEEP_LINK, LIFECYCLE, SCREEN, SUMMARY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +25,6 @@ if TYPE_CHECKING:
 
     from whiteout.events.event import Event
     from whiteout.events.gdpr import GdprConfiguration
-    from whiteout.protocol.self_describing import SelfDescribingJson
     from whiteout.tracker.configuration import (
         EmitterConfiguration,
         NetworkConfiguration,
@@ -52,9 +32,11 @@ if TYPE_CHECKING:
         SubjectConfiguration,
         TrackerConfiguration,
     )
+    from whiteout.tracker.counters import DropReason
+    from whiteout.tracker.engine import Engine
     from whiteout.tracker.environment import Environment
     from whiteout.tracker.gdpr import GdprController
-    from whiteout.tracker.journal import LeftBehind
+    from whiteout.tracker.network import NetworkConnection
     from whiteout.tracker.subject import Subject
 
 _NONE: Final = Anonymisation.NONE
@@ -81,63 +63,23 @@ class Tracker:
         gdpr: GdprConfiguration | None = None,
     ) -> None:
         self._namespace = namespace
-        self._network = network
-        self._emitter_configuration = emitter
-        self._session_configuration = session
-        self._environment = environment
-        self._counters = Counters(environment.clock)
-        self._lock = threading.RLock()  # a signal handler may track while its thread does
-        self._forked = False
-        self._fork_locks = ExitStack()
-        gate = Gate((*IDENTIFIERS, *tracker.identifying_properties))
-        self._folder = open_folder(emitter.storage_dir, self._counters)
-        self._name = safe_name(namespace)
-        self._files = IdentityFiles(self._folder, self._name)
-        self._shared = SharedPart(
+        self._core = Core(
             namespace,
+            network,
             tracker,
+            emitter,
+            session,
             subject,
             environment=environment,
-            lock=self._lock,
-            counters=self._counters,
+            level=level,
             gdpr=gdpr,
         )
-        self._lines = Lines(
-            gate,
-            new_uuid=environment.new_uuid,
-            base64=tracker.base64_encoding,
-            shared=self._shared,
-            foreground_timeout_ms=int(session.foreground_timeout * 1000),
-            background_timeout_ms=int(session.background_timeout * 1000),
-        )
-        self._passage = Passage(
-            gate,
-            lines=self._lines,
-            states=States(
-                gate,
-                share_lifecycle=self._share_lifecycle,
-                features=[feature for feature in FEATURES if getattr(tracker, feature)],
-            ),
-            environment=environment,
-            counters=self._counters,
-            lock=self._lock,
-        )
-        self._connection = network.network_connection or HttpConnection()
-        self._privacy = PrivacySwitch(
-            self._passage,
-            shared=self._shared,
-            files=self._files,
-            counters=self._counters,
-            gate=gate,
-            new_uuid=environment.new_uuid,
-            connection=self._connection,
-            continues_session=session.continue_session_on_restart,
-        )
-        left = left_behind(self._folder, self._name) if self._folder is not None else []
-        self._privacy.take_up(tracker, emitter, level, left)
-        self._use_engine(self._new_engine(left))
-        self._privacy.settle_what_was_due()
-        self._engine.start()
+        self._lock = self._core.lock
+        self._counters = self._core.counters
+        self._shared = self._core.shared
+        self._passage = self._core.passage
+        self._lines = self._core.lines
+        self._privacy = self._core.privacy
         self._session_controller = SessionController(self._passage, self._move_app)
         self._emitter_controller = EmitterController(self)
 
@@ -156,8 +98,8 @@ class Tracker:
         Raises:
             ConfigurationError: the event holds something that has no JSON form.
         """
-        if self._forked:
-            self._revive()
+        if self._core.is_forked:
+            self._core.revive()
         return self._passage.track(event, anonymisation)
 
     def scope(
@@ -229,16 +171,7 @@ class Tracker:
             whether everything was delivered.
         """
         self._check_process()
-        with self._privacy.lock:
-            with self._lock:
-                if self._passage.closed:
-                    return True
-                self._passage.closed = True
-            self._shared.close()
-            delivered = self._engine.close(timeout)
-            self._privacy.keep_identity()
-            self._connection.close()
-            return delivered
+        return self._core.close(timeout)
 
     def __enter__(self) -> Self:
         return self
@@ -401,7 +334,7 @@ class Tracker:
             False where the disk refused; then call it again.
         """
         self._check_process()
-        return self._privacy.forget(self._forget_closed)
+        return self._core.forget()
 
     def change_level(self, *, add: Anonymisation, remove: Anonymisation) -> None:
         """Switch some flags on and some off, in one step; the rest stays."""
@@ -428,53 +361,31 @@ class Tracker:
         """Whether a request is under way."""
         return self._engine.emitter.is_sending
 
-    # --- forks ----------------------------------------------------------------------------------
-
     def before_fork(self) -> None:
         """Let no thread be in the middle of anything when the process is copied."""
-        locks = self._fork_locks = ExitStack()
-        locks.enter_context(self._privacy.lock)
-        locks.enter_context(self._engine.writer.lock)
-        locks.enter_context(self._lock)
-        locks.enter_context(self._engine.storage.held())
+        self._core.before_fork()
 
     def after_fork(self, *, in_child: bool) -> None:
         """Go on; a child starts an engine of its own at its first call."""
-        self._fork_locks.close()
-        if in_child and not self._passage.closed:
-            self._forked = True
-            self._counters.after_fork()
-            self._shared.after_fork()
-            self._files.after_fork()
-            self._environment.after_fork()
-            self._engine.abandon()
-
-    def _check_process(self) -> None:
-        if self._forked:
-            self._revive()
-
-    def _revive(self) -> None:
-        with self._privacy.lock, self._lock:
-            if not self._forked:
-                return
-            if self._network.network_connection is None:
-                self._connection = HttpConnection()
-                self._privacy.installation.use(self._connection)
-            self._use_engine(self._new_engine([]))
-            self._lines.invalidate()
-            self._passage.states.reset()  # nor on the same screen
-            self._lines.renew_session()  # parent and child must not count in the same session
-            self._engine.start()
-            self._forked = False
+        self._core.after_fork(in_child=in_child)
 
     # --- inside ---------------------------------------------------------------------------------
+
+    @property
+    def _engine(self) -> Engine:
+        return self._core.engine
+
+    @property
+    def _connection(self) -> NetworkConnection:
+        return self._core.connection
+
+    def _check_process(self) -> None:
+        if self._core.is_forked:
+            self._core.revive()
 
     def _move_app(self, *, is_visible: bool) -> str | None:
         self._check_process()
         return self._passage.become(is_visible=is_visible)
-
-    def _share_lifecycle(self, entity: SelfDescribingJson | None) -> None:
-        self._shared.share("lifecycle", entity, is_of_line=True)
 
     def _switch_feature(self, feature: str, *, on: bool) -> None:
         check_flag(feature, on)
@@ -482,43 +393,8 @@ class Tracker:
             if not self._passage.closed:
                 self._passage.states.switch(feature, on=on)
 
-    def _forget_closed(self) -> bool:
-        return self._folder is None or forget_stored(self._folder, self._name)
-
-    def _use_engine(self, engine: Engine) -> None:
-        self._engine = self._passage.engine = engine
-
-    def _new_engine(self, left: list[LeftBehind]) -> Engine:
-        return Engine(
-            self._folder,
-            self._name,
-            network=self._network,
-            emitter=self._emitter_configuration,
-            connection=self._connection,
-            environment=self._environment,
-            counters=self._counters,
-            housekeeping=self._keep_house,
-            on_delivered=self._privacy.keep_cookies,
-            left=left,
-        )
-
     def _switch(self, flag: Anonymisation, *, on: bool) -> None:
         self.change_level(add=flag if on else _NONE, remove=_NONE if on else flag)
-
-    def _keep_house(self) -> None:
-        """On the writer's thread: read the platform again, store the session, tell of new ones."""
-        with self._lock:
-            started, self._lines.started = self._lines.started, []
-        self._shared.refresh(with_identifiers=None)
-        self._environment.prepare()
-        is_due = bool(started) or self._session_configuration.continue_session_on_restart
-        self._privacy.keep_identity_if_free(is_due=is_due)
-        callback = self._session_configuration.on_session_update
-        for state in started if callback is not None else ():
-            try:
-                callback(state)  # type: ignore[misc] # not None: see the line above
-            except Exception as error:  # noqa: BLE001 - the app's code
-                self._counters.warn("callback", f"on_session_update raised {type(error).__name__}")
 
 
 def _pending(value: Pending | str) -> Pending:

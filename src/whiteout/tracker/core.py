@@ -1,0 +1,213 @@
+"""What a tracker is made of: put together once, taken through forks, kept in order on the way.
+
+Owner of the engine and the connection, which a forked child makes anew; everything else stays the
+same object for the tracker's whole life. What opens something opens it here.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from whiteout.anonymisation import Gate
+from whiteout.identifiers import IDENTIFIERS
+from whiteout.tracker.counters import Counters
+from whiteout.tracker.engine import Engine, forget_stored
+from whiteout.tracker.folder import open_folder, safe_name
+from whiteout.tracker.identity import IdentityFiles
+from whiteout.tracker.journal import left_behind
+from whiteout.tracker.lines import Lines
+from whiteout.tracker.network import HttpConnection
+from whiteout.tracker.passage import Passage
+from whiteout.tracker.privacy_switch import PrivacySwitch
+from whiteout.tracker.shared_part import SharedPart
+from whiteout.tracker.states.states import FEATURES, States
+
+if TYPE_CHECKING:
+    from whiteout.events.gdpr import GdprConfiguration
+    from whiteout.identifiers import Anonymisation
+    from whiteout.protocol.self_describing import SelfDescribingJson
+    from whiteout.tracker.configuration import (
+        EmitterConfiguration,
+        NetworkConfiguration,
+        SessionConfiguration,
+        SubjectConfiguration,
+        TrackerConfiguration,
+    )
+    from whiteout.tracker.environment import Environment
+    from whiteout.tracker.journal import LeftBehind
+    from whiteout.tracker.network import NetworkConnection
+
+
+class Core:
+    """The parts of one tracker; the arguments are those of `Tracker`."""
+
+    engine: Engine
+
+    def __init__(  # noqa: PLR0913, PLR0917 - one argument a configuration
+        self,
+        namespace: str,
+        network: NetworkConfiguration,
+        tracker: TrackerConfiguration,
+        emitter: EmitterConfiguration,
+        session: SessionConfiguration,
+        subject: SubjectConfiguration,
+        *,
+        environment: Environment,
+        level: Anonymisation | None,
+        gdpr: GdprConfiguration | None,
+    ) -> None:
+        self._network = network
+        self._emitter_configuration = emitter
+        self._session_configuration = session
+        self._environment = environment
+        self.counters = Counters(environment.clock)
+        self.lock = threading.RLock()  # a signal handler may track while its thread does
+        self.is_forked = False  # and has no engine of its own yet
+        self._fork_locks = ExitStack()
+        gate = Gate((*IDENTIFIERS, *tracker.identifying_properties))
+        self._folder = open_folder(emitter.storage_dir, self.counters)
+        self._name = safe_name(namespace)
+        self._files = IdentityFiles(self._folder, self._name)
+        self.shared = SharedPart(
+            namespace,
+            tracker,
+            subject,
+            environment=environment,
+            lock=self.lock,
+            counters=self.counters,
+            gdpr=gdpr,
+        )
+        self.passage = self._new_passage(gate, tracker, session)
+        self.lines = self.passage.lines
+        self.connection: NetworkConnection = network.network_connection or HttpConnection()
+        self.privacy = PrivacySwitch(
+            self.passage,
+            shared=self.shared,
+            files=self._files,
+            counters=self.counters,
+            gate=gate,
+            new_uuid=environment.new_uuid,
+            connection=self.connection,
+            continues_session=session.continue_session_on_restart,
+        )
+        left = left_behind(self._folder, self._name) if self._folder is not None else []
+        self.privacy.take_up(tracker, emitter, level, left)
+        self._use_new_engine(left)
+        self.privacy.settle_what_was_due()
+        self.engine.start()
+
+    def close(self, timeout_s: float) -> bool:
+        """Stop, once; True: everything was delivered."""
+        with self.privacy.lock:
+            with self.lock:
+                if self.passage.closed:
+                    return True
+                self.passage.closed = True
+            self.shared.close()
+            delivered = self.engine.close(timeout_s)
+            self.privacy.keep_identity()
+            self.connection.close()
+            return delivered
+
+    def forget(self) -> bool:
+        """Erase what is stored; see `Tracker.forget`."""
+        return self.privacy.forget(
+            lambda: self._folder is None or forget_stored(self._folder, self._name)
+        )
+
+    # --- forks ----------------------------------------------------------------------------------
+
+    def before_fork(self) -> None:
+        """Let no thread be in the middle of anything when the process is copied."""
+        locks = self._fork_locks = ExitStack()
+        locks.enter_context(self.privacy.lock)
+        locks.enter_context(self.engine.writer.lock)
+        locks.enter_context(self.lock)
+        locks.enter_context(self.engine.storage.held())
+
+    def after_fork(self, *, in_child: bool) -> None:
+        """Go on; a child starts an engine of its own at its first call."""
+        self._fork_locks.close()
+        if in_child and not self.passage.closed:
+            self.is_forked = True
+            self.counters.after_fork()
+            self.shared.after_fork()
+            self._files.after_fork()
+            self._environment.after_fork()
+            self.engine.abandon()
+
+    def revive(self) -> None:
+        """In a forked child, at its first call: go on with threads and files of its own."""
+        with self.privacy.lock, self.lock:
+            if not self.is_forked:
+                return
+            if self._network.network_connection is None:
+                self.connection = HttpConnection()
+                self.privacy.installation.use(self.connection)
+            self._use_new_engine([])
+            self.lines.invalidate()
+            self.passage.states.reset()  # nor be on the same screen
+            self.lines.renew_session()  # parent and child must not count in the same session
+            self.engine.start()
+            self.is_forked = False
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _new_passage(
+        self, gate: Gate, tracker: TrackerConfiguration, session: SessionConfiguration
+    ) -> Passage:
+        lines = Lines(
+            gate,
+            new_uuid=self._environment.new_uuid,
+            base64=tracker.base64_encoding,
+            shared=self.shared,
+            foreground_timeout_ms=int(session.foreground_timeout * 1000),
+            background_timeout_ms=int(session.background_timeout * 1000),
+        )
+        states = States(
+            gate,
+            share_lifecycle=self._share_lifecycle,
+            features=[feature for feature in FEATURES if getattr(tracker, feature)],
+        )
+        return Passage(
+            gate,
+            lines=lines,
+            states=states,
+            environment=self._environment,
+            counters=self.counters,
+            lock=self.lock,
+        )
+
+    def _share_lifecycle(self, entity: SelfDescribingJson | None) -> None:
+        self.shared.share("lifecycle", entity, is_of_line=True)
+
+    def _use_new_engine(self, left: list[LeftBehind]) -> None:
+        self.engine = self.passage.engine = Engine(
+            self._folder,
+            self._name,
+            network=self._network,
+            emitter=self._emitter_configuration,
+            connection=self.connection,
+            environment=self._environment,
+            counters=self.counters,
+            housekeeping=self._keep_house,
+            on_delivered=self.privacy.keep_cookies,
+            left=left,
+        )
+
+    def _keep_house(self) -> None:
+        """On the writer's thread: read the platform again, store the session, tell of new ones."""
+        with self.lock:
+            started, self.lines.started = self.lines.started, []
+        self.shared.refresh(with_identifiers=None)
+        self._environment.prepare()
+        is_due = bool(started) or self._session_configuration.continue_session_on_restart
+        self.privacy.keep_identity_if_free(is_due=is_due)
+        callback = self._session_configuration.on_session_update
+        for state in started if callback is not None else ():
+            try:
+                callback(state)  # type: ignore[misc] # not None: see the line above
+            except Exception as error:  # noqa: BLE001 - the app's code
+                self.counters.warn("callback", f"on_session_update raised {type(error).__name__}")
