@@ -36,6 +36,16 @@ PUBLIC_NAMES = {
     "SessionConfiguration",
     "SubjectConfiguration",
     "TrackerConfiguration",
+    # Code of the app's in the tracker, and pages and links of its.
+    "ContextGenerator",
+    "CrossDeviceParameterConfiguration",
+    "FocalMeterConfiguration",
+    "GlobalContext",
+    "GlobalContextsConfiguration",
+    "InspectableEvent",
+    "PluginConfiguration",
+    "SchemaRuleset",
+    "WebViewBridge",
     # Anonymity.
     "ConsentState",
     "Anonymisation",
@@ -60,6 +70,7 @@ PUBLIC_NAMES = {
     "SelfDescribingJson",
     "Structured",
     "Timing",
+    "WebViewEvent",
     # A sender of the app's own.
     "Answer",
     "NetworkConnection",

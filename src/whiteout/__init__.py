@@ -58,15 +58,29 @@ if TYPE_CHECKING:
     from whiteout.events.geolocation import Geolocation as Geolocation
     from whiteout.events.install import Install as Install
     from whiteout.events.install import InstallReferrer as InstallReferrer
+    from whiteout.events.web_view import WebViewEvent as WebViewEvent
     from whiteout.tracker.consent_record import ConsentState as ConsentState
     from whiteout.tracker.counters import DropReason as DropReason
+    from whiteout.tracker.focal_meter import FocalMeterConfiguration as FocalMeterConfiguration
+    from whiteout.tracker.global_contexts import ContextGenerator as ContextGenerator
+    from whiteout.tracker.global_contexts import GlobalContext as GlobalContext
+    from whiteout.tracker.global_contexts import (
+        GlobalContextsConfiguration as GlobalContextsConfiguration,
+    )
+    from whiteout.tracker.inspectable import InspectableEvent as InspectableEvent
+    from whiteout.tracker.link_decoration import (
+        CrossDeviceParameterConfiguration as CrossDeviceParameterConfiguration,
+    )
     from whiteout.tracker.network import Answer as Answer
     from whiteout.tracker.network import NetworkConnection as NetworkConnection
     from whiteout.tracker.network import OutgoingRequest as OutgoingRequest
     from whiteout.tracker.platform import PlatformContextRetriever as PlatformContextRetriever
     from whiteout.tracker.platform import PlatformProperty as PlatformProperty
+    from whiteout.tracker.plugins import PluginConfiguration as PluginConfiguration
+    from whiteout.tracker.schema_rules import SchemaRuleset as SchemaRuleset
     from whiteout.tracker.session import SessionState as SessionState
     from whiteout.tracker.tracker import Tracker as Tracker
+    from whiteout.tracker.web_view import WebViewBridge as WebViewBridge
 
 _LOADED_LATER = {
     "Answer": "whiteout.tracker.network",
@@ -80,12 +94,22 @@ _LOADED_LATER = {
     "Geolocation": "whiteout.events.geolocation",
     "Install": "whiteout.events.install",
     "InstallReferrer": "whiteout.events.install",
+    "ContextGenerator": "whiteout.tracker.global_contexts",
+    "CrossDeviceParameterConfiguration": "whiteout.tracker.link_decoration",
+    "FocalMeterConfiguration": "whiteout.tracker.focal_meter",
+    "GlobalContext": "whiteout.tracker.global_contexts",
+    "GlobalContextsConfiguration": "whiteout.tracker.global_contexts",
+    "InspectableEvent": "whiteout.tracker.inspectable",
     "NetworkConnection": "whiteout.tracker.network",
     "OutgoingRequest": "whiteout.tracker.network",
     "PlatformContextRetriever": "whiteout.tracker.platform_properties",
     "PlatformProperty": "whiteout.tracker.platform_properties",
+    "PluginConfiguration": "whiteout.tracker.plugins",
+    "SchemaRuleset": "whiteout.tracker.schema_rules",
     "SessionState": "whiteout.tracker.session",
     "Tracker": "whiteout.tracker.tracker",
+    "WebViewBridge": "whiteout.tracker.web_view",
+    "WebViewEvent": "whiteout.events.web_view",
 }
 
 

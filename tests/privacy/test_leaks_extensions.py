@@ -55,7 +55,7 @@ def customer(data: object = None) -> SelfDescribingJson:
 def test_L19_what_extensions_attach_passes_the_gate(level: Anonymisation, data: object) -> None:
     """Of a plugin, a generator, a static context; also where it is no plain dictionary."""
     made = extensions(
-        PluginConfiguration("plugin", entities=lambda _event: [customer(data)]),
+        PluginConfiguration(identifier="plugin", entities=lambda _event: [customer(data)]),
         gate=GATE,
         generator=GlobalContext(generator=lambda _event: [customer(data)]),
         static=GlobalContext(entities=[customer(data)]),
@@ -101,7 +101,9 @@ def test_L19_extensions_of_an_anonymous_event_see_no_more_than_is_sent(
         return [customer()]
 
     made = extensions(
-        PluginConfiguration("x", entities=look_and_attach, filter=look, after_track=look),
+        PluginConfiguration(
+            identifier="x", entities=look_and_attach, filter=look, after_track=look
+        ),
         gate=GATE,
         y=GlobalContext(generator=look_and_attach, filter=look),
     )
@@ -122,7 +124,9 @@ def test_L19_extensions_of_an_anonymous_event_see_no_more_than_is_sent(
 
 def test_L19_a_filter_that_fails_lets_nothing_through() -> None:
     """The app wrote it to keep something back; that it is broken must not undo that."""
-    made = extensions(PluginConfiguration("x", filter=lambda event: event.payload["missing"]))
+    made = extensions(
+        PluginConfiguration(identifier="x", filter=lambda event: event.payload["missing"])
+    )
 
     assert made.extend(structured(CANARY)) is None
     assert made.faults() == {"x": 1}
@@ -135,7 +139,7 @@ def test_L28_what_fails_is_logged_without_what_it_failed_on(
         raise RuntimeError(str(event.payload))
 
     made = extensions(
-        PluginConfiguration("p", entities=fail, after_track=fail),
+        PluginConfiguration(identifier="p", entities=fail, after_track=fail),
         g=GlobalContext(generator=lambda _event: [customer({"email": CANARY, "x": object()})]),
         h=GlobalContext(generator=lambda _event: [CANARY]),  # type: ignore[list-item] # the mistake
     )
@@ -152,7 +156,7 @@ def test_L28_what_fails_is_logged_without_what_it_failed_on(
 @pytest.mark.parametrize("schemas", [["iglu:com.acme/event"], ["iglu:com.acme/*/jsonschema/*-*-*"]])
 def test_L36_a_list_of_a_plugin_that_could_match_nothing_is_an_error(schemas: list[str]) -> None:
     with pytest.raises(ConfigurationError, match="filter_schemas must hold schemas"):
-        PluginConfiguration("x", filter=lambda _event: False, filter_schemas=schemas)
+        PluginConfiguration(identifier="x", filter=lambda _event: False, filter_schemas=schemas)
 
 
 @pytest.mark.parametrize("field", ["allow", "deny"])
@@ -187,7 +191,7 @@ class Metered:
         counters = Counters(clock)
         self.level = NONE
         self.meter = FocalMeter(
-            FocalMeterConfiguration(endpoint, process_user_id),
+            FocalMeterConfiguration(kantar_endpoint=endpoint, process_user_id=process_user_id),
             user_id=self.user_id,
             counters=counters,
             clock=clock,

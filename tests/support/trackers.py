@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from whiteout import (
+        FocalMeterConfiguration,
         GdprConfiguration,
+        GlobalContextsConfiguration,
         OutgoingRequest,
+        PluginConfiguration,
         SessionConfiguration,
         SubjectConfiguration,
         Tracker,
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
         | SessionConfiguration
         | SubjectConfiguration
         | GdprConfiguration
+        | PluginConfiguration
+        | GlobalContextsConfiguration
+        | FocalMeterConfiguration
     )
 
 STATELESS: Final[dict[str, Any]] = {

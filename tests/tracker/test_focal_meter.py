@@ -33,7 +33,7 @@ class Scene:
         self.clock = ManualClock()
         self.user_id: str | None = USER_ID
         self.meter = FocalMeter(
-            FocalMeterConfiguration(endpoint, process_user_id),
+            FocalMeterConfiguration(kantar_endpoint=endpoint, process_user_id=process_user_id),
             user_id=lambda: self.user_id,
             counters=Counters(self.clock),
             clock=self.clock,
@@ -275,7 +275,7 @@ def test_it_is_a_plugin_under_its_own_name() -> None:
     ],
 )
 def test_an_address_without_a_scheme_is_https(given: str, kept: str) -> None:
-    assert FocalMeterConfiguration(given).kantar_endpoint == kept
+    assert FocalMeterConfiguration(kantar_endpoint=given).kantar_endpoint == kept
 
 
 @pytest.mark.parametrize(
@@ -288,11 +288,11 @@ def test_an_address_without_a_scheme_is_https(given: str, kept: str) -> None:
 )
 def test_an_address_that_is_none_is_an_error_that_does_not_repeat_it(wrong: str) -> None:
     with pytest.raises(ConfigurationError, match="kantar_endpoint must") as caught:
-        FocalMeterConfiguration(wrong)
+        FocalMeterConfiguration(kantar_endpoint=wrong)
 
     assert "secret" not in str(caught.value)
 
 
 def test_a_function_that_is_none_is_an_error() -> None:
     with pytest.raises(ConfigurationError, match="process_user_id must be a function"):
-        FocalMeterConfiguration("https://h", "sha256")  # type: ignore[arg-type] # the mistake
+        FocalMeterConfiguration(kantar_endpoint="https://h", process_user_id="sha256")  # type: ignore[arg-type] # the mistake

@@ -241,24 +241,24 @@ def test_a_context_that_is_wrong_is_an_error(arguments: dict[str, Any], message:
 
 def test_a_configuration_that_is_wrong_is_an_error() -> None:
     with pytest.raises(ConfigurationError, match="mapping"):
-        GlobalContextsConfiguration([STATIC])  # type: ignore[arg-type] # the mistake
+        GlobalContextsConfiguration(contexts=[STATIC])  # type: ignore[arg-type] # the mistake
     with pytest.raises(ConfigurationError, match="tag"):
-        GlobalContextsConfiguration({"": STATIC})
+        GlobalContextsConfiguration(contexts={"": STATIC})
     with pytest.raises(ConfigurationError, match="global context"):
-        GlobalContextsConfiguration({"a": an_entity()})  # type: ignore[dict-item] # the mistake
+        GlobalContextsConfiguration(contexts={"a": an_entity()})  # type: ignore[dict-item] # the mistake
     with pytest.raises(ConfigurationError, match="global context"):
         GlobalContextsController(extensions()).add("a", [])  # type: ignore[arg-type] # the same
 
 
 def test_tags_share_the_space_of_plugin_identifiers() -> None:
     """A tag does not push a plugin aside: that one may be what keeps events back."""
-    made = extensions(PluginConfiguration("x", filter=lambda _event: False))
+    made = extensions(PluginConfiguration(identifier="x", filter=lambda _event: False))
 
     assert GlobalContextsController(made).add("x", STATIC) is False
     assert made.extend(structured()) is None
     assert made.remove_context("x") is None
     made.add_context("y", STATIC)
-    made.add_plugin(PluginConfiguration("y", entities=lambda _event: []))
+    made.add_plugin(PluginConfiguration(identifier="y", entities=lambda _event: []))
     assert made.tags() == ()
     assert made.identifiers() == ("x", "y")
 

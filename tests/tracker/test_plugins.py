@@ -66,7 +66,7 @@ def test_no_plugins_cost_nothing_but_a_look() -> None:
     made = extensions()
 
     assert made.is_empty
-    made.add_plugin(PluginConfiguration("a", entities=gives(1)))
+    made.add_plugin(PluginConfiguration(identifier="a", entities=gives(1)))
     assert not made.is_empty
     made.remove_plugin("a")
     assert made.is_empty
@@ -75,10 +75,12 @@ def test_no_plugins_cost_nothing_but_a_look() -> None:
 def test_entities_of_several_plugins_are_attached_to_the_events_they_list() -> None:
     """G9."""
     made = extensions(
-        PluginConfiguration("all", entities=gives(1)),
-        PluginConfiguration("first", entities=gives(2), entities_schemas=[FIRST]),
-        PluginConfiguration("structured", entities=gives(3), entities_schemas=["se", SECOND]),
-        PluginConfiguration("none", entities=gives(4), entities_schemas=[]),
+        PluginConfiguration(identifier="all", entities=gives(1)),
+        PluginConfiguration(identifier="first", entities=gives(2), entities_schemas=[FIRST]),
+        PluginConfiguration(
+            identifier="structured", entities=gives(3), entities_schemas=["se", SECOND]
+        ),
+        PluginConfiguration(identifier="none", entities=gives(4), entities_schemas=[]),
     )
 
     numbers = [
@@ -94,12 +96,12 @@ def test_after_track_is_called_for_the_events_it_lists() -> None:
     called: dict[str, list[str]] = {"first": [], "structured": []}
     made = extensions(
         PluginConfiguration(
-            "first",
+            identifier="first",
             after_track=lambda event: called["first"].append(event.key),
             after_track_schemas=[FIRST],
         ),
         PluginConfiguration(
-            "structured",
+            identifier="structured",
             after_track=lambda event: called["structured"].append(event.key),
             after_track_schemas=["se"],
         ),
@@ -118,7 +120,9 @@ def test_plugins_come_and_go_while_the_tracker_runs() -> None:
     called: list[str] = []
     made = extensions()
     controller = PluginsController(made)
-    controller.add(PluginConfiguration("x", after_track=lambda event: called.append(event.key)))
+    controller.add(
+        PluginConfiguration(identifier="x", after_track=lambda event: called.append(event.key))
+    )
 
     made.after_track(described(FIRST))
     made.run_after_track()
@@ -139,7 +143,7 @@ def test_a_filter_keeps_events_from_everything_behind_it() -> None:
     called: list[str] = []
     app.extensions.add_plugin(
         PluginConfiguration(
-            "x",
+            identifier="x",
             filter=lambda _event: False,
             filter_schemas=[FIRST],
             after_track=lambda event: called.append(event.key),
@@ -156,8 +160,11 @@ def test_a_filter_keeps_events_from_everything_behind_it() -> None:
 def test_a_filter_sees_what_all_plugins_attach() -> None:
     seen: list[int] = []
     made = extensions(
-        PluginConfiguration("f", filter=lambda event: not seen.append(len(event.entities))),  # type: ignore[func-returns-value] # short
-        PluginConfiguration("e", entities=gives(1)),
+        PluginConfiguration(
+            identifier="f",
+            filter=lambda event: not seen.append(len(event.entities)),  # type: ignore[func-returns-value] # short
+        ),
+        PluginConfiguration(identifier="e", entities=gives(1)),
         g=GlobalContext(entities=[an_entity(2)]),
     )
 
@@ -170,7 +177,10 @@ def test_the_first_veto_decides() -> None:
     asked: list[str] = []
 
     def answering(name: str, *, answer: bool) -> PluginConfiguration:
-        return PluginConfiguration(name, filter=lambda _event: bool(asked.append(name)) or answer)  # type: ignore[func-returns-value] # short
+        return PluginConfiguration(
+            identifier=name,
+            filter=lambda _event: bool(asked.append(name)) or answer,  # type: ignore[func-returns-value] # short
+        )
 
     made = extensions(
         answering("a", answer=True), answering("b", answer=False), answering("c", answer=True)
@@ -182,18 +192,19 @@ def test_the_first_veto_decides() -> None:
 
 def test_adding_replaces_what_has_the_same_identifier() -> None:
     made = extensions(
-        PluginConfiguration("a", entities=gives(1)), PluginConfiguration("b", entities=gives(2))
+        PluginConfiguration(identifier="a", entities=gives(1)),
+        PluginConfiguration(identifier="b", entities=gives(2)),
     )
 
-    made.add_plugin(PluginConfiguration("a", entities=gives(3)))
+    made.add_plugin(PluginConfiguration(identifier="a", entities=gives(3)))
 
     assert made.identifiers() == ("b", "a")
     assert data_of(made.extend(structured())) == [{"number": 2}, {"number": 3}]
 
 
 def test_an_identifier_that_is_there_twice_is_an_error() -> None:
-    plugin = PluginConfiguration("a", entities=gives(1))
-    contexts = GlobalContextsConfiguration({"a": GlobalContext(entities=[])})
+    plugin = PluginConfiguration(identifier="a", entities=gives(1))
+    contexts = GlobalContextsConfiguration(contexts={"a": GlobalContext(entities=[])})
 
     with pytest.raises(ConfigurationError, match="'a' twice"):
         extensions(plugin, plugin)
@@ -236,9 +247,9 @@ def test_what_is_no_plugin_is_refused() -> None:
 def test_a_plugin_that_raises_does_not_harm_the_event_or_the_others() -> None:
     told: list[str] = []
     made = extensions(
-        PluginConfiguration("bad", entities=raises, after_track=raises),
+        PluginConfiguration(identifier="bad", entities=raises, after_track=raises),
         PluginConfiguration(
-            "good", entities=gives(1), after_track=lambda event: told.append(event.key)
+            identifier="good", entities=gives(1), after_track=lambda event: told.append(event.key)
         ),
     )
 
@@ -256,7 +267,7 @@ def test_a_plugin_that_raises_does_not_harm_the_event_or_the_others() -> None:
 def test_a_filter_that_fails_vetoes(fails: Callable[[InspectableEvent], Any]) -> None:
     """Nobody knows what it would have kept back: not tracking is the more private choice."""
     counters = Counters(ManualClock())
-    made = Extensions(Gate(), counters, plugins=[PluginConfiguration("f", filter=fails)])
+    made = Extensions(Gate(), counters, plugins=[PluginConfiguration(identifier="f", filter=fails)])
 
     assert made.extend(structured()) is None
     assert made.faults() == {"f": 1}
@@ -267,7 +278,8 @@ def test_a_plugin_is_warned_of_once_a_minute_without_its_data(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     made = extensions(
-        PluginConfiguration("x", entities=raises), PluginConfiguration("y", entities=raises)
+        PluginConfiguration(identifier="x", entities=raises),
+        PluginConfiguration(identifier="y", entities=raises),
     )
 
     for _ in range(5):
@@ -282,7 +294,9 @@ def test_a_plugin_is_warned_of_once_a_minute_without_its_data(
 
 def test_a_queue_that_is_full_takes_no_more_and_counts() -> None:
     told: list[int] = []
-    made = extensions(PluginConfiguration("slow", after_track=lambda _event: told.append(1)))
+    made = extensions(
+        PluginConfiguration(identifier="slow", after_track=lambda _event: told.append(1))
+    )
 
     for _ in range(MAX_QUEUED + 5):
         made.after_track(structured())
@@ -294,7 +308,7 @@ def test_a_queue_that_is_full_takes_no_more_and_counts() -> None:
 
 
 def test_a_queue_is_bounded_in_bytes_too() -> None:
-    made = extensions(PluginConfiguration("slow", after_track=lambda _event: None))
+    made = extensions(PluginConfiguration(identifier="slow", after_track=lambda _event: None))
     large = structured("x" * 900_000)
 
     for _ in range(30):
@@ -305,7 +319,9 @@ def test_a_queue_is_bounded_in_bytes_too() -> None:
 
 def test_events_that_are_forgotten_are_told_to_nobody() -> None:
     told: list[int] = []
-    made = extensions(PluginConfiguration("x", after_track=lambda _event: told.append(1)))
+    made = extensions(
+        PluginConfiguration(identifier="x", after_track=lambda _event: told.append(1))
+    )
     made.after_track(structured())
 
     made.forget()
@@ -327,8 +343,8 @@ def test_a_plugin_may_track_and_is_not_asked_about_that_event_again() -> None:
         app.track(described(FIRST))
         return [an_entity(1)]
 
-    app.extensions.add_plugin(PluginConfiguration("x", entities=entities))
-    app.extensions.add_plugin(PluginConfiguration("y", entities=gives(2)))
+    app.extensions.add_plugin(PluginConfiguration(identifier="x", entities=entities))
+    app.extensions.add_plugin(PluginConfiguration(identifier="y", entities=gives(2)))
 
     app.track(structured())
 
@@ -343,7 +359,7 @@ def test_a_plugin_may_track_and_is_not_asked_about_that_event_again() -> None:
 def test_a_plugin_that_tracks_after_each_event_does_not_go_on_for_ever() -> None:
     app = App()
     app.extensions.add_plugin(
-        PluginConfiguration("x", after_track=lambda _event: app.track(described(FIRST)))
+        PluginConfiguration(identifier="x", after_track=lambda _event: app.track(described(FIRST)))
     )
 
     app.track(structured())
@@ -367,7 +383,9 @@ def test_plugins_that_track_for_each_other_come_to_an_end() -> None:
 
     for name in "ab":
         app.extensions.add_plugin(
-            PluginConfiguration(name, entities=tracks, filter=tracks_and_passes, after_track=tracks)
+            PluginConfiguration(
+                identifier=name, entities=tracks, filter=tracks_and_passes, after_track=tracks
+            )
         )
 
     app.track(structured())
@@ -388,7 +406,7 @@ def test_a_filter_is_asked_again_once_it_is_through() -> None:
             raise RuntimeError
         return True
 
-    made = extensions(PluginConfiguration("x", filter=raises_once))
+    made = extensions(PluginConfiguration(identifier="x", filter=raises_once))
 
     assert made.extend(structured()) is None
     assert made.extend(structured()) is not None
@@ -402,7 +420,7 @@ def test_a_plugin_may_remove_itself() -> None:
         made.remove_plugin("x")
         return [an_entity()]
 
-    made.add_plugin(PluginConfiguration("x", entities=once))
+    made.add_plugin(PluginConfiguration(identifier="x", entities=once))
 
     assert data_of(made.extend(structured())) == [{"number": 1}]
     assert data_of(made.extend(structured())) == []
@@ -413,7 +431,7 @@ def test_a_plugin_may_remove_itself() -> None:
 
 def test_plugins_come_and_go_while_other_threads_track() -> None:
     """Each event meets all of a plugin or nothing of it, and the one that stays always."""
-    made = extensions(PluginConfiguration("stays", entities=gives(0)))
+    made = extensions(PluginConfiguration(identifier="stays", entities=gives(0)))
     is_over = threading.Event()
     wrong: list[object] = []
 
@@ -429,7 +447,9 @@ def test_plugins_come_and_go_while_other_threads_track() -> None:
         name = f"plugin {number}"
         for _ in range(300):
             made.add_plugin(
-                PluginConfiguration(name, entities=gives(number), after_track=lambda _event: None)
+                PluginConfiguration(
+                    identifier=name, entities=gives(number), after_track=lambda _event: None
+                )
             )
             made.add_context(f"context {number}", GlobalContext(entities=[an_entity(-number)]))
             if not made.remove_plugin(name) or made.remove_context(f"context {number}") is None:
@@ -464,7 +484,7 @@ def test_without_a_thread_of_the_tracker_s_a_thread_of_its_own_tells() -> None:
         told.append(threading.current_thread().name)
         is_told.set()
 
-    made = extensions(PluginConfiguration("x", after_track=tell), wake=None)
+    made = extensions(PluginConfiguration(identifier="x", after_track=tell), wake=None)
     for _ in range(3):
         is_told.clear()
         made.after_track(structured())
@@ -477,14 +497,14 @@ def test_without_a_thread_of_the_tracker_s_a_thread_of_its_own_tells() -> None:
 def test_close_tells_of_what_is_queued_and_then_does_nothing_more() -> None:
     told: list[int] = []
     made = extensions(
-        PluginConfiguration("x", after_track=lambda _event: told.append(1)), wake=None
+        PluginConfiguration(identifier="x", after_track=lambda _event: told.append(1)), wake=None
     )
     for _ in range(100):
         made.after_track(structured())
 
     assert made.close(10) is True
     made.after_track(structured())
-    made.add_plugin(PluginConfiguration("y", entities=gives(1)))
+    made.add_plugin(PluginConfiguration(identifier="y", entities=gives(1)))
 
     assert len(told) == 100
     assert made.close(10) is True
@@ -496,7 +516,7 @@ def test_close_tells_of_what_is_queued_and_then_does_nothing_more() -> None:
 def test_close_does_not_wait_longer_than_it_is_told_to() -> None:
     release = threading.Event()
     made = extensions(
-        PluginConfiguration("x", after_track=lambda _event: release.wait(20)), wake=None
+        PluginConfiguration(identifier="x", after_track=lambda _event: release.wait(20)), wake=None
     )
     made.after_track(structured())
 
@@ -516,7 +536,7 @@ def test_a_forked_child_tells_of_its_own_events_only() -> None:
         os.write(write, f"{event.payload['se_ca']} ".encode())
         assert release.wait(20)
 
-    made = extensions(PluginConfiguration("x", after_track=tell), wake=None)
+    made = extensions(PluginConfiguration(identifier="x", after_track=tell), wake=None)
     made.after_track(structured("busy"))
     assert os.read(read, 100) == b"busy "
     made.after_track(structured("parent"))  # waits behind the one that is being told of

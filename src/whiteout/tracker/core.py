@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from whiteout.anonymisation import Gate
 from whiteout.identifiers import IDENTIFIERS
@@ -25,9 +25,12 @@ from whiteout.tracker.shared_part import SharedPart
 from whiteout.tracker.states.states import FEATURES, States
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from whiteout.events.gdpr import GdprConfiguration
     from whiteout.identifiers import Anonymisation
     from whiteout.protocol.self_describing import SelfDescribingJson
+    from whiteout.tracker.app_code import AppCode
     from whiteout.tracker.configuration import (
         EmitterConfiguration,
         NetworkConfiguration,
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
     from whiteout.tracker.environment import Environment
     from whiteout.tracker.journal import LeftBehind
     from whiteout.tracker.network import NetworkConnection
+
+_PLUGINS_S: Final = 0.05  # arbitrary: what an exit may take for plugins that have yet to be told
 
 
 class Core:
@@ -57,6 +62,7 @@ class Core:
         environment: Environment,
         level: Anonymisation | None,
         gdpr: GdprConfiguration | None,
+        extensions: Sequence[object],
     ) -> None:
         self._network = network
         self._emitter_configuration = emitter
@@ -66,7 +72,8 @@ class Core:
         self.lock = threading.RLock()  # a signal handler may track while its thread does
         self.is_forked = False  # and has no engine of its own yet
         self._fork_locks = ExitStack()
-        gate = Gate((*IDENTIFIERS, *tracker.identifying_properties))
+        self._app_code: AppCode | None = None
+        gate = self._gate = Gate((*IDENTIFIERS, *tracker.identifying_properties))
         self._folder = open_folder(emitter.storage_dir, self.counters)
         self._name = safe_name(namespace)
         self._files = IdentityFiles(self._folder, self._name)
@@ -92,6 +99,8 @@ class Core:
             connection=self.connection,
             continues_session=session.continue_session_on_restart,
         )
+        if extensions:
+            self.app_code(extensions)
         left = left_behind(self._folder, self._name) if self._folder is not None else []
         self.privacy.take_up(tracker, emitter, level, left)
         self._use_new_engine(left)
@@ -100,6 +109,8 @@ class Core:
 
     def close(self, timeout_s: float) -> bool:
         """Stop, once; True: everything was delivered."""
+        if self._app_code is not None:  # before any lock: its functions may call the tracker
+            timeout_s -= self._app_code.close(max(_PLUGINS_S, timeout_s / 2))
         with self.privacy.lock:
             with self.lock:
                 if self.passage.closed:
@@ -111,8 +122,33 @@ class Core:
             self.connection.close()
             return delivered
 
+    def app_code(self, configurations: Sequence[object] = ()) -> AppCode:
+        """What runs the app's functions, made when it is first asked for."""
+        if self._app_code is None:
+            from whiteout.tracker.app_code import AppCode  # noqa: PLC0415 - few apps have any
+
+            with self.lock:
+                if self._app_code is None:
+                    self._app_code = AppCode(
+                        self.passage,
+                        gate=self._gate,
+                        counters=self.counters,
+                        clock=self._environment.clock,
+                        configurations=configurations,
+                    )
+                    if self.passage.closed:
+                        self._app_code.close(0)
+        return self._app_code
+
+    def forget_queued(self) -> None:
+        """Tell no plugin of what was tracked until now."""
+        if self._app_code is not None:
+            self._app_code.forget_queued()
+
     def forget(self) -> bool:
         """Erase what is stored; see `Tracker.forget`."""
+        if self._app_code is not None:
+            self._app_code.forget()
         return self.privacy.forget(
             lambda: self._folder is None or forget_stored(self._folder, self._name)
         )
@@ -137,6 +173,8 @@ class Core:
             self._files.after_fork()
             self._environment.after_fork()
             self.engine.abandon()
+            if self._app_code is not None:
+                self._app_code.after_fork()
 
     def revive(self) -> None:
         """In a forked child, at its first call: go on with threads and files of its own."""

@@ -118,13 +118,11 @@ class Extensions:
         self._faults: dict[str, int] = {}
         self.is_empty = True
         self._registered = _Registered({}, {})
-        first: dict[str, _Extension] = {}
         for plugin in plugins:
             check_plugin(plugin)
-            _add_new(first, plugin.identifier, plugin)
-        for tag, context in (contexts.contexts if contexts is not None else {}).items():
-            _add_new(first, tag, context)
-        self._register(first)
+        tagged = contexts.contexts if contexts is not None else {}
+        check_names([*(plugin.identifier for plugin in plugins), *tagged])
+        self._register({**{plugin.identifier: plugin for plugin in plugins}, **tagged})
 
     def _reset(self) -> None:
         self._lock = threading.RLock()  # for microseconds; a signal handler may come back to it
@@ -381,10 +379,13 @@ def _iterable(result: Any) -> Iterable[Any]:  # noqa: ANN401 - the app's
     return result  # type: ignore[no-any-return] # `islice` says when it is none
 
 
-def _add_new(extensions: dict[str, _Extension], name: str, extension: _Extension) -> None:
-    if name in extensions:
-        raise ConfigurationError(
-            "identifiers of plugins and tags of global contexts must differ, "
-            f"got {name[:_SHOWN]!r} twice"
-        )
-    extensions[name] = extension
+def check_names(names: Iterable[str]) -> None:
+    """Refuse identifiers and tags that are there twice."""
+    known = set()
+    for name in names:
+        if name in known:
+            raise ConfigurationError(
+                "identifiers of plugins and tags of global contexts must differ, "
+                f"got {name[:_SHOWN]!r} twice"
+            )
+        known.add(name)

@@ -34,7 +34,7 @@ _MAX_USER_ID: Final = 1024  # characters; what is longer is no id
 _FIELD: Final = "kantar_endpoint"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FocalMeterConfiguration:
     """Where the meter is.
 
@@ -103,7 +103,7 @@ class FocalMeter:
 
     def plugin(self) -> PluginConfiguration:
         """What makes the tracker's events reach it."""
-        return PluginConfiguration(IDENTIFIER, after_track=self.after_track)
+        return PluginConfiguration(identifier=IDENTIFIER, after_track=self.after_track)
 
     def after_track(self, event: InspectableEvent) -> None:
         """Consider a request, where the event is not anonymous in any way. Never waits."""

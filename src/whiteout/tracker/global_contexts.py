@@ -98,7 +98,7 @@ class GlobalContext:
         return (Hook(identifier, "entities", self.entities_of),)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GlobalContextsConfiguration:
     """The global contexts that a tracker begins with.
 

@@ -2,7 +2,8 @@
 
 The view is made of the event's own part, which has passed the gate at the event's level: a plugin
 of an anonymous event cannot read, and so cannot pass on, what the level hides (leaks L19, L21). Of
-what the tracker itself adds to events (subject, session, platform) it shows nothing at any level.
+what events share (subject, session, platform) it shows nothing at any level. Once an event has been
+tracked, it shows the entities of states too, such as the screen.
 """
 
 from __future__ import annotations

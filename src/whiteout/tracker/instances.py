@@ -20,6 +20,9 @@ from whiteout.tracker.configuration import (
 if TYPE_CHECKING:
     from whiteout.events.gdpr import GdprConfiguration
     from whiteout.tracker.environment import Environment
+    from whiteout.tracker.focal_meter import FocalMeterConfiguration
+    from whiteout.tracker.global_contexts import GlobalContextsConfiguration
+    from whiteout.tracker.plugins import PluginConfiguration
     from whiteout.tracker.tracker import Tracker
 
     _Configuration = (
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
         | SessionConfiguration
         | SubjectConfiguration
         | GdprConfiguration
+        | PluginConfiguration
+        | GlobalContextsConfiguration
+        | FocalMeterConfiguration
     )
 
 
@@ -92,8 +98,9 @@ def create_tracker(
     Args:
         namespace: `tna` on the wire, and the name of the event store; at most 128 characters.
         network: the collector's address, or more of it.
-        *configurations: at most one of each kind, in any order. What is not said about privacy
-            keeps the stricter of what the namespace had before, in this process or an earlier one.
+        *configurations: at most one of each kind, in any order, and plugins as many as there are.
+            What is not said about privacy keeps the stricter of what the namespace had before, in
+            this process or an earlier one.
         environment: time, randomness and the device; for tests.
 
     Raises:
@@ -114,17 +121,20 @@ def create_tracker(
         raise ConfigurationError(
             f"network must be a URL or a NetworkConfiguration, got {type(network).__name__}"
         )
-    of_kind: dict[type, _Configuration] = {}
+    of_kind: dict[type, object] = {}
+    extensions: list[object] = []
     for configuration in configurations:
         kind = type(configuration)
         if kind not in (*_KINDS, GdprConfiguration):
-            raise ConfigurationError(
-                f"configurations must be tracker, emitter, session, subject or GDPR "
-                f"configurations, got {kind.__name__}"
-            )
+            extensions.append(configuration)
+            continue
         if kind in of_kind:
             raise ConfigurationError(f"configurations must hold one {kind.__name__}, got two")
         of_kind[kind] = configuration
+    if extensions:
+        from whiteout.tracker.app_code import check_configurations  # noqa: PLC0415 - as above
+
+        check_configurations(extensions)
     with _REGISTRY.lock:
         _REGISTRY.add_hooks()
         before = _REGISTRY.trackers.pop(namespace, None)
@@ -140,6 +150,7 @@ def create_tracker(
             environment=environment or Environment(),
             level=before.anonymisation if before is not None else None,
             gdpr=of_kind.get(GdprConfiguration),  # type: ignore[arg-type]  # by its type
+            extensions=extensions,
         )
         _REGISTRY.trackers[namespace] = tracker
         _REGISTRY.live.add(tracker)

@@ -187,15 +187,31 @@ class Lines:
         else:
             self.background_index += 1
 
+    def session_user_id(self) -> str | None:
+        """Whose session runs; None where none does, and while anything is anonymous."""
+        session = self._identified
+        if self.bits or session is None or session.state is None or session.must_renew:
+            return None
+        return None if session.is_broken_off else session.user_id
+
+    def link_session_id(self, now_ms: int) -> str | None:
+        """The session that an event now would be in; None where that has yet to begin, or none.
+
+        After a change of the level this never is the session before it (leak L20).
+        """
+        session = self._session
+        if session is None or session.state is None:
+            return None
+        if session.is_due(now_ms, self._timeout_ms, checks=self.checks):
+            return None
+        return session.state.session_id
+
     def touch(self, now_ms: int) -> None:
         """The app is about to turn, and no event says so: activity all the same."""
         session = self._session
         if session is None or session.state is None or not self.checks:
             return
-        timeout_ms = (
-            self._background_timeout_ms if self.in_background else self._foreground_timeout_ms
-        )
-        if session.is_due(now_ms, timeout_ms, checks=True):
+        if session.is_due(now_ms, self._timeout_ms, checks=True):
             session.must_renew = True
         session.last_event_at_ms = now_ms
 
@@ -227,6 +243,10 @@ class Lines:
     def invalidate(self) -> None:
         """Build templates anew: a new segment or a new journal starts without them."""
         self._clear_templates()
+
+    @property
+    def _timeout_ms(self) -> int:
+        return self._background_timeout_ms if self.in_background else self._foreground_timeout_ms
 
     def _clear_templates(self) -> None:
         self._templates.clear()

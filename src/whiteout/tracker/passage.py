@@ -196,16 +196,32 @@ class Passage:
             if event_id is not None:
                 return event_id
 
-    def end_screen(self) -> None:
+    def extended_end(self, level: Anonymisation) -> InspectableEvent | None:
+        """What extensions make of the end of the screen, where `level` ends one; before any lock.
+
+        For `end_screen`.
+        """
+        extensions = self.extensions
+        if extensions is None or extensions.is_empty or not self.states.has_open_screen:
+            return None
+        bits = self.lines.bits
+        return self._extended_end(extensions, bits) if (bits ^ level.value) & _CLIENT else None
+
+    def end_screen(self, extended: InspectableEvent | None) -> None:
         """Let the end of the screen pass, if there is one, and forget all states.
 
         For the end of a line; the event is of the level that still holds.
+
+        Args:
+            extended: the event, where there are extensions; it does not pass where they have vetoed
+                it, or were asked about another level than holds now.
         """
         fact = Fact(SCREEN_VIEW, None)
         extensions = self.extensions
         bits = self.lines.bits
         if extensions is not None and not extensions.is_empty:
-            fact.end = self._extended_end(extensions, bits)
+            is_ours = extended is not None and extended.anonymisation is LEVELS[bits]
+            fact.end = extended.own_part if extended is not None and is_ours else None
         with self.lock:
             self._end_screen(fact)
             self.states.reset()
@@ -234,8 +250,8 @@ class Passage:
         """Take the lock, and let a prepared event pass.
 
         Returns:
-            what was stored of it; None where a machine keeps it back, or it waits for the event
-            that it interrupts; `_REFUSED` or `_SWITCHED`.
+            what was stored of it; None where a machine keeps it back, it is dropped, or it waits
+            for the event that it interrupts; `_REFUSED` or `_SWITCHED`.
         """
         own, bits, extra, event_id, fact, scope, turns_visible = prepared
         with self.lock:
@@ -292,6 +308,7 @@ class Passage:
         refused = self.engine.append(template, record + own)
         if refused is not None:
             self._counters.drop(refused)
+            return None
         return own
 
     def _show(self, own: bytes, bits: int, fact: Fact) -> bytes | None:
@@ -369,14 +386,14 @@ class Passage:
         if extended is None:
             return None
         if fact is not None and fact.schema == SCREEN_VIEW and self.states.has_open_screen:
-            fact.end = self._extended_end(extensions, bits)
+            end = self._extended_end(extensions, bits)
+            fact.end = None if end is None else end.own_part
         return extended.own_part
 
     @staticmethod
-    def _extended_end(extensions: Extensions, bits: int) -> bytes | None:
-        """The own part of a screen end with what extensions add; None: vetoed."""
-        extended = extensions.extend(InspectableEvent(SCREEN_END_PART, LEVELS[bits]))
-        return None if extended is None else extended.own_part
+    def _extended_end(extensions: Extensions, bits: int) -> InspectableEvent | None:
+        """A screen end with what extensions add; None: vetoed."""
+        return extensions.extend(InspectableEvent(SCREEN_END_PART, LEVELS[bits]))
 
     def _veto(self, event_id: tuple[bytes, str], turns: bool | None) -> str | None:  # noqa: FBT001 - of the app
         """A filter keeps the event back: it keeps its id, and nothing of it is counted."""

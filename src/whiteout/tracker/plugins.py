@@ -6,7 +6,7 @@ that raises vetoes, since nobody knows what it would have kept back (promise 9).
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from whiteout.errors import ConfigurationError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from whiteout.tracker.inspectable import InspectableEvent
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PluginConfiguration:
     """A plugin: any of three functions, each for all events or for those that its list names.
 
@@ -27,7 +27,8 @@ class PluginConfiguration:
     (`se`, `pv`, …); None stands for all events, an empty list for none.
 
     The functions are given the event as its level lets it through, without what the tracker itself
-    adds. They may track; of an event that it tracks itself a function is not told again.
+    adds to all events. They may track; of an event that it tracks itself a function is not told
+    again.
 
     Args:
         identifier: 1 to 255 characters; the tags of global contexts share its space. It may stand
@@ -47,7 +48,6 @@ class PluginConfiguration:
     """
 
     identifier: str
-    _: KW_ONLY
     entities: Callable[[InspectableEvent], Iterable[SelfDescribingJson]] | None = None
     filter: Callable[[InspectableEvent], bool] | None = None
     after_track: Callable[[InspectableEvent], object] | None = None

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from whiteout.tracker.configuration import EmitterConfiguration, TrackerConfiguration
     from whiteout.tracker.counters import Counters
     from whiteout.tracker.identity import IdentityFiles
+    from whiteout.tracker.inspectable import InspectableEvent
     from whiteout.tracker.journal import LeftBehind
     from whiteout.tracker.network import NetworkConnection
     from whiteout.tracker.passage import Passage
@@ -104,13 +105,15 @@ class PrivacySwitch:
 
     def change(self, level: Anonymisation, pending: Pending) -> None:
         """Switch the level; see `Tracker.set_anonymisation`."""
+        ended = self._passage.extended_end(level)  # of the app's making, so before any lock
         with self.lock:
-            self._change(level, pending)
+            self._change(level, pending, ended)
 
     def change_flags(self, *, add: Anonymisation, remove: Anonymisation) -> None:
         """Switch some flags on and some off, in one step; the rest stays."""
+        ended = self._passage.extended_end((self._lines.level | add) & ~remove)
         with self.lock:
-            self._change((self._lines.level | add) & ~remove, Pending.KEEP)
+            self._change((self._lines.level | add) & ~remove, Pending.KEEP, ended)
 
     def forget(self, forget_closed: Callable[[], bool]) -> bool:
         """Erase what is stored; see `Tracker.forget`.
@@ -175,14 +178,16 @@ class PrivacySwitch:
         finally:
             self.lock.release()
 
-    def _change(self, level: Anonymisation, pending: Pending) -> None:
+    def _change(
+        self, level: Anonymisation, pending: Pending, ended: InspectableEvent | None
+    ) -> None:
         old = self._lines.level
         passage = self._passage
         if passage.closed or (level == old and pending is Pending.KEEP):
             return
         crosses = bool((level ^ old) & _CLIENT)
         if crosses:
-            passage.end_screen()  # first, since it counts in the session that is stored now
+            passage.end_screen(ended)  # first, since it counts in the session that is stored now
         if self._lines.is_identified:
             # Now, since nothing identifying is written afterwards, and the journal, which knows the
             # session too, is erased.

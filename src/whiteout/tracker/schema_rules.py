@@ -122,7 +122,7 @@ class SchemaRule:
         return ConfigurationError(f"rule {self.rule[:_SHOWN]!r}: {part} {cure}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SchemaRuleset:
     """Rules that allow schemas, and rules that deny them; what denies is stronger.
 

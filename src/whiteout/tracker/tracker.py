@@ -19,7 +19,7 @@ from whiteout.tracker.scope import scoped
 from whiteout.tracker.states.states import DEEP_LINK, LIFECYCLE, SCREEN, SUMMARY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
     from types import TracebackType
 
@@ -36,7 +36,10 @@ if TYPE_CHECKING:
     from whiteout.tracker.engine import Engine
     from whiteout.tracker.environment import Environment
     from whiteout.tracker.gdpr import GdprController
+    from whiteout.tracker.global_contexts import GlobalContextsController
+    from whiteout.tracker.link_decoration import CrossDeviceParameterConfiguration
     from whiteout.tracker.network import NetworkConnection
+    from whiteout.tracker.plugins import PluginsController
     from whiteout.tracker.subject import Subject
 
 _NONE: Final = Anonymisation.NONE
@@ -61,6 +64,7 @@ class Tracker:
         environment: Environment,
         level: Anonymisation | None = None,
         gdpr: GdprConfiguration | None = None,
+        extensions: Sequence[object] = (),
     ) -> None:
         self._namespace = namespace
         self._core = Core(
@@ -73,6 +77,7 @@ class Tracker:
             environment=environment,
             level=level,
             gdpr=gdpr,
+            extensions=extensions,
         )
         self._lock = self._core.lock
         self._counters = self._core.counters
@@ -125,6 +130,31 @@ class Tracker:
         """
         return scoped(self._passage.owner, subject, anonymisation)
 
+    def decorate_link(
+        self, uri: str, configuration: CrossDeviceParameterConfiguration | None = None
+    ) -> str | None:
+        """A link to another site or app that tells it who followed: with `_sp` as last parameter.
+
+        While the user is hidden, from the app (USER) or from the collector (SERVER), it tells
+        nothing: the answer is the link without any `_sp`, also without one that it came with.
+
+        Args:
+            uri: absolute or relative; all of it but `_sp` stays letter for letter.
+            configuration: what the link tells besides the installation's id and the time; None:
+                `CrossDeviceParameterConfiguration()`.
+
+        Returns:
+            None where there is nobody to tell of: without sessions, in a scope, and once closed.
+
+        Raises:
+            ConfigurationError: an argument is of another type.
+        """
+        # Not before it is needed: it loads urllib.parse.
+        from whiteout.tracker.links import decorated_link  # noqa: PLC0415 - see above
+
+        self._check_process()
+        return decorated_link(self._passage, self._shared, uri, configuration)
+
     def enter_background(self) -> str | None:
         """The app went to the background: from now on `background_timeout` counts.
 
@@ -153,6 +183,17 @@ class Tracker:
         """Track again."""
         self._passage.paused = False
 
+    async def flush_async(self, timeout: float = 10.0) -> bool:  # noqa: ASYNC109 - as `flush`
+        """As `flush`, without blocking the event loop; a wait that is cancelled ends at once.
+
+        Args:
+            timeout: seconds.
+        """
+        # asyncio takes 30 ms that a program without it does not pay.
+        from whiteout.tracker.asynchronous import flush_async  # noqa: PLC0415 - see above
+
+        return await flush_async(self, timeout)
+
     def flush(self, timeout: float = 10.0) -> bool:
         """Send what waits, now; True when all that was tracked before is delivered or dropped.
 
@@ -166,6 +207,8 @@ class Tracker:
 
     def close(self, timeout: float = 5.0) -> bool:
         """Stop. What is not delivered within `timeout` seconds is stored and sent next time.
+
+        Plugins are told first of what was tracked, within half of the time, or 50 ms.
 
         Returns:
             whether everything was delivered.
@@ -215,6 +258,16 @@ class Tracker:
     def gdpr(self) -> GdprController:
         """The legal basis that events name."""
         return self._shared.gdpr
+
+    @property
+    def plugins(self) -> PluginsController:
+        """The app's functions that add to events, veto or follow them; changeable at any time."""
+        return self._core.app_code().plugins
+
+    @property
+    def global_contexts(self) -> GlobalContextsController:
+        """Entities that the app attaches to many events; changeable at any time."""
+        return self._core.app_code().global_contexts
 
     @property
     def drops(self) -> Mapping[DropReason, int]:
@@ -321,8 +374,11 @@ class Tracker:
             raise ConfigurationError(
                 f"level must be an Anonymisation such as Anonymisation.FULL, got {level!r}"
             )
+        pending = _pending(pending)
         self._check_process()
-        self._privacy.change(level, _pending(pending))
+        if pending is not Pending.KEEP:
+            self._core.forget_queued()
+        self._privacy.change(level, pending)
 
     def forget(self) -> bool:
         """Erase what is stored of the user: identifiers, session, cookies, waiting events.
