@@ -53,6 +53,11 @@ class Installation:
             self._identity = self._take(self._files.load_identity(), None)
         return self._identity.installation_id
 
+    @property
+    def session(self) -> SessionState | None:
+        """The identified line's last session, as it was stored; None before `id` is asked for."""
+        return self._identity.session if self._identity is not None else None
+
     def use(self, connection: NetworkConnection) -> None:
         """Go on with another connection, as a forked child does, and with the same cookies."""
         self.connection = connection
@@ -72,6 +77,21 @@ class Installation:
                 self._files.save_identity(identity)
         self._identity = identity
         return session
+
+    def follow(self, left: Iterable[LeftBehind]) -> None:
+        """While anonymous: keep what only the journal of a killed process knows of the session.
+
+        The journal is about to be erased; without this the identified line would count a session's
+        index twice. Nothing of it is new to the disk, and no identity is made where there is none.
+        """
+        known = self._files.load_identity()
+        if known is None:
+            return
+        session = latest_session(left, known.session)
+        if session is not None and session.user_id == known.installation_id:
+            identity = replace(known, session=session)
+            if identity != known:
+                self._files.save_identity(identity)
 
     def keep(self, session: SessionState | None) -> bool:
         """Store the session and the cookies; whether that was needed and has worked."""

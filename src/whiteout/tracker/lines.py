@@ -118,6 +118,11 @@ class Lines:
         self._identified = line
         self._begin_line(installation_id, is_start=True)
 
+    def recall(self, installation_id: str, stored: SessionState | None) -> None:
+        """Know the identified line by its stored session, where this process has not run it yet."""
+        if self._identified is None and stored is not None:
+            self._identified = SessionLine(installation_id, stored=stored)
+
     def next_event(self, bits: int, event_id: bytes, now_ms: int) -> tuple[Template, int]:
         """What the event carries besides its own part: its template and its index.
 

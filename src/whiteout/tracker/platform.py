@@ -67,6 +67,7 @@ _IDENTIFYING_NAMES = frozenset(
 )
 _RESOLUTION: Final = "[0-9]{1,9}x[0-9]{1,9}"
 _MAX_TEXT: Final = 255  # where the schema has no limit; longer ones are no names of anything
+_WAIT_S: Final = 1.0  # for the app's retrievers, which may hang
 _NEVER: Final = float("inf")
 
 
@@ -179,7 +180,8 @@ class PlatformContext:
     def refresh(self, *, with_identifiers: bool | None = None) -> None:
         """Read again what is due. Reads small files and calls the app: for a background thread.
 
-        Returns at once while another thread refreshes.
+        Returns at once while another thread refreshes, unless identifiers are asked for: that
+        thread may have begun when they were not.
 
         Args:
             with_identifiers: whether identifiers are asked for from now on; if not, those kept are
@@ -192,7 +194,7 @@ class PlatformContext:
         if with_identifiers is False:
             self.forget_identifiers()
         reading = self._reading
-        if not reading.acquire(blocking=False):
+        if not reading.acquire(timeout=_WAIT_S if with_identifiers else 0):
             return
         try:
             with self._lock:

@@ -93,6 +93,8 @@ class PrivacySwitch:
                     and not (before.level or _NONE) & _CLIENT
                 )
                 line = SessionLine(installation_id, stored=stored, continues=continues)
+        else:
+            self.installation.follow(left)
         self._shared.refresh(with_identifiers=not level & Anonymisation.USER)
         self._lines.resume(level, installation_id, line)
         self.decisions.take_up(level, is_identified=is_identified)
@@ -196,6 +198,9 @@ class PrivacySwitch:
         if not level & Anonymisation.USER:
             self._shared.refresh(with_identifiers=True)
         installation_id = None if level & _CLIENT else self.installation.id
+        if installation_id is not None:
+            with passage.lock:
+                self._lines.recall(installation_id, self.installation.session)
         passage.switch(level, installation_id)
         if level & Anonymisation.USER:
             self._shared.refresh(with_identifiers=False)
