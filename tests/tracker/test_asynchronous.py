@@ -57,6 +57,20 @@ def test_it_waits_until_everything_is_delivered(
         assert set(ids) == set(collector.accepted_ids)
 
 
+def test_a_tracker_s_own_method_does_the_same(tmp_path: Path) -> None:
+    async def main() -> tuple[bool, bool]:
+        tracker.track(ScreenView(name="one"))
+        delivered = await tracker.flush_async()
+        collector.default = Reply(status=503)
+        tracker.track(ScreenView(name="two"))
+        return delivered, await tracker.flush_async(timeout=0.3)
+
+    with Collector() as collector, a_tracker(collector.url, tmp_path) as tracker:
+        assert asyncio.run(main()) == (True, False)
+        tracker.close(0)
+        assert asyncio.run(tracker.flush_async()) is True  # as `flush` of a closed one
+
+
 def test_the_loop_goes_on_meanwhile(tmp_path: Path) -> None:
     async def main() -> int:
         turns = 0

@@ -16,6 +16,7 @@ from whiteout import (
     ConfigurationError,
     EmitterConfiguration,
     Event,
+    ScreenView,
     SubjectConfiguration,
     TrackerConfiguration,
 )
@@ -156,6 +157,42 @@ def test_while_anonymous_a_page_cannot_bring_an_identifier_back(
     assert "canary" not in json.dumps([event, entities(event)])
     forged = [item["data"] for item in entities(event) if item["schema"] == session["schema"]]
     assert {data["userId"] for data in forged} == {NULL_UUID}
+
+
+def test_M4_a_page_s_screen_view_of_the_second_form_is_no_view_of_the_app(  # noqa: N802 - its id
+    wire: Wire, tmp_path: Path
+) -> None:
+    """Whatever a page says: it moves no screen, no summary, no lifecycle and no deep link."""
+    mobile, web = "iglu:com.snowplowanalytics.mobile", "iglu:com.snowplowanalytics.snowplow"
+    with a_tracker(
+        wire.network, tmp_path, TrackerConfiguration(platform_context=False), namespace="states"
+    ) as tracker:
+        bridge = WebViewBridge(["states"], allowed_origins=[ORIGIN])
+        tracker.track(ScreenView(name="of the app"))
+        for schema, data in (
+            (f"{mobile}/screen_view/jsonschema/1-0-0", {"name": "of the page", "id": NULL_UUID}),
+            (f"{mobile}/screen_end/jsonschema/1-0-0", {}),
+            (f"{mobile}/list_item_view/jsonschema/1-0-0", {"index": 3}),
+            (f"{web}/application_background/jsonschema/1-0-0", {"backgroundIndex": 1}),
+            (f"{mobile}/deep_link_received/jsonschema/1-0-0", {"url": "https://h/"}),
+        ):
+            message = {"schema": schema, "data": data}
+            bridge.receive(v2({}, selfDescribingEventData=json.dumps(message)), origin=ORIGIN)
+        tracker.track(ScreenView(name="the next"))
+        assert tracker.flush()
+
+    assert bridge.tracked == 5
+    names = [unstructured(event)["schema"].split("/")[1] for event in wire.events]
+    assert names.count("screen_end") == 2  # the page's own, and that of the app's screen
+    assert [(entity(event, "screen") or {})["name"] for event in wire.events] == [
+        *["of the app"] * 7,
+        "the next",
+    ]
+    assert all((entity(event, "application_lifecycle") or {})["isVisible"] for event in wire.events)
+    summary = entity(wire.events[-2], "screen_summary")
+    assert summary is not None
+    assert "last_item_index" not in summary
+    assert entity(wire.events[-1], "deep_link") is None
 
 
 # --- whom, from where -----------------------------------------------------------------------------
