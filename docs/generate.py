@@ -32,13 +32,15 @@ _ENTRY = re.compile(r"^ {4}(\*{0,2}\w+)(?: \([^)]*\))?: (.*)$")
 # Where a live value of a configuration is set: the class, and how an app reaches it.
 _LIVE = (
     ("whiteout.tracker.tracker", "Tracker", "tracker"),
-    ("whiteout.tracker.controllers", "EmitterController", "tracker.emitter"),
+    ("whiteout.tracker.network_controller", "NetworkController", "tracker.network"),
+    ("whiteout.tracker.emitter_controller", "EmitterController", "tracker.emitter"),
     ("whiteout.tracker.controllers", "SessionController", "tracker.session"),
     ("whiteout.tracker.subject", "Subject", "tracker.subject"),
     ("whiteout.tracker.gdpr", "GdprController", "tracker.gdpr"),
 )
 _OWNERS = {
     "TrackerConfiguration": ("Tracker",),
+    "NetworkConfiguration": ("NetworkController",),
     "EmitterConfiguration": ("EmitterController", "Tracker"),
     "SessionConfiguration": ("SessionController",),
     "SubjectConfiguration": ("Subject",),
@@ -51,6 +53,8 @@ _INSIDE = {
     "Tracker.before_fork",
     "Tracker.change_level",
     "Tracker.is_sending",
+    "Tracker.pauses",
+    "Tracker.remove_waiting_events",
     "Tracker.set_sending",
     "Tracker.waiting_events",
 }
@@ -160,7 +164,7 @@ def live_place(configuration: type, name: str) -> str:
     """Where the app can change an option while the tracker runs; empty: nowhere."""
     owners = _OWNERS.get(configuration.__name__, ())
     for module, owner, place in _LIVE:
-        member = getattr(importlib.import_module(module), owner).__dict__.get(name)
+        member = inspect.getattr_static(getattr(importlib.import_module(module), owner), name, None)
         if owner in owners and member is not None and is_settable(member):
             return f"`{place}.{name}`"
     return ""

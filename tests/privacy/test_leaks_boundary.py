@@ -25,7 +25,14 @@ from tests.support.clock import ManualClock, fixed_environment
 from tests.support.collector import entity, unstructured
 
 import whiteout
-from whiteout import Anonymisation, SessionConfiguration, SessionState
+from whiteout import (
+    Anonymisation,
+    EmitterConfiguration,
+    PlatformProperty,
+    SessionConfiguration,
+    SessionState,
+    TrackerConfiguration,
+)
 from whiteout.identifiers import NULL_UUID
 
 if TYPE_CHECKING:
@@ -318,6 +325,40 @@ def test_L34_a_tracker_made_again_keeps_the_stricter_level(
     assert scene.tracker().anonymisation is level
     assert scene.tracker(NONE).anonymisation is NONE
     assert scene.tracker().anonymisation is NONE
+
+
+@pytest.mark.parametrize(
+    ("option", "strict", "loose"),
+    [
+        ("platform_context", False, True),
+        ("application_context", False, True),
+        ("deep_link_context", False, True),
+        ("platform_context_properties", (PlatformProperty.SCALE,), tuple(PlatformProperty)),
+    ],
+)
+@pytest.mark.parametrize("is_live", [True, False])
+def test_L34_a_tracker_made_again_tells_no_more_unless_told_to(
+    scene: Scene, option: str, strict: object, loose: object, *, is_live: bool
+) -> None:
+    """What was switched off stays off, whether a configuration or the running app said so."""
+
+    def made(**said: Any) -> Tracker:  # noqa: ANN401 - options
+        emitter = EmitterConfiguration(storage_dir=scene.folder)
+        configuration = TrackerConfiguration(**said)
+        return whiteout.create_tracker(scene.namespace, scene.endpoint, configuration, emitter)
+
+    if is_live:
+        setattr(made(), option, strict)
+    else:
+        made(**{option: strict})
+
+    try:
+        assert getattr(made(), option) == strict
+        assert getattr(made(), option) == strict
+        assert getattr(made(**{option: loose}), option) == loose
+        assert getattr(made(), option) == loose
+    finally:
+        whiteout.remove_tracker(scene.namespace)
 
 
 def test_L34_a_damaged_record_of_the_level_means_the_strictest(scene: Scene) -> None:

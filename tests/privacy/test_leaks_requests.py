@@ -175,6 +175,23 @@ def test_L12_a_tracker_made_again_sends_by_its_own_connection(scene: Scene) -> N
     assert len(first.requests) == sent_before
 
 
+def test_L12_a_live_endpoint_keeps_what_anonymous_requests_must_carry(
+    scene: Scene, collector: Collector
+) -> None:
+    """The native loop goes on with the connection, and the header, that it began with."""
+    tracker = scene.tracker(NONE)
+    tracker.network.endpoint = f"http://127.0.0.1:{closed_port()}"
+    tracker.track(screen())
+    tracker.anonymisation = FULL
+    tracker.track(screen())
+
+    tracker.network.endpoint = collector.url
+    assert tracker.flush()
+
+    assert ["sp-anonymous" in request.headers for request in collector.requests] == [False, True]
+    assert len({request.connection for request in collector.requests}) == 2
+
+
 @pytest.mark.parametrize("level", LEVELS)
 def test_L13_the_app_s_own_headers_go_with_identified_events_alone(
     scene: Scene, collector: Collector, level: Anonymisation

@@ -24,14 +24,11 @@ from tests.support.clock import ManualClock
 from tests.support.collector import entity, unstructured
 from tests.support.trackers import STATELESS
 
-import whiteout
 from whiteout import (
     DeepLinkReceived,
-    GdprConfiguration,
     ListItemView,
     ScreenView,
     Structured,
-    SubjectConfiguration,
 )
 from whiteout.tracker.clock import SystemClock
 from whiteout.tracker.environment import Environment
@@ -262,109 +259,3 @@ def test_L22_waiting_events_that_are_anonymised_leave_their_screens_behind(
     for event in after:
         for name, value in (entity(event, "screen_summary") or {}).items():
             assert value == int(value), name
-
-
-def test_L26_everything_that_a_removed_tracker_handed_out_is_inert(scene: Scene) -> None:
-    _everything_is_inert(scene, lambda: whiteout.remove_tracker(scene.namespace))
-
-
-def test_L26_everything_that_a_replaced_tracker_handed_out_is_inert(scene: Scene) -> None:
-    _everything_is_inert(scene, lambda: recorded(scene, Recorder(), NONE))
-
-
-def _new_value(name: str) -> str | int:
-    if name.startswith("screen"):
-        return "1x1"
-    return 8 if name.startswith(("geo", "color")) else "new"
-
-
-SETTERS: list[tuple[str, str, Any]] = [
-    ("", "anonymisation", FULL),
-    ("", "user_anonymisation", True),
-    ("", "session_context", False),
-    ("", "screen_context", False),
-    ("", "screen_engagement_autotracking", False),
-    ("", "lifecycle_autotracking", False),
-    ("", "deep_link_context", False),
-    ("emitter", "server_anonymisation", True),
-    ("", "geo_location_context", True),
-    *(("subject", name, _new_value(name)) for name in SubjectConfiguration.__dataclass_fields__),
-]
-CALLS: list[tuple[str, str, dict[str, Any], Any]] = [
-    ("", "track", {"event": PLAIN}, None),
-    ("", "enter_background", {}, None),
-    ("", "enter_foreground", {}, None),
-    ("", "set_anonymisation", {"level": FULL}, None),
-    ("", "change_level", {"add": FULL, "remove": NONE}, None),
-    ("", "flush", {}, True),
-    ("", "close", {}, True),
-    ("gdpr", "reset", {"configuration": GdprConfiguration(basis_for_processing="consent")}, None),
-    ("gdpr", "enable", {}, False),
-    ("gdpr", "disable", {}, None),
-    ("session", "start_new_session", {}, None),
-    ("session", "pause", {}, None),
-    ("session", "resume", {}, None),
-    ("session", "enter_background", {}, None),
-    ("session", "enter_foreground", {}, None),
-    ("emitter", "pause", {}, None),
-    ("emitter", "resume", {}, None),
-    ("emitter", "flush", {}, True),
-]
-
-
-def _everything_is_inert(scene: Scene, end: Any) -> None:  # noqa: ANN401 - a callback
-    recorder = Recorder()
-    tracker = stateful(scene, recorder, NONE)
-    parts: dict[str, Any] = {
-        "": tracker,
-        "session": tracker.session,
-        "emitter": tracker.emitter,
-        "subject": tracker.subject,
-        "gdpr": tracker.gdpr,
-    }
-    tracker.track(ScreenView(name="home"))
-    assert tracker.flush()
-    end()
-    requests = len(recorder.requests)
-    lines = tracker._lines
-    before = (lines.bits, lines.checks, lines.in_background, lines.background_index)
-    session = parts["session"].state
-
-    for part, name, value in SETTERS:
-        shown = getattr(parts[part], name)
-        setattr(parts[part], name, value)
-        assert getattr(parts[part], name) == shown, name
-    for part, name, arguments, answer in CALLS:
-        assert getattr(parts[part], name)(**arguments) is answer, name
-
-    assert (lines.bits, lines.checks, lines.in_background, lines.background_index) == before
-    assert parts["session"].state == session
-    assert lines._session is not None
-    assert not lines._session.must_renew
-    assert parts["gdpr"].configuration is None
-    assert not tracker.is_tracking
-    assert len(recorder.requests) == requests
-
-
-def test_L26_every_method_that_changes_something_is_tried_above() -> None:
-    """A method that is added must be added there, or to what only reads."""
-    from whiteout.tracker.controllers import EmitterController, SessionController  # noqa: PLC0415
-    from whiteout.tracker.gdpr import GdprController  # noqa: PLC0415
-
-    reads = {"scope", "forget", "pause", "resume", "set_sending", "waiting_events", "is_sending"}
-    reads |= {"before_fork", "after_fork"}
-    kinds = {
-        "": whiteout.Tracker,
-        "session": SessionController,
-        "emitter": EmitterController,
-        "gdpr": GdprController,
-    }
-    for part, kind in kinds.items():
-        tried = {name for of, name, *_ in (*SETTERS, *CALLS) if of == part}
-        for name, member in vars(kind).items():
-            if name.startswith("_"):
-                continue
-            if isinstance(member, property):
-                assert member.fset is None or name in tried, name
-            else:
-                assert name in tried | reads, name

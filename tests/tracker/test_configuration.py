@@ -18,6 +18,7 @@ from whiteout import (
     SubjectConfiguration,
     TrackerConfiguration,
 )
+from whiteout.tracker.unsaid import settled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +40,7 @@ class Deaf:
         (TrackerConfiguration, "tracker_version_suffix", "x" * 65, ["suffix", "64", "65"]),
         (TrackerConfiguration, "device_platform", "mob", ["DevicePlatform.MOBILE", "'mob'"]),
         (TrackerConfiguration, "base64_encoding", 1, ["base64_encoding", "True or False", "1"]),
-        (TrackerConfiguration, "platform_context", None, ["platform_context", "True or False"]),
+        (TrackerConfiguration, "platform_context", 1, ["platform_context", "True or False"]),
         (TrackerConfiguration, "application_context", "no", ["application_context", "'no'"]),
         (TrackerConfiguration, "user_anonymisation", "yes", ["user_anonymisation", "'yes'"]),
         (TrackerConfiguration, "session_context", 0, ["session_context", "0"]),
@@ -57,6 +58,16 @@ class Deaf:
         (NetworkConfiguration, "timeout", float("nan"), ["timeout", "nan"]),
         (NetworkConfiguration, "timeout", "30", ["timeout", "'30'"]),
         (NetworkConfiguration, "custom_post_path", "a b", ["custom_post_path", "'a b'"]),
+        (NetworkConfiguration, "method", None, ["method", "HttpMethod.POST", "None"]),
+        (NetworkConfiguration, "request_headers", "X: y", ["request_headers", "mapping", "str"]),
+        (EmitterConfiguration, "buffer_option", None, ["buffer_option", "None"]),
+        (EmitterConfiguration, "emit_range", 2.5, ["emit_range", "events", "2.5"]),
+        (EmitterConfiguration, "request_callback", "print", ["request_callback", "str"]),
+        (EmitterConfiguration, "custom_retry_for_status_codes", [500], ["mapping", "list"]),
+        (SessionConfiguration, "on_session_update", 5, ["on_session_update", "int"]),
+        (TrackerConfiguration, "platform_context_properties", ["x"], ["battery_level"]),
+        (TrackerConfiguration, "platform_context_properties", 5, ["platform_context_properties"]),
+        (TrackerConfiguration, "platform_context_retriever", {}, ["PlatformContextRetriever"]),
         (NetworkConfiguration, "custom_post_path", "a?b=c", ["custom_post_path"]),
         (NetworkConfiguration, "request_headers", {"SP-Anonymous": "x"}, ["SP-Anonymous"]),
         (NetworkConfiguration, "request_headers", {"sp-anonymous": "x"}, ["tracker itself"]),
@@ -172,8 +183,12 @@ def test_e1_a_path_of_the_apps_own_serves_for_post(path: str) -> None:
 
 def test_the_defaults_are_those_of_the_reference_where_nothing_else_is_said() -> None:
     """Reference 2.1 to 2.4; the exceptions give their reason in the docstring."""
-    assert TrackerConfiguration() == TrackerConfiguration(
-        app_id=None, base64_encoding=True, platform_context=True, application_context=True
+    assert settled(TrackerConfiguration(), None) == TrackerConfiguration(
+        app_id=None,
+        base64_encoding=True,
+        platform_context=True,
+        application_context=True,
+        deep_link_context=True,
     )
     network = NetworkConfiguration(endpoint=URL)
     assert (network.method, network.timeout) == (HttpMethod.POST, 30)

@@ -10,6 +10,7 @@ import enum
 import math
 import os
 import re
+from collections import abc
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -81,10 +82,13 @@ class TrackerConfiguration:
         user_anonymisation: hide who the user is. None: not said, which keeps the stricter of what
             the namespace had before (leak L34), and is off for a new one.
         session_context: attach the session entity. None: not said, as above; on for a new one.
-        platform_context: attach the platform entity.
-        platform_context_properties: only these, besides the four basics; None: all there are.
+        platform_context: attach the platform entity. None: not said, which keeps the stricter of
+            what the namespace had before in this process, and is on for a new one (leak L34).
+        platform_context_properties: only these, besides the four basics. None: not said, as above;
+            all there are (which `PlatformProperty` itself says) for a new one.
         platform_context_retriever: overrides, one callback a property.
-        application_context: attach the application entity; needs the two values below.
+        application_context: attach the application entity; needs the two values below. None: not
+            said, as above; on for a new one.
         application_version: the app's version, `2.4.1`.
         application_build: the app's build, `2419`; by default the version.
         screen_context: put the screen of the last `ScreenView` on every event, and the screen
@@ -94,7 +98,8 @@ class TrackerConfiguration:
         lifecycle_autotracking: track `Background` and `Foreground` when the app reports them by
             `Tracker.enter_background` and `Tracker.enter_foreground`, and put on every event
             whether the app is visible.
-        deep_link_context: put the link of a `DeepLinkReceived` on the next `ScreenView`.
+        deep_link_context: put the link of a `DeepLinkReceived` on the next `ScreenView`. None: not
+            said, as above; on for a new one.
         geo_location_context: put the place that the subject names on every event, while the user
             is not anonymous (leak L18).
         tracker_version_suffix: added to `tv`, letters, digits, dots and dashes.
@@ -107,16 +112,16 @@ class TrackerConfiguration:
     base64_encoding: bool = True
     user_anonymisation: bool | None = None
     session_context: bool | None = None
-    platform_context: bool = True
+    platform_context: bool | None = None
     platform_context_properties: Collection[PlatformProperty] | None = None
     platform_context_retriever: PlatformContextRetriever | None = None
-    application_context: bool = True
+    application_context: bool | None = None
     application_version: str | None = None
     application_build: str | None = None
     screen_context: bool = True
     screen_engagement_autotracking: bool = True
     lifecycle_autotracking: bool = True
-    deep_link_context: bool = True
+    deep_link_context: bool | None = None
     geo_location_context: bool = False
     tracker_version_suffix: str | None = None
     identifying_properties: tuple[Identifier, ...] = ()
@@ -129,18 +134,25 @@ class TrackerConfiguration:
         _instance("device_platform", self.device_platform, DevicePlatform)
         for name in (
             "base64_encoding",
-            "platform_context",
-            "application_context",
             "screen_context",
             "screen_engagement_autotracking",
             "lifecycle_autotracking",
-            "deep_link_context",
             "geo_location_context",
         ):
             _flag(name, getattr(self, name))
-        for name in ("user_anonymisation", "session_context"):
+        for name in (
+            "user_anonymisation",
+            "session_context",
+            "platform_context",
+            "application_context",
+            "deep_link_context",
+        ):
             if getattr(self, name) is not None:
                 _flag(name, getattr(self, name))
+        if self.platform_context_properties is not None:
+            properties = _platform_properties(self.platform_context_properties)
+            object.__setattr__(self, "platform_context_properties", properties)
+        _platform_retriever(self.platform_context_retriever)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,13 +179,15 @@ class NetworkConfiguration:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "endpoint", _endpoint(self.endpoint))
-        _instance("method", self.method, HttpMethod)
+        _instance("method", self.method, HttpMethod, is_required=True)
         _between("timeout", self.timeout, 1, 300, "seconds")
+        _text("custom_post_path", self.custom_post_path, 1000)
         if self.custom_post_path is not None and not _PATH.fullmatch(self.custom_post_path):
             raise ConfigurationError(
                 f"custom_post_path must be a URL path such as com.acme/track, "
                 f"got {self.custom_post_path!r}"
             )
+        _mapping("request_headers", self.request_headers)
         for name, value in self.request_headers.items():
             _header(name, value)
         object.__setattr__(self, "request_headers", dict(self.request_headers))
@@ -231,15 +245,17 @@ class EmitterConfiguration:
     storage_dir: str | os.PathLike[str] | None = None
 
     def __post_init__(self) -> None:
-        _instance("buffer_option", self.buffer_option, BufferOption)
+        _instance("buffer_option", self.buffer_option, BufferOption, is_required=True)
         _between("emit_range", self.emit_range, 1, 1000, "events")
         _between("byte_limit_post", self.byte_limit_post, 1, 10_000_000, "bytes")
         _between("byte_limit_get", self.byte_limit_get, 1, 10_000_000, "bytes")
         _between("max_event_store_size", self.max_event_store_size, 1, 10_000_000, "events")
         _between("max_event_store_age", self.max_event_store_age, 1, 10 * 365 * 86_400, "seconds")
         _flag("retry_failed_requests", self.retry_failed_requests)
+        _callback("request_callback", self.request_callback)
         if self.server_anonymisation is not None:
             _flag("server_anonymisation", self.server_anonymisation)
+        _mapping("custom_retry_for_status_codes", self.custom_retry_for_status_codes)
         for status, retry in self.custom_retry_for_status_codes.items():
             if isinstance(status, bool) or not isinstance(status, int) or not 100 <= status <= 599:  # noqa: PLR2004 - HTTP's range
                 raise ConfigurationError(
@@ -277,6 +293,7 @@ class SessionConfiguration:
         _between("foreground_timeout", self.foreground_timeout, 0.001, 86_400, "seconds")
         _between("background_timeout", self.background_timeout, 0.001, 86_400, "seconds")
         _flag("continue_session_on_restart", self.continue_session_on_restart)
+        _callback("on_session_update", self.on_session_update)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -417,16 +434,57 @@ def _flag(name: str, value: object) -> None:
         raise ConfigurationError(f"{name} must be True or False, got {value!r}")
 
 
-def _instance(name: str, value: object, kind: type[enum.Enum]) -> None:
-    if value is not None and not isinstance(value, kind):
+def _instance(
+    name: str, value: object, kind: type[enum.Enum], *, is_required: bool = False
+) -> None:
+    if (is_required or value is not None) and not isinstance(value, kind):
         choices = ", ".join(f"{kind.__name__}.{member.name}" for member in kind)
         raise ConfigurationError(f"{name} must be one of {choices}, got {value!r}")
 
 
 def _between(name: str, value: _Number, low: float, high: float, unit: str) -> None:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    """Refuse what is no number in the range; a range of events, bytes or bits has whole numbers."""
+    kinds = (int, float) if unit == "seconds" else int
+    is_number = isinstance(value, kinds) and not isinstance(value, bool)
     if not is_number or not low <= value <= high:
         raise ConfigurationError(f"{name} must be {low} to {high} {unit}, got {value!r}")
+
+
+def _mapping(name: str, value: object) -> None:
+    if not isinstance(value, abc.Mapping):
+        raise ConfigurationError(f"{name} must be a mapping, got {type(value).__name__}")
+
+
+def _callback(name: str, value: object) -> None:
+    if value is not None and not callable(value):
+        raise ConfigurationError(f"{name} must be a callback or None, got {type(value).__name__}")
+
+
+def _platform_properties(value: object) -> tuple[PlatformProperty, ...]:
+    from whiteout.tracker.platform_properties import PlatformProperty  # noqa: PLC0415 - seldom
+
+    try:
+        chosen = {PlatformProperty(name) for name in value}  # type: ignore[attr-defined] # it raises
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(
+            "platform_context_properties must be a collection of PlatformProperty, "
+            f"of which there are {', '.join(PlatformProperty)}"
+        ) from error
+    return tuple(name for name in PlatformProperty if name in chosen)
+
+
+def _platform_retriever(value: object) -> None:
+    if value is None:
+        return
+    from whiteout.tracker.platform_properties import (  # noqa: PLC0415 - seldom
+        PlatformContextRetriever,
+    )
+
+    if not isinstance(value, PlatformContextRetriever):
+        raise ConfigurationError(
+            f"platform_context_retriever must be a PlatformContextRetriever or None, "
+            f"got {type(value).__name__}"
+        )
 
 
 def _endpoint(value: object) -> str:

@@ -1,4 +1,4 @@
-"""What an app can read and change while a tracker runs.
+"""`tracker.session`: the running session, and when it ends.
 
 A controller of a closed tracker is inert: it reads the last values and changes nothing (leak L26).
 """
@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from whiteout.identifiers import Anonymisation
+from whiteout.tracker.live import NoStrayAttributes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from whiteout.tracker.configuration import SessionConfiguration
+    from whiteout.tracker.live import Live, LiveChanges
     from whiteout.tracker.passage import Passage
     from whiteout.tracker.session import SessionState
 
@@ -20,23 +24,19 @@ class _MoveApp(Protocol):
     def __call__(self, *, is_visible: bool) -> str | None: ...
 
 
-class _EmitterOwner(Protocol):
-    """What the emitter controller asks of its tracker."""
-
-    @property
-    def anonymisation(self) -> Anonymisation: ...
-    def change_level(self, *, add: Anonymisation, remove: Anonymisation) -> None: ...
-    def set_sending(self, *, sends: bool) -> None: ...
-    def waiting_events(self) -> int: ...
-    def is_sending(self) -> bool: ...
-    def flush(self, timeout: float) -> bool: ...
-
-
-class SessionController:
+class SessionController(NoStrayAttributes):
     """`tracker.session`: the running session. What it shows is masked as the level asks (L29)."""
 
-    def __init__(self, passage: Passage, move_app: _MoveApp) -> None:
+    def __init__(
+        self,
+        passage: Passage,
+        move_app: _MoveApp,
+        live: Live[SessionConfiguration],
+        changes: LiveChanges,
+    ) -> None:
         self._passage = passage
+        self._live = live
+        self._changes = changes
         self._lines = passage.lines
         self._lock = passage.lock
         self._move_app = move_app
@@ -80,6 +80,42 @@ class SessionController:
         """How often the app went to the background, in this run and on this side of anonymity."""
         return self._lines.background_index
 
+    @property
+    def foreground_timeout(self) -> float:
+        """Seconds without an event after which a session is over."""
+        return self._live.current.foreground_timeout
+
+    @foreground_timeout.setter
+    def foreground_timeout(self, value: float) -> None:
+        self._changes.session("foreground_timeout", value)
+
+    @property
+    def background_timeout(self) -> float:
+        """The same while the app is in the background."""
+        return self._live.current.background_timeout
+
+    @background_timeout.setter
+    def background_timeout(self, value: float) -> None:
+        self._changes.session("background_timeout", value)
+
+    @property
+    def continue_session_on_restart(self) -> bool:
+        """Whether the session is stored all the time, so that the next start may continue it."""
+        return self._live.current.continue_session_on_restart
+
+    @continue_session_on_restart.setter
+    def continue_session_on_restart(self, value: bool) -> None:
+        self._changes.session("continue_session_on_restart", value)
+
+    @property
+    def on_session_update(self) -> Callable[[SessionState], None] | None:
+        """Called for each new session, on a background thread; None: nobody is."""
+        return self._live.current.on_session_update
+
+    @on_session_update.setter
+    def on_session_update(self, value: Callable[[SessionState], None] | None) -> None:
+        self._changes.session("on_session_update", value)
+
     def start_new_session(self) -> None:
         """The next event starts a new session."""
         with self._lock:
@@ -106,43 +142,3 @@ class SessionController:
         with self._lock:
             if not self._passage.closed:
                 self._lines.checks = on
-
-
-class EmitterController:
-    """`tracker.emitter`: sending."""
-
-    def __init__(self, owner: _EmitterOwner) -> None:
-        self._owner = owner
-
-    @property
-    def server_anonymisation(self) -> bool:
-        """Whether events are tracked under `SP-Anonymous`; those tracked before keep theirs."""
-        return Anonymisation.SERVER in self._owner.anonymisation
-
-    @server_anonymisation.setter
-    def server_anonymisation(self, value: bool) -> None:
-        none = Anonymisation.NONE
-        add, remove = (Anonymisation.SERVER, none) if value else (none, Anonymisation.SERVER)
-        self._owner.change_level(add=add, remove=remove)
-
-    @property
-    def db_count(self) -> int:
-        """How many events wait in the event store."""
-        return self._owner.waiting_events()
-
-    @property
-    def is_sending(self) -> bool:
-        """Whether a request is under way."""
-        return self._owner.is_sending()
-
-    def pause(self) -> None:
-        """Keep events, send none."""
-        self._owner.set_sending(sends=False)
-
-    def resume(self) -> None:
-        """Send again, at once."""
-        self._owner.set_sending(sends=True)
-
-    def flush(self, timeout: float = 10.0) -> bool:
-        """As `tracker.flush`."""
-        return self._owner.flush(timeout)

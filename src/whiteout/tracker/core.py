@@ -18,11 +18,14 @@ from whiteout.tracker.folder import open_folder, safe_name
 from whiteout.tracker.identity import IdentityFiles
 from whiteout.tracker.journal import left_behind
 from whiteout.tracker.lines import Lines
+from whiteout.tracker.live import Live, LiveConfigurations
+from whiteout.tracker.live_options import Pauses
 from whiteout.tracker.network import HttpConnection
 from whiteout.tracker.passage import Passage
 from whiteout.tracker.privacy_switch import PrivacySwitch
 from whiteout.tracker.shared_part import SharedPart
 from whiteout.tracker.states.states import FEATURES, States
+from whiteout.tracker.unsaid import settled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,10 +66,10 @@ class Core:
         level: Anonymisation | None,
         gdpr: GdprConfiguration | None,
         extensions: Sequence[object],
+        pauses: Pauses | None,
     ) -> None:
-        self._network = network
-        self._emitter_configuration = emitter
-        self._session_configuration = session
+        tracker = settled(tracker, None)
+        self.live = LiveConfigurations(Live(tracker), Live(network), Live(emitter), Live(session))
         self._environment = environment
         self.counters = Counters(environment.clock)
         self.lock = threading.RLock()  # a signal handler may track while its thread does
@@ -105,6 +108,7 @@ class Core:
         self.privacy.take_up(tracker, emitter, level, left)
         self._use_new_engine(left)
         self.privacy.settle_what_was_due()
+        self._stay_paused(pauses or Pauses())
         self.engine.start()
 
     def close(self, timeout_s: float) -> bool:
@@ -153,6 +157,16 @@ class Core:
             lambda: self._folder is None or forget_stored(self._folder, self._name)
         )
 
+    def pauses(self) -> Pauses:
+        """What is paused; of a tracker that is closed nothing."""
+        if self.passage.closed:
+            return Pauses()
+        return Pauses(
+            tracking=self.passage.paused,
+            sending=self.engine.emitter.is_paused,
+            sessions=not self.lines.checks,
+        )
+
     # --- forks ----------------------------------------------------------------------------------
 
     def before_fork(self) -> None:
@@ -181,10 +195,12 @@ class Core:
         with self.privacy.lock, self.lock:
             if not self.is_forked:
                 return
-            if self._network.network_connection is None:
+            if self.live.network.current.network_connection is None:
                 self.connection = HttpConnection()
                 self.privacy.installation.use(self.connection)
+            pauses = self.pauses()
             self._use_new_engine([])
+            self._stay_paused(pauses)
             self.lines.invalidate()
             self.passage.states.reset()  # nor be on the same screen
             self.lines.renew_session()  # parent and child must not count in the same session
@@ -218,6 +234,12 @@ class Core:
             lock=self.lock,
         )
 
+    def _stay_paused(self, pauses: Pauses) -> None:
+        self.passage.paused = pauses.tracking
+        self.lines.checks = not pauses.sessions
+        if pauses.sending:
+            self.engine.emitter.pause()
+
     def _share_lifecycle(self, entity: SelfDescribingJson | None) -> None:
         self.shared.share("lifecycle", entity, is_of_line=True)
 
@@ -225,8 +247,8 @@ class Core:
         self.engine = self.passage.engine = Engine(
             self._folder,
             self._name,
-            network=self._network,
-            emitter=self._emitter_configuration,
+            network=self.live.network,
+            emitter=self.live.emitter,
             connection=self.connection,
             environment=self._environment,
             counters=self.counters,
@@ -241,9 +263,9 @@ class Core:
             started, self.lines.started = self.lines.started, []
         self.shared.refresh(with_identifiers=None)
         self._environment.prepare()
-        is_due = bool(started) or self._session_configuration.continue_session_on_restart
+        is_due = bool(started) or self.live.session.current.continue_session_on_restart
         self.privacy.keep_identity_if_free(is_due=is_due)
-        callback = self._session_configuration.on_session_update
+        callback = self.live.session.current.on_session_update
         for state in started if callback is not None else ():
             try:
                 callback(state)  # type: ignore[misc] # not None: see the line above

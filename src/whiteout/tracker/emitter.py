@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from whiteout.tracker.configuration import EmitterConfiguration, NetworkConfiguration
     from whiteout.tracker.counters import Counters
     from whiteout.tracker.event_store import EventStore, WaitingEvent
+    from whiteout.tracker.live import Live
     from whiteout.tracker.network import NetworkConnection
     from whiteout.tracker.storage import Storage
 
@@ -52,8 +53,8 @@ class Emitter:
     Args:
         storage: where events wait.
         fresh: those that are not there yet.
-        network: where they go.
-        configuration: how.
+        network: where they go; read before each request.
+        configuration: how; read once a round.
         connection: what sends.
         clock: for `stm`, waiting and `Retry-After`.
         generator: for jitter.
@@ -67,8 +68,8 @@ class Emitter:
         self,
         storage: Storage,
         fresh: FreshEvents,
-        network: NetworkConfiguration,
-        configuration: EmitterConfiguration,
+        network: Live[NetworkConfiguration],
+        configuration: Live[EmitterConfiguration],
         *,
         connection: NetworkConnection,
         clock: Clock,
@@ -120,9 +121,21 @@ class Emitter:
         self._thread = threading.Thread(target=self._run, name=SENDING_THREAD, daemon=True)
         self._thread.start()
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether events are kept and not sent."""
+        return self._paused
+
     def notify(self) -> None:
-        """Something was stored."""
+        """Something was stored, or the configuration has changed."""
         with self._state:
+            self._state.notify_all()
+
+    def try_again(self) -> None:
+        """Forget about waiting: what failed so far says nothing about how it is sent now."""
+        with self._state:
+            self._failures = 0
+            self._not_before_s = 0.0
             self._state.notify_all()
 
     def pause(self) -> None:
@@ -199,7 +212,7 @@ class Emitter:
         if self._paused:
             self._release()
             return _IDLE_S
-        enough = 1 if self._flushes else self._configuration.buffer_option
+        enough = 1 if self._flushes else self._configuration.current.buffer_option
         fresh = self._fresh.count
         if self._storage.count + fresh < enough and self._storage.refresh() + fresh < enough:
             self._release()
@@ -279,9 +292,8 @@ class Emitter:
         """One round of one store: events delivered, events failed, seconds to wait."""
         if self.undeleted(store) and self._storage.disk_serves():
             self._remove(store, ())
-        events, texts = store.emittable(
-            self._configuration.emit_range, without=self.undeleted(store)
-        )
+        network, configuration = self._network.current, self._configuration.current
+        events, texts = store.emittable(configuration.emit_range, without=self.undeleted(store))
         if not events:
             store.refresh()
         events = self._readable(store, events, texts)
@@ -290,15 +302,15 @@ class Emitter:
             batches(
                 events,
                 self._templates.__getitem__,
-                network=self._network,
-                emitter=self._configuration,
+                network=network,
+                emitter=configuration,
             )
         )
-        while queue and not self._stopped():
+        while queue and not self._stopped() and self._network.current is network:
             batch = queue.pop(0)
             if not store.waits(batch.ids, batch.level.value):
                 break  # withdrawn since it was read, here or by another process
-            request = request_for(batch, self._network, sent_ms=self._stamp())
+            request = request_for(batch, network, sent_ms=self._stamp())
             answer = self._connection.send(request)
             match self._judge(answer.status, batch):
                 case Outcome.DELIVERED:
@@ -336,8 +348,8 @@ class Emitter:
             status,
             events=len(batch.ids),
             is_oversize=batch.is_oversize,
-            retry_failed_requests=self._configuration.retry_failed_requests,
-            custom=self._configuration.custom_retry_for_status_codes,
+            retry_failed_requests=self._configuration.current.retry_failed_requests,
+            custom=self._configuration.current.custom_retry_for_status_codes,
         )
 
     def _stopped(self) -> bool:
@@ -380,7 +392,7 @@ class Emitter:
         return readable
 
     def _call_back(self, delivered: int, failed: int) -> None:
-        callback = self._configuration.request_callback
+        callback = self._configuration.current.request_callback
         if callback is None:
             return
         try:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from whiteout.tracker.counters import Counters
     from whiteout.tracker.environment import Environment
     from whiteout.tracker.journal import LeftBehind
+    from whiteout.tracker.live import Live
     from whiteout.tracker.network import NetworkConnection
     from whiteout.tracker.pending import PendingChange
     from whiteout.tracker.template import Template
@@ -59,8 +60,8 @@ class Engine:
         folder: Path | None,
         name: str,
         *,
-        network: NetworkConfiguration,
-        emitter: EmitterConfiguration,
+        network: Live[NetworkConfiguration],
+        emitter: Live[EmitterConfiguration],
         connection: NetworkConnection,
         environment: Environment,
         counters: Counters,
@@ -82,8 +83,8 @@ class Engine:
             folder / f"{name}.events.sqlite" if folder is not None else None,
             clock=environment.clock,
             counters=counters,
-            max_events=emitter.max_event_store_size,
-            max_age_s=emitter.max_event_store_age,
+            max_events=emitter.current.max_event_store_size,
+            max_age_s=emitter.current.max_event_store_age,
         )
         self.fresh = FreshEvents(self.journal, self.storage)
         self.emitter = Emitter(
@@ -154,6 +155,12 @@ class Engine:
         """Send again, what was tracked until now first."""
         self.writer.pass_on()
         self.emitter.resume()
+
+    def limit(self, max_events: int, max_age_s: float) -> None:
+        """Keep so many events, for so long; those beyond are dropped on the writer's thread."""
+        self.storage.limit(max_events, max_age_s)
+        self._trim_at_s = 0.0
+        self.writer.wake()
 
     def _wake_writer(self) -> None:
         self.writer.wake()

@@ -114,6 +114,18 @@ class Installation:
         connection = self.connection
         return isinstance(connection, HttpConnection) and connection.cookies() != self._cookies_kept
 
+    def forget_cookies(self, *, writes: bool) -> None:
+        """Forget the cookies of a collector that is not the tracker's any more.
+
+        Args:
+            writes: whether the level lets the file be written; else that is done once it does.
+        """
+        if isinstance(self.connection, HttpConnection):
+            self.connection.forget_cookies()
+        self._cookies_kept = ()
+        if writes and self._identity is not None:
+            self.keep(self._identity.session)
+
     def forget(self) -> bool:
         """Erase all of it; False: the disk refused."""
         self._identity = None

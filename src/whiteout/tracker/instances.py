@@ -110,6 +110,7 @@ def create_tracker(
     from whiteout.events.gdpr import GdprConfiguration  # noqa: PLC0415 - see above
     from whiteout.tracker.environment import Environment  # noqa: PLC0415 - see above
     from whiteout.tracker.tracker import Tracker  # noqa: PLC0415 - see above
+    from whiteout.tracker.unsaid import settled  # noqa: PLC0415 - see above
 
     if not isinstance(namespace, str) or not 1 <= len(namespace) <= _MAX_NAMESPACE:
         raise ConfigurationError(
@@ -138,12 +139,13 @@ def create_tracker(
     with _REGISTRY.lock:
         _REGISTRY.add_hooks()
         before = _REGISTRY.trackers.pop(namespace, None)
+        pauses = before.pauses() if before is not None else None
         if before is not None:
             before.close(timeout=0.0)
         tracker = Tracker(
             namespace,
             network,
-            of_kind.get(TrackerConfiguration) or TrackerConfiguration(),  # type: ignore[arg-type]  # by its type
+            settled(of_kind.get(TrackerConfiguration) or TrackerConfiguration(), before),  # type: ignore[arg-type]  # by its type
             of_kind.get(EmitterConfiguration) or EmitterConfiguration(),  # type: ignore[arg-type]  # by its type
             of_kind.get(SessionConfiguration) or SessionConfiguration(),  # type: ignore[arg-type]  # by its type
             of_kind.get(SubjectConfiguration) or SubjectConfiguration(),  # type: ignore[arg-type]  # by its type
@@ -151,6 +153,7 @@ def create_tracker(
             level=before.anonymisation if before is not None else None,
             gdpr=of_kind.get(GdprConfiguration),  # type: ignore[arg-type]  # by its type
             extensions=extensions,
+            pauses=pauses,
         )
         _REGISTRY.trackers[namespace] = tracker
         _REGISTRY.live.add(tracker)

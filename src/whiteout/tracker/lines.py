@@ -245,6 +245,16 @@ class Lines:
         self.installation_id = None
         self.started.clear()
 
+    def use_timeouts(self, *, foreground_ms: int, background_ms: int) -> None:
+        """From the next event on; a session that is running is judged by them."""
+        self._foreground_timeout_ms = foreground_ms
+        self._background_timeout_ms = background_ms
+
+    def encode(self, *, base64: bool) -> None:
+        """How templates are encoded, from the next event on."""
+        self._base64 = base64
+        self._clear_templates()
+
     def invalidate(self) -> None:
         """Build templates anew: a new segment or a new journal starts without them."""
         self._clear_templates()

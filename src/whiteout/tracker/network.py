@@ -91,7 +91,8 @@ class HttpConnection:
     sends_headers: Final = True
 
     def __init__(self) -> None:
-        self._pool: urllib3.HTTPConnectionPool | None = None  # of the one collector there is
+        self._pool: urllib3.HTTPConnectionPool | None = None  # of one collector, `_origin`
+        self._origin = ""
         self._jar: http.cookiejar.CookieJar | None = None
         self._stored: tuple[dict[str, Any], ...] = ()
         self._forgotten = 0  # how often: an answer to a request made before brings cookies back
@@ -105,9 +106,13 @@ class HttpConnection:
             finally:
                 pool.close()
             return answer
+        origin = origin_of(request.url)
+        if self._origin not in {"", origin}:
+            self.forget_cookies()  # they are the other collector's
         forgotten = self._forgotten
         if self._pool is None:
             self._pool = _new_pool(request.url)
+        self._origin = origin
         answer, headers = _send(self._pool, request, self._cookie_header(request))
         if headers is not None and forgotten == self._forgotten:
             self._keep_cookies(request, headers)
@@ -159,7 +164,7 @@ class HttpConnection:
 
 
 def _new_pool(url: str) -> urllib3.HTTPConnectionPool:
-    """Connections to the host of `url`, the only one there is."""
+    """Connections to the host of `url`."""
     import urllib3  # noqa: PLC0415 - 100 ms that an app without events does not pay
 
     for name in _TALKATIVE_LOGGERS:
@@ -195,6 +200,12 @@ def _send(
     return Answer(
         status=response.status, retry_after=response.headers.get("Retry-After")
     ), response.headers
+
+
+def origin_of(url: str) -> str:
+    """The scheme, host and port of an absolute URL."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.partition('/')[0].partition('?')[0].lower()}"
 
 
 def _target(url: str) -> str:

@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     from whiteout.tracker.scope import EventScope
 
 TRACKER_VERSION: Final = f"whiteout-{__version__}"
+_OF_PLATFORM: Final = (
+    "platform_context",
+    "platform_context_properties",
+    "platform_context_retriever",
+    "device_platform",
+)
 _NOT_IN_SUFFIX: Final = re.compile(r"[^A-Za-z0-9.-]")
 
 
@@ -67,30 +73,14 @@ class SharedPart:
         self.gdpr = GdprController(
             gdpr, lock=lock, on_change=self._count_change, is_open=lambda: not self._is_closed
         )
-        reader = environment.platform_reader or SystemPlatformReader()
-        os_type = reader.read("os_type")
-        natural = entity_type_of(str(os_type))
-        is_phone = natural is entity_type_of("android")
-        platform = tracker.device_platform or (
-            DevicePlatform.MOBILE if is_phone else DevicePlatform.DESKTOP
-        )
-        self._constants = _constants(namespace, tracker, platform)
+        self._namespace = namespace
+        self._monotonic_s = environment.clock.monotonic_s
+        self._reader = environment.platform_reader or SystemPlatformReader()
+        self._natural = entity_type_of(str(self._reader.read("os_type")))
         self._more: dict[str, tuple[SelfDescribingJson, bool]] = {}
-        self._application = None
-        if tracker.application_context:
-            build = tracker.application_build or tracker.application_version
-            self._application = application_entity(tracker.application_version, build)
-        self._platform = None
-        if tracker.platform_context:
-            is_mobile = platform is DevicePlatform.MOBILE
-            self._platform = PlatformContext(
-                entity_type=entity_type_of("android") if is_mobile else natural,
-                reader=reader,
-                monotonic_s=environment.clock.monotonic_s,
-                on_error=self._report,
-                retriever=tracker.platform_context_retriever,
-                properties=tracker.platform_context_properties,
-            )
+        self._constants = self._constants_of(tracker)
+        self._application = _application(tracker)
+        self._platform = self._new_platform(tracker)
 
     def parameters_for(self, subject: Mapping[str, str] | None) -> Mapping[str, str]:
         """The tracker's parameters and those of a subject; None: its own subject."""
@@ -120,6 +110,33 @@ class SharedPart:
         found = [entity for entity in shared if entity is not None]
         found += [entity for entity, of_line in self._more.values() if is_of_line or not of_line]
         return found
+
+    def follow(
+        self, before: TrackerConfiguration, after: TrackerConfiguration, *, with_identifiers: bool
+    ) -> None:
+        """Add what another configuration says, from the next event on.
+
+        Where that changes what is told of the device, all of it is read anew: what was known of
+        properties that are taken off is dropped (leak L23).
+
+        Args:
+            before: the one that holds.
+            after: the one that will.
+            with_identifiers: whether the platform's identifiers may be asked for.
+
+        Raises:
+            ConfigurationError: a value is wrong; nothing has changed.
+        """
+        constants, application = self._constants_of(after), _application(after)
+        platform = self._platform
+        if any(getattr(before, name) != getattr(after, name) for name in _OF_PLATFORM):
+            platform = self._new_platform(after)
+            if platform is not None:  # before it counts, since this takes a while
+                platform.refresh(with_identifiers=with_identifiers)
+        with self._lock:
+            self._constants, self._application, self._platform = constants, application, platform
+            self._platform_version = platform.version if platform is not None else 0
+            self.version += 1
 
     def share(
         self, name: str, entity: SelfDescribingJson | None, *, is_of_line: bool = False
@@ -158,9 +175,10 @@ class SharedPart:
         Args:
             with_identifiers: whether identifiers may be asked for; None: as was said last.
         """
-        if self._platform is not None:
-            self._platform.refresh(with_identifiers=with_identifiers)
-            self._follow_platform(self._platform)
+        platform = self._platform
+        if platform is not None:
+            platform.refresh(with_identifiers=with_identifiers)
+            self._follow_platform(platform)
 
     def forget(self) -> None:
         """Drop identifiers of user and device."""
@@ -176,15 +194,44 @@ class SharedPart:
 
     def _follow_platform(self, platform: PlatformContext) -> None:
         with self._lock:
-            if platform.version != self._platform_version:
+            if platform is self._platform and platform.version != self._platform_version:
                 self._platform_version = platform.version
                 self.version += 1
 
     def _count_change(self) -> None:
         self.version += 1
 
+    def _device_platform(self, tracker: TrackerConfiguration) -> DevicePlatform:
+        is_phone = self._natural is entity_type_of("android")
+        return tracker.device_platform or (
+            DevicePlatform.MOBILE if is_phone else DevicePlatform.DESKTOP
+        )
+
+    def _constants_of(self, tracker: TrackerConfiguration) -> dict[str, str]:
+        return _constants(self._namespace, tracker, self._device_platform(tracker))
+
+    def _new_platform(self, tracker: TrackerConfiguration) -> PlatformContext | None:
+        if not tracker.platform_context:
+            return None
+        is_mobile = self._device_platform(tracker) is DevicePlatform.MOBILE
+        return PlatformContext(
+            entity_type=entity_type_of("android") if is_mobile else self._natural,
+            reader=self._reader,
+            monotonic_s=self._monotonic_s,
+            on_error=self._report,
+            retriever=tracker.platform_context_retriever,
+            properties=tracker.platform_context_properties,
+        )
+
     def _report(self, name: str, error: Exception) -> None:
         self._counters.warn(f"platform-{name}", f"reading {name} raised {type(error).__name__}")
+
+
+def _application(tracker: TrackerConfiguration) -> SelfDescribingJson | None:
+    if not tracker.application_context:
+        return None
+    build = tracker.application_build or tracker.application_version
+    return application_entity(tracker.application_version, build)
 
 
 def _constants(

@@ -158,6 +158,12 @@ class Storage:
             self._disk_fails_until = None
             return True
 
+    def limit(self, max_events: int, max_age_s: float) -> None:
+        """Keep so many events, for so many seconds, from the next `add` or `trim` on."""
+        with self._lock:
+            self._max_events = max_events
+            self._max_age_ms = int(max_age_s * 1000)
+
     def trim(self) -> None:
         """Drop what is too old or too much."""
         with self._lock:

@@ -19,6 +19,7 @@ from whiteout.tracker.configuration import (
     check_size,
     check_text,
 )
+from whiteout.tracker.live import NoStrayAttributes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -55,7 +56,7 @@ class _Field:
         subject.change(self._name, value)
 
 
-class Subject:
+class Subject(NoStrayAttributes):
     """The values of `SubjectConfiguration`, live.
 
     Setting one acts on the next event; None clears it. Identifying values stay in memory: what
@@ -129,6 +130,8 @@ class Subject:
     def clear(self) -> None:
         """Forget the four values that identify the user, and where they were."""
         with self._lock:
+            if self._is_closed:
+                return
             self._values |= dict.fromkeys(
                 ("user_id", "network_user_id", "domain_user_id", "ip_address", *GEOLOCATION)
             )

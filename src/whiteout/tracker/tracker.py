@@ -13,9 +13,14 @@ from typing import TYPE_CHECKING, Final, Self
 from whiteout.errors import ConfigurationError
 from whiteout.identifiers import Anonymisation
 from whiteout.tracker.configuration import Pending, check_flag
-from whiteout.tracker.controllers import EmitterController, SessionController
+from whiteout.tracker.controllers import SessionController
 from whiteout.tracker.core import Core
+from whiteout.tracker.emitter_controller import EmitterController
+from whiteout.tracker.live import LiveChanges
+from whiteout.tracker.live_options import LiveOptions, Pauses
+from whiteout.tracker.network_controller import NetworkController
 from whiteout.tracker.scope import scoped
+from whiteout.tracker.shared_part import TRACKER_VERSION
 from whiteout.tracker.states.states import DEEP_LINK, LIFECYCLE, SCREEN, SUMMARY
 
 if TYPE_CHECKING:
@@ -45,7 +50,7 @@ if TYPE_CHECKING:
 _NONE: Final = Anonymisation.NONE
 
 
-class Tracker:
+class Tracker(LiveOptions):
     """Tracks events for one namespace. Made by `whiteout.create_tracker`.
 
     Any thread may call anything. After `close` every method is inert: `track` gives None, setters
@@ -65,6 +70,7 @@ class Tracker:
         level: Anonymisation | None = None,
         gdpr: GdprConfiguration | None = None,
         extensions: Sequence[object] = (),
+        pauses: Pauses | None = None,
     ) -> None:
         self._namespace = namespace
         self._core = Core(
@@ -78,6 +84,7 @@ class Tracker:
             level=level,
             gdpr=gdpr,
             extensions=extensions,
+            pauses=pauses,
         )
         self._lock = self._core.lock
         self._counters = self._core.counters
@@ -85,8 +92,19 @@ class Tracker:
         self._passage = self._core.passage
         self._lines = self._core.lines
         self._privacy = self._core.privacy
-        self._session_controller = SessionController(self._passage, self._move_app)
-        self._emitter_controller = EmitterController(self)
+        self._live = self._core.live
+        self._changes = LiveChanges(
+            self._live,
+            self._passage,
+            shared=self._shared,
+            privacy=self._privacy,
+            check_process=self._check_process,
+        )
+        self._session_controller = SessionController(
+            self._passage, self._move_app, self._live.session, self._changes
+        )
+        self._emitter_controller = EmitterController(self, self._live.emitter, self._changes)
+        self._network_controller = NetworkController(self._live.network, self._changes)
 
     # --- tracking -----------------------------------------------------------------------------
 
@@ -176,7 +194,10 @@ class Tracker:
         return self._move_app(is_visible=True)
 
     def pause(self) -> None:
-        """Track nothing until `resume`: events are lost, `track` gives None."""
+        """Track nothing until `resume`: events are lost, `track` gives None.
+
+        A tracker made again for the namespace stays paused.
+        """
         self._passage.paused = True
 
     def resume(self) -> None:
@@ -235,6 +256,11 @@ class Tracker:
         return self._namespace
 
     @property
+    def version(self) -> str:
+        """`tv` on the wire, without the suffix."""
+        return TRACKER_VERSION
+
+    @property
     def is_tracking(self) -> bool:
         """Whether `track` tracks."""
         return not (self._passage.closed or self._passage.paused)
@@ -268,6 +294,11 @@ class Tracker:
     def global_contexts(self) -> GlobalContextsController:
         """Entities that the app attaches to many events; changeable at any time."""
         return self._core.app_code().global_contexts
+
+    @property
+    def network(self) -> NetworkController:
+        """Where events go."""
+        return self._network_controller
 
     @property
     def drops(self) -> Mapping[DropReason, int]:
@@ -412,6 +443,19 @@ class Tracker:
     def waiting_events(self) -> int:
         """How many events wait in the event store."""
         return self._engine.waiting
+
+    def remove_waiting_events(self) -> bool:
+        """Delete every waiting event; False: the disk refused."""
+        self._check_process()
+        passage = self._passage
+        if passage.closed:
+            return True
+        with self._privacy.lock:
+            return passage.closed or self._engine.forget(passage.keeping_events_out)
+
+    def pauses(self) -> Pauses:
+        """What is paused; of a tracker that is closed nothing."""
+        return self._core.pauses()
 
     def is_sending(self) -> bool:
         """Whether a request is under way."""

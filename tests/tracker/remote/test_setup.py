@@ -28,6 +28,7 @@ from whiteout.tracker.remote.cache import RemoteCache
 from whiteout.tracker.remote.plan import OLDEST, Do, Planned, Step
 from whiteout.tracker.remote.settings import ConfigurationState, RemoteConfiguration
 from whiteout.tracker.remote.setup import RemoteSetup
+from whiteout.tracker.unsaid import settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -309,7 +310,7 @@ def test_l27b_a_stricter_default_of_a_new_version_of_the_app_is_not_lost_to_the_
     stage.setup(ConfigurationBundle.of("shop", "https://default.example.com", strict))
 
     assert stage.trackers.order == [CACHED]
-    assert stage.trackers.running["shop"].tracker == TrackerConfiguration(user_anonymisation=True)
+    assert stage.trackers.running["shop"].tracker == settled(strict, None)
 
 
 def test_l27c_a_remote_file_enforces_privacy_over_a_live_change(stage: Stage) -> None:

@@ -26,6 +26,7 @@ from whiteout.tracker.configuration import (
 from whiteout.tracker.remote.bundle import ConfigurationBundle
 from whiteout.tracker.remote.options import KINDS, members_of
 from whiteout.tracker.remote.privacy import PRIVACY, demanded_level
+from whiteout.tracker.unsaid import settled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -244,7 +245,7 @@ def _merged(
     return Planned(
         namespace=default.namespace,
         network=NetworkConfiguration(**merged["network"]),
-        tracker=TrackerConfiguration(**merged["tracker"]),
+        tracker=settled(TrackerConfiguration(**merged["tracker"]), None),
         emitter=EmitterConfiguration(**merged["emitter"]),
         session=SessionConfiguration(**merged["session"]),
         subject=SubjectConfiguration(**merged["subject"]),

@@ -1,0 +1,39 @@
+"""What holds of the options of privacy that an app does not mention (leak L34)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from whiteout.tracker.remote.privacy import PRIVACY
+
+if TYPE_CHECKING:
+    from whiteout.tracker.configuration import TrackerConfiguration
+
+_FLAGS: Final = frozenset({"user_anonymisation", "session_context"})
+_BUILT_IN: Final[dict[str, Any]] = {
+    "platform_context": True,
+    "application_context": True,
+    "deep_link_context": True,
+}
+"""What an option of privacy is where nobody ever said; of the others None is what it says."""
+
+
+def settled(configuration: TrackerConfiguration, before: object | None) -> TrackerConfiguration:
+    """A configuration in which everything about privacy is said, but for the level's flags.
+
+    Where the app says nothing, the stricter holds of what the namespace had and what is built in
+    (leak L34).
+
+    Args:
+        configuration: as the app gave it.
+        before: the tracker that had the namespace; None: there was none in this process.
+    """
+    said: dict[str, Any] = {}
+    for row in PRIVACY:
+        if row.section != "tracker" or row.name in _FLAGS or not hasattr(configuration, row.name):
+            continue
+        if getattr(configuration, row.name) is None:
+            earlier = getattr(before, row.name, None)
+            said[row.name] = row.strictest((_BUILT_IN.get(row.name), earlier))
+    return replace(configuration, **said)
