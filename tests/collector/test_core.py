@@ -376,7 +376,7 @@ def test_the_iglu_webhook_is_stored_by_get_and_post(ask: Ask) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "OPTIONS", "PUT"])
 def test_redirects_are_disabled(ask: Ask, method: str) -> None:
-    """BC32; there are none to enable (W19)."""
+    """BC32: by default (W19)."""
     answer = ask(method, "/r/tp2?u=https://evil.example")
 
     assert (answer.status, answer.body) == (404, b"redirects disabled")
@@ -525,7 +525,18 @@ def test_header_bytes_that_are_not_utf_8_do_not_spoil_the_record(ask: Ask) -> No
         ({"trusted_proxies": -1}, "trusted_proxies"),
         ({"max_bytes": 1}, "max_bytes"),
         ({"paths": {"/one": TP2}}, "paths"),
-        ({"paths": {"/a/b": "/r/tp2"}}, "redirects"),
+        ({"paths": {"/a/b": "/r/tp2"}}, "redirect_domains"),
+        ({"paths": {"/r/b": TP2}}, "default_redirect"),
+        ({"paths": {TP2: "/r/tp2"}, "redirect_domains": ("a.example",)}, "a path of your own"),
+        ({"default_redirect": True}, "redirect_domains"),
+        ({"redirect_domains": ("https://a.example",)}, "redirect_domains"),
+        ({"trusted_networks": ("10.0.0.0/8",)}, "trusted_proxies"),
+        ({"trusted_networks": ("ten",), "trusted_proxies": 1}, "trusted_networks"),
+        ({"forwarded_header": "X-Real-IP"}, "forwarded_header"),
+        ({"cors_origins": ("a.example",)}, "cors_origins"),
+        ({"anonymous_parameter": "a b"}, "anonymous_parameter"),
+        ({"metrics_path": "/health"}, "metrics_path"),
+        ({"stored_cookies": ("a b",)}, "stored_cookies"),
     ],
 )
 def test_a_wrong_setting_is_named(setting: dict[str, Any], named: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.collector.conftest import ask, start  # noqa: F401 - fixtures
 from tests.privacy.support import Scene
 from tests.support.collector import Collector
 

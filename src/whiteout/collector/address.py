@@ -6,8 +6,11 @@ import ipaddress
 import re
 from typing import TYPE_CHECKING
 
+from whiteout.collector.reading import all_values
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from whiteout.collector.exchange import Request
+    from whiteout.collector.settings import CollectorSettings
 
 UNKNOWN = "unknown"
 """What stands for no address, on the wire of the official pipeline too."""
@@ -35,17 +38,46 @@ def normalise(text: str) -> str:
     return str(address)
 
 
-def client_address(peer: str, forwarded_for: Sequence[bytes], trusted_proxies: int) -> str:
-    """Return the client's address.
+# Of one element of `Forwarded` (RFC 7239). An address has neither comma nor escape, so elements are
+# split at every comma: a quote that a client left open must not swallow its proxies' elements.
+_FOR = re.compile(r'(?:^|;)[ \t]*for=("[^"]*"|[^\s";]*)', re.IGNORECASE)
 
-    Args:
-        peer: the socket's, normalised.
-        forwarded_for: the values of all `X-Forwarded-For` headers, in order.
-        trusted_proxies: how many proxies stand in front; each appended what it saw. Elements left
-            of theirs come from the client and count for nothing.
+
+class Proxies:
+    """Who the client is, behind the proxies of one configuration (W11).
+
+    Each proxy appends the address that it saw. Elements left of theirs come from the client and
+    count for nothing.
     """
-    if not trusted_proxies or not forwarded_for:
-        return peer
-    elements = b",".join(forwarded_for).split(b",")
-    element = elements[max(-trusted_proxies, -len(elements))]
-    return normalise(element.decode("latin-1"))
+
+    def __init__(self, settings: CollectorSettings) -> None:
+        self._count = settings.trusted_proxies
+        self._networks = [ipaddress.ip_network(text) for text in settings.trusted_networks]
+        self._is_standard = settings.forwarded_header == "Forwarded"
+        self._header = settings.forwarded_header.lower().encode()
+
+    def client(self, request: Request) -> str:
+        """Return the client's address."""
+        if not self._count or not self._is_proxy(request.peer):
+            return request.peer
+        values = all_values(request, self._header)
+        if not values:
+            return request.peer
+        elements = b",".join(values).decode("latin-1").split(",")
+        element = elements[max(-self._count, -len(elements))]
+        return _forwarded_for(element) if self._is_standard else normalise(element)
+
+    def _is_proxy(self, peer: str) -> bool:
+        if not self._networks:
+            return True
+        try:
+            address = ipaddress.ip_address(peer)
+        except ValueError:
+            return False  # a Unix socket: name no networks where there is one
+        return any(address in network for network in self._networks)
+
+
+def _forwarded_for(element: str) -> str:
+    """Return the address after `for=`; `UNKNOWN` where there is none, two, or it is hidden."""
+    found = _FOR.findall(element)
+    return normalise(found[0].strip('"')) if len(found) == 1 else UNKNOWN

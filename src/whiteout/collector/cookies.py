@@ -27,6 +27,7 @@ _ORIGIN = re.compile(
     rb"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?", re.IGNORECASE
 )
 _MAX_ORIGINS = 16
+_COOKIE = re.compile(rb"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+")
 
 
 def is_uuid(text: bytes) -> bool:
@@ -73,6 +74,7 @@ class Cookies:
         every = [settings.cookie_name, settings.client_cookie_name]
         self._own = frozenset(name.encode() for name in every if name is not None)
         self._start = settings.cookie_name.encode() + b"="
+        self._stored = frozenset(name.encode() for name in settings.stored_cookies)
         do_not_track = settings.do_not_track_cookie or ("", "")
         self._do_not_track = do_not_track[0].encode()
         self._do_not_track_value = re.compile(do_not_track[1].encode())
@@ -103,6 +105,24 @@ class Cookies:
         content = value[len(start) :]
         # A UUID has no `;`: there is nothing behind it. 0.3 us where `read` takes 0.7.
         return content if value.startswith(start) and is_uuid(content) else None
+
+    def kept(self, own: bytes | None, values: Iterable[bytes]) -> bytes:
+        """Return what goes into the record: the collector's cookie, and those that are configured.
+
+        Args:
+            own: as `read` returned it.
+            values: of `Cookie` headers.
+        """
+        kept = [] if own is None else [self._start + own]
+        if self._stored:
+            for value in values:
+                for part in value.split(b";"):
+                    cookie = part.replace(b" ", b"")
+                    name = cookie.partition(b"=")[0]
+                    # The official collector's filter, from RFC 6265.
+                    if name in self._stored and _COOKIE.fullmatch(cookie):
+                        kept.append(cookie)
+        return b";".join(kept)
 
     def are_in(self, values: Iterable[bytes]) -> bool:
         """Tell whether a cookie of the collector's is there, whatever its value."""

@@ -9,13 +9,25 @@ from __future__ import annotations
 
 import base64
 import re
-from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+from uuid import UUID
 
 from whiteout.collector import door
-from whiteout.collector.address import UNKNOWN, client_address
-from whiteout.collector.cookies import Cookies, is_uuid, parse_origins
-from whiteout.collector.exchange import Outcome, Request, Response
+from whiteout.collector.address import UNKNOWN, Proxies
+from whiteout.collector.cookies import Cookies, is_uuid
+from whiteout.collector.cross_origin import CrossOrigin
+from whiteout.collector.exchange import Outcome, Request, Response, plain
+from whiteout.collector.pages import pages
+from whiteout.collector.reading import (
+    Target,
+    all_values,
+    as_utf8,
+    body_as_utf8,
+    content_type_of,
+    parse_target,
+    render_content_type,
+)
+from whiteout.collector.redirect import location, parameter
 from whiteout.collector.split import fit
 from whiteout.identifiers import NULL_UUID
 from whiteout.protocol.collector_payload import (
@@ -32,7 +44,6 @@ from whiteout.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from uuid import UUID
 
     from whiteout.collector.exchange import Header
     from whiteout.collector.settings import CollectorSettings
@@ -41,19 +52,16 @@ COLLECTOR_NAME = f"whiteout-{__version__}-spool"[:32]
 """What records say of their maker; bad-row schemas allow 32 characters."""
 
 PIXEL = base64.b64decode("R0lGODlhAQABAPAAAP///wAAACH5BAUAAAAALAAAAAABAAEAAAICRAEAOw==")
-ROBOTS = b"\n\n".join(
-    b"User-agent: %b\nDisallow: /" % agent for agent in (b"*", b"Googlebot", b"AdsBot-Google")
-)
 
 _two_segments = re.compile(rb"/[^/]+/[^/]+").fullmatch
-_ABSOLUTE = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 _TP2 = b"/com.snowplowanalytics.snowplow/tp2"
 _READS = frozenset({b"GET", b"HEAD"})
-_TEXTS = {b"/health": b"ok", b"/sink-health": b"ok", b"/robots.txt": ROBOTS}
 _PIXEL_PATHS = frozenset({b"/i", b"/ice.png"})
 _NUID = re.compile(rb"(?:^|[&;])nuid=([0-9a-fA-F-]{36})(?=[&;]|$)")
 _TEXT = b"Content-Type: text/plain\r\n"
-_GIF = b"Content-Type: image/gif\r\nCache-Control: no-cache, no-store, must-revalidate\r\n"
+_NOT_CACHED = b"Cache-Control: no-cache, no-store, must-revalidate\r\n"
+_GIF = b"Content-Type: image/gif\r\n" + _NOT_CACHED
+_REDIRECT = b"/r/"
 _START = (
     text_field(31337, SCHEMA.encode())
     + text_field(210, b"UTF-8")
@@ -64,18 +72,9 @@ _NO_QUERY = text_field(330, b"")
 _ADDRESS, _USER_AGENT, _BODY, _CONTENT_TYPE = map(text_start, (100, 300, 340, 360))
 _USER_ID = text_start(410) + text_length(len(NULL_UUID))  # all UUIDs are of one length
 _new_tuple = tuple.__new__  # a NamedTuple in half the time: 0.18 us against 0.33
-_MAX_MEMO_BYTES = 100  # a content type longer than that is nobody's, and not remembered
 
 
-class _Target(NamedTuple):
-    """Where a request goes."""
-
-    path: bytes
-    query: bytes
-    host: bytes | None  # of a target that is a whole URI
-
-
-_TO_TP2 = _Target(_TP2, b"", None)
+_TO_TP2 = Target(_TP2, b"", None)
 
 
 class Core:
@@ -92,17 +91,27 @@ class Core:
         self._paths = {a.encode(): b.encode() for a, b in settings.paths.items()}
         known = (_TP2, *_PIXEL_PATHS, *self._paths)
         self._path_fields = {path: self._path_field(path) for path in known}
-        self._proxies = settings.trusted_proxies
+        self._proxies = Proxies(settings)
+        self._has_proxies = settings.trusted_proxies > 0
         self._max_bytes = settings.max_bytes
         self._privacy_control = settings.honour_global_privacy_control
+        self._asks = door.anonymity_asked_by(settings.anonymous_parameter)
+        self._redirect_domains = frozenset(host.lower() for host in settings.redirect_domains)
+        self._default_redirect = settings.default_redirect
+        self._bounce = settings.cookie_bounce
         age = settings.hsts_max_age_s
         self._always = (
             b""
             if age is None
             else b"Strict-Transport-Security: max-age=%d; includeSubDomains\r\n" % age
         )
-        self._text_lines = self._always + _TEXT + _ANY_ORIGIN
-        self._pixel_lines = self._always + _GIF + _ANY_ORIGIN
+        self._pages = {
+            path: Outcome(page._replace(lines=self._always + page.lines))
+            for path, page in pages(settings).items()
+        }
+        self._cross_origin = CrossOrigin(settings)
+        self._text_lines = self._always + _TEXT + self._cross_origin.default
+        self._pixel_lines = self._always + _GIF + self._cross_origin.default
 
     def handle(self, request: Request, now_ms: int, new_uuid: Callable[[], UUID]) -> Outcome:
         """Decide what `request` comes to.
@@ -118,9 +127,9 @@ class Core:
         method = request.method
         if request.target == _TP2 and method == b"POST":  # nearly all
             return self._event(request, _TO_TP2, now_ms, new_uuid)
-        target = _parse_target(request.target)
+        target = parse_target(request.target)
         path = target.path
-        if path.startswith(b"/r/"):
+        if path.startswith(_REDIRECT) and not self._default_redirect:
             return self._plain(404, b"redirects disabled")
         is_read = method in _READS
         if _two_segments(path):
@@ -128,44 +137,89 @@ class Core:
         else:
             is_event = is_read and path in _PIXEL_PATHS
         if is_event:
-            return self._event(request, target, now_ms, new_uuid)
+            return self._visit(request, target, now_ms, new_uuid)
         if method == b"OPTIONS":
-            return self._preflight(request)
-        if method == b"GET" and path in _TEXTS:
-            return self._plain(200, _TEXTS[path])
+            lines = self._always + self._cross_origin.preflight(request.values.get(b"origin"))
+            return Outcome(Response(200, lines, b""))
+        if method == b"GET" and path in self._pages:
+            return self._pages[path]
         return self._plain(404, b"Not found")
 
     def _plain(self, status: int, body: bytes) -> Outcome:
-        return Outcome(Response(status, self._always + _TEXT, body))
+        answer = plain(status, body)
+        return Outcome(answer._replace(lines=self._always + answer.lines))
 
-    def _preflight(self, request: Request) -> Outcome:
-        origin = request.values.get(b"origin")
-        lines = (
-            self._always
-            + _cross_origin(None if origin is None else parse_origins(origin)[0])
-            + b"Access-Control-Allow-Headers: Content-Type, SP-Anonymous\r\n"
-            + b"Access-Control-Max-Age: %d\r\n" % self._settings.cors_max_age_s
+    def _visit(
+        self, request: Request, target: Target, now_ms: int, new_uuid: Callable[[], UUID]
+    ) -> Outcome:
+        """An event whose answer may be to go elsewhere."""
+        if self._paths.get(target.path, target.path).startswith(_REDIRECT):
+            outcome = self._event(request, target, now_ms, new_uuid)
+            lines = outcome.response.lines.replace(_GIF, _NOT_CACHED, 1).replace(_TEXT, b"", 1)
+            place = location(target.query, self._redirect_domains)
+            if place is None:
+                return outcome._replace(response=Response(400, lines, b""))
+            lines += b"Location: " + place + b"\r\n"
+            return outcome._replace(response=Response(302, lines, b""))
+        if self._bounce is not None and request.method in _READS:
+            return self._tested_visit(request, target, now_ms, new_uuid)
+        return self._event(request, target, now_ms, new_uuid)
+
+    def _tested_visit(
+        self, request: Request, target: Target, now_ms: int, new_uuid: Callable[[], UUID]
+    ) -> Outcome:
+        """A pixel where browsers are tested for cookies (reference section 1.5, W16)."""
+        bounce = self._bounce
+        outcome = self._event(request, target, now_ms, new_uuid)
+        has_id = self._cookies.read(all_values(request, b"cookie")) or _named_id(target.query)
+        if (
+            bounce is None
+            or has_id
+            or self._is_anonymous(request, target)
+            or not (outcome.records or outcome.bad_rows)  # do not track
+        ):
+            return outcome
+        name = bounce.name.encode()
+        if parameter(target.query, name) is None:
+            query = target.query + b"&" if target.query else b""
+            lines = outcome.response.lines.replace(_GIF, _NOT_CACHED, 1)
+            lines += b"Location: %b?%b%b=true\r\n" % (target.path, query, name)
+            return Outcome(Response(302, lines, b""))
+        fallback = UUID(bounce.fallback_network_user_id)
+        outcome = self._event(request, target, now_ms, lambda: fallback)
+        kept = [
+            line
+            for line in outcome.response.lines.splitlines(keepends=True)
+            if not line.startswith(b"Set-Cookie: ")  # many would share it
+        ]
+        return outcome._replace(response=outcome.response._replace(lines=b"".join(kept)))
+
+    def _is_anonymous(self, request: Request, target: Target) -> bool:
+        values = request.values
+        return (
+            b"sp-anonymous" in values  # present is enough, whatever its value
+            or bool(target.query and self._asks(target.query))
+            or (
+                self._privacy_control
+                and b"sec-gpc" in values
+                and b"1" in all_values(request, b"sec-gpc")
+            )
         )
-        return Outcome(Response(200, lines, b""))
 
     def _event(
-        self, request: Request, target: _Target, now_ms: int, new_uuid: Callable[[], UUID]
+        self, request: Request, target: Target, now_ms: int, new_uuid: Callable[[], UUID]
     ) -> Outcome:
         values = request.values
-        origin: bytes | None = None
+        is_post = request.method == b"POST"
+        lines = self._text_lines if is_post else self._pixel_lines
         hosts: list[str] = []
         if b"origin" in values:
-            origin, hosts = parse_origins(values[b"origin"])
-        is_post = request.method == b"POST"
-        if b"sp-anonymous" in values or (  # present is enough, whatever its value
-            self._privacy_control and b"sec-gpc" in values and b"1" in _all(request, b"sec-gpc")
-        ):
+            allowed, hosts = self._cross_origin.lines(values[b"origin"])
+            lines = lines.replace(self._cross_origin.default, allowed)
+        if self._is_anonymous(request, target):
             parts, cookie = self._anonymous(request, target, now_ms)
         else:
             parts, cookie = self._identified(request, target, hosts, now_ms, new_uuid)
-        lines = self._text_lines if is_post else self._pixel_lines
-        if origin is not None:
-            lines = lines.replace(_ANY_ORIGIN, _cross_origin(origin))
         if b"cookie" in values and self._cookies.forbids_tracking(request.headers):
             return Outcome(Response(200, lines, b"ok" if is_post else PIXEL))
         response = _new_tuple(Response, (200, lines + cookie, b"ok" if is_post else PIXEL))
@@ -183,39 +237,39 @@ class Core:
         return Outcome(response, records, bad_rows)
 
     def _path_field(self, path: bytes) -> bytes:
-        return text_field(320, _as_utf8(self._paths.get(path, path)))
+        return text_field(320, as_utf8(self._paths.get(path, path)))
 
     def _anonymous(
-        self, request: Request, target: _Target, now_ms: int
+        self, request: Request, target: Target, now_ms: int
     ) -> tuple[list[bytes], bytes]:
         """Parts of the record, and cookie lines, of a request that is to be forgotten."""
         values = request.values
         is_post = request.method == b"POST"
         given = None
         if is_post and b"content-type" in values:  # not through the memo: it would be remembered
-            given = _render_content_type(values[b"content-type"])
+            given = render_content_type(values[b"content-type"])
         content_type = door.anonymous_content_type(given)
         parts = [
             _START,
             timestamp_field(now_ms),
             _ANONYMOUS_FIELDS,
-            text_field(330, _as_utf8(door.strip_query(target.query))),
+            text_field(330, as_utf8(door.strip_query(target.query))),
         ]
         if b"user-agent" in values:
-            parts.append(text_field(300, _as_utf8(values[b"user-agent"])))
+            parts.append(text_field(300, as_utf8(values[b"user-agent"])))
         if is_post and request.body:
-            parts.append(text_field(340, door.strip_body(_body(request.body, given))))
+            parts.append(text_field(340, door.strip_body(body_as_utf8(request.body, given))))
         if content_type is not None:
             parts.append(text_field(360, content_type))
         headers = door.anonymous_headers(values, content_type)
-        add_headers(parts, [(name, _as_utf8(value)) for name, value in headers], content_type)
-        brings_cookie = b"cookie" in values and self._cookies.are_in(_all(request, b"cookie"))
+        add_headers(parts, [(name, as_utf8(value)) for name, value in headers], content_type)
+        brings_cookie = b"cookie" in values and self._cookies.are_in(all_values(request, b"cookie"))
         return parts, self._cookies.clear(now_ms) if brings_cookie else b""
 
     def _identified(
         self,
         request: Request,
-        target: _Target,
+        target: Target,
         hosts: list[str],
         now_ms: int,
         new_uuid: Callable[[], UUID],
@@ -226,9 +280,9 @@ class Core:
         user_id = own if own is not None else str(new_uuid()).encode()
         query, given_id = target.query, user_id
         # A parameter names the event's id, but never the cookie's (W22).
-        if b"nuid=" in query and (named := _NUID.search(query)) and is_uuid(named[1]):
-            given_id = named[1]
-        address = (self._address(request) if self._proxies else request.peer).encode()
+        if b"nuid=" in query:
+            given_id = _named_id(query) or user_id
+        address = (self._proxies.client(request) if self._has_proxies else request.peer).encode()
         parts = [
             _START,
             timestamp_field(now_ms),
@@ -237,24 +291,24 @@ class Core:
             address,
             _USER_ID,
             given_id,
-            text_field(330, _as_utf8(query)) if query else _NO_QUERY,
+            text_field(330, as_utf8(query)) if query else _NO_QUERY,
         ]
         if b"user-agent" in values:
-            user_agent = _as_utf8(values[b"user-agent"])
+            user_agent = as_utf8(values[b"user-agent"])
             parts += (_USER_AGENT, text_length(len(user_agent)), user_agent)
         if b"referer" in values:
-            parts.append(text_field(310, _as_utf8(values[b"referer"])))
+            parts.append(text_field(310, as_utf8(values[b"referer"])))
         if target.host:
-            parts.append(text_field(400, _as_utf8(target.host)))
+            parts.append(text_field(400, as_utf8(target.host)))
         bare: bytes | None = None
         if request.method == b"POST":
             if b"content-type" in values:
-                bare = _content_type(values[b"content-type"])
+                bare = content_type_of(values[b"content-type"])
                 parts += (_CONTENT_TYPE, text_length(len(bare)), bare)
             body = request.body
             if body:
                 if not body.isascii():
-                    body = _body(body, bare)
+                    body = body_as_utf8(body, bare)
                 parts += (_BODY, text_length(len(body)), body)
         add_headers(parts, headers, bare)
         return parts, self._cookies.set(user_id, hosts, now_ms)
@@ -277,12 +331,14 @@ class Core:
         ):
             own, headers = self._picked(request)
         if is_repeated or not b"".join(values.values()).isascii():
-            headers = [(name, _as_utf8(value)) for name, value in headers]
+            headers = [(name, as_utf8(value)) for name, value in headers]
         return own, headers
 
     def _picked(self, request: Request) -> tuple[bytes | None, list[Header]]:
-        own = self._cookies.read(_all(request, b"cookie"))
-        cookies = [] if own is None else [(b"Cookie", self._cookie_start + own)]
+        values = all_values(request, b"cookie")
+        own = self._cookies.read(values)
+        kept = self._cookies.kept(own, values)
+        cookies = [(b"Cookie", kept)] if kept else []
         headers: list[Header] = []
         for name, value in request.headers:
             lower = name.lower()
@@ -293,68 +349,10 @@ class Core:
                 headers.append((name, value))
         return own, headers
 
-    def _address(self, request: Request) -> str:
-        forwarded_for = _all(request, b"x-forwarded-for")
-        return client_address(request.peer, forwarded_for, self._proxies)
-
 
 _CREDENTIALS = frozenset({b"authorization", b"proxy-authorization"})
 
 
-def _all(request: Request, wanted: bytes) -> list[bytes]:
-    if len(request.values) == len(request.headers):  # none is repeated
-        return [request.values[wanted]] if wanted in request.values else []
-    return [value for name, value in request.headers if name.lower() == wanted]
-
-
-def _parse_target(target: bytes) -> _Target:
-    host: bytes | None = None
-    if target[:1] != b"/" and (absolute := _ABSOLUTE.fullmatch(target)):
-        host, target = absolute[1], absolute[2]
-    if b"#" in target:
-        target = target.partition(b"#")[0]
-    path, _, query = target.partition(b"?")
-    return _Target(path, query, host)
-
-
-def _cross_origin(origin: bytes | None) -> bytes:
-    if origin is None:
-        return _ANY_ORIGIN
-    return b"Access-Control-Allow-Origin: " + origin + _WITH_CREDENTIALS
-
-
-_WITH_CREDENTIALS = b"\r\nAccess-Control-Allow-Credentials: true\r\nVary: Origin\r\n"
-_ANY_ORIGIN = b"Access-Control-Allow-Origin: *" + _WITH_CREDENTIALS
-
-
-def _content_type(value: bytes) -> bytes:
-    return _remembered(value) if len(value) <= _MAX_MEMO_BYTES else _render_content_type(value)
-
-
-def _render_content_type(value: bytes) -> bytes:
-    """Write a content type as the official collector does: lower case, one space after `;`."""
-    parts = value.decode("utf-8", "replace").lower().split(";")
-    return "; ".join(part.strip() for part in parts).encode()
-
-
-_remembered = lru_cache(maxsize=64)(_render_content_type)
-
-
-def _body(body: bytes, content_type: bytes | None) -> bytes:
-    """Return a body as UTF-8, read with the charset that its content type names."""
-    if body.isascii():
-        return body
-    _, _, charset = (content_type or b"").partition(b"charset=")
-    charset = charset.partition(b";")[0].strip(b' "')
-    if charset in _LATIN:
-        return body.decode("latin-1").encode()
-    return _as_utf8(body)
-
-
-_LATIN = frozenset({b"iso-8859-1", b"latin1", b"latin-1", b"us-ascii", b"windows-1252"})
-
-
-def _as_utf8(raw: bytes) -> bytes:
-    if raw.isascii():
-        return raw
-    return raw.decode("utf-8", "replace").encode()
+def _named_id(query: bytes) -> bytes | None:
+    named = _NUID.search(query)
+    return named[1] if named and is_uuid(named[1]) else None

@@ -2,8 +2,9 @@
 
 Promise 7 of the design: with the header present, whatever its value, no address, cookie, forwarding
 or other header beyond a short allow-list reaches a record, a bad row or an answer, and identifiers
-in the query string or body that would fill the blanks again are dropped (weaknesses W1 and W3 of
-the official pipeline, reference section 6).
+in the query string or body that would fill the blanks again are dropped, links' decoration too
+(weaknesses W1, W3 and W14 of the official pipeline, reference section 6). Where no header can be
+set, a parameter of the query asks for the same (W5).
 """
 
 from __future__ import annotations
@@ -11,20 +12,22 @@ from __future__ import annotations
 import re
 import unicodedata
 from typing import TYPE_CHECKING
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote_plus, unquote_plus, unquote_to_bytes
 
 import orjson
 
 from whiteout.identifiers import SERVER_PARAMETERS
+from whiteout.protocol.cross_navigation import CROSS_NAVIGATION_KEY, without_cross_navigation
 from whiteout.protocol.parameters import PARAMETERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from whiteout.collector.exchange import Header
 
-_PASSED_UNCHANGED = PARAMETERS - SERVER_PARAMETERS
-_SERVER_KEYS = frozenset(name.encode() for name in SERVER_PARAMETERS)
+_DROPPED = SERVER_PARAMETERS | {CROSS_NAVIGATION_KEY}
+_LINKS = frozenset({"url", "refr", "u"})  # `u` is where a redirect leads
+_PASSED_UNCHANGED = PARAMETERS - _DROPPED - _LINKS
 _SEPARATOR = re.compile(rb"[&;]")  # enrich's parser splits at both
 _PLAIN_KEY = re.compile(rb"[a-z0-9_]*")
 _MAX_DECODINGS = 3  # deeper than any reader of the record decodes
@@ -72,11 +75,36 @@ def anonymous_content_type(content_type: bytes | None) -> bytes | None:
     return content_type if parameters == b"charset=utf-8" else media_type
 
 
+def anonymity_asked_by(name: str | None) -> Callable[[bytes], bool]:
+    """Make the test whether a raw query string asks for anonymity (W5).
+
+    As with other keys, whatever a lenient reader would take for the parameter counts, with any
+    value or none.
+
+    Args:
+        name: of the parameter; None: the test always fails.
+    """
+    if name is None:
+        return lambda _: False
+    wanted = _folded(name.encode()).replace("_", "")
+    # One look at the whole query, in C: is there this key, or one that must be looked into?
+    letters = b"_*".join(re.escape(letter.encode()) for letter in wanted)
+    maybe = re.compile(rb"(?:^|[&;])(?:_*%b_*(?=[=&;]|$)|[a-z0-9_]*[^a-z0-9_=&;])" % letters).search
+
+    def asks(query: bytes) -> bool:
+        return maybe(query) is not None and any(
+            _folded(pair.partition(b"=")[0]).replace("_", "") == wanted
+            for pair in _SEPARATOR.split(query)
+        )
+
+    return asks
+
+
 def strip_query(query: bytes) -> bytes:
-    """Remove the parameters of `SERVER_PARAMETERS` from a raw query string.
+    """Remove `_sp` and the parameters of `SERVER_PARAMETERS` from a raw query string.
 
     However a key is written (case, percent-encoding, also twice, spaces), what a lenient reader
-    would take for one of them goes. The rest stays byte for byte.
+    would take for one of them goes; links lose `_sp`. The rest stays byte for byte.
     """
     kept: list[bytes] = []
     start = 0
@@ -89,14 +117,26 @@ def strip_query(query: bytes) -> bytes:
 
 
 def _keep(kept: list[bytes], pair: bytes) -> None:
-    key = pair.partition(b"=")[0].rstrip(b"&;")
-    if not _is_server_key(key):
-        kept.append(pair)
+    key, mark, value = pair.partition(b"=")
+    key = key.rstrip(b"&;")
+    name = _name_of(key)
+    if name in _DROPPED:
+        return
+    if mark and name in _LINKS:
+        text = value.rstrip(b"&;")
+        link = unquote_plus(text.decode("utf-8", "replace"))
+        clean = without_cross_navigation(link)
+        if clean != link:
+            pair = b"%b=%b%b" % (key, quote_plus(clean).encode(), value[len(text) :])
+    kept.append(pair)
 
 
-def _is_server_key(key: bytes) -> bool:
-    if _PLAIN_KEY.fullmatch(key):
-        return key in _SERVER_KEYS
+def _name_of(key: bytes) -> str:
+    return key.decode() if _PLAIN_KEY.fullmatch(key) else _folded(key)
+
+
+def _folded(key: bytes) -> str:
+    """What the most lenient reader makes of a key."""
     for _ in range(_MAX_DECODINGS):
         decoded = unquote_to_bytes(key)
         if decoded == key:
@@ -104,11 +144,11 @@ def _is_server_key(key: bytes) -> bool:
         key = decoded
     # A full-width, padded or bracketed key is as good as a plain one for some reader.
     text = unicodedata.normalize("NFKC", key.decode("utf-8", "replace")).casefold()
-    return re.sub(r"[^a-z0-9_]", "", text) in SERVER_PARAMETERS
+    return re.sub(r"[^a-z0-9_]", "", text)
 
 
 def strip_body(body: bytes) -> bytes:
-    """Remove the properties named in `SERVER_PARAMETERS` from a JSON body, at every depth.
+    """Remove the properties named in `SERVER_PARAMETERS`, and `_sp`, from JSON, at every depth.
 
     The body is always written anew, so that no doubled key or odd notation hides from one reader
     what another sees.
@@ -147,6 +187,9 @@ def _strip(value: object, depth: int) -> bool:
             return False
         for key in [key for key in value if _is_server_property(key)]:
             del value[key]
+        for key in _LINKS & value.keys():
+            if isinstance(value[key], str):
+                value[key] = without_cross_navigation(value[key])
         children: Iterable[object] = value.values()
     elif isinstance(value, list):
         children = value
@@ -159,7 +202,7 @@ def _strip(value: object, depth: int) -> bool:
 
 
 def _is_server_property(key: str) -> bool:
-    return key not in _PASSED_UNCHANGED and _is_server_key(key.encode("utf-8", "replace"))
+    return key not in _PASSED_UNCHANGED and _name_of(key.encode("utf-8", "replace")) in _DROPPED
 
 
 def _withheld(body: bytes) -> bytes:

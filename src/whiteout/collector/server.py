@@ -10,6 +10,7 @@ import logging
 import time
 import uuid
 from email.utils import formatdate
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from whiteout.collector.connection import Connection
@@ -27,16 +28,9 @@ _logger = logging.getLogger("whiteout.collector")
 
 _SWEEP_S = 1.0
 _HEALTH = frozenset({b"/health", b"/sink-health"})
-_REASONS = {
-    200: b"OK",
-    400: b"Bad Request",
-    404: b"Not Found",
-    408: b"Request Timeout",
-    413: b"Content Too Large",
-    417: b"Expectation Failed",
-    500: b"Internal Server Error",
-    503: b"Service Unavailable",
-}
+_STATUSES = (200, 301, 302, 303, 307, 308, 400, 404, 408, 413, 417, 500, 503)
+_REASONS = {status: HTTPStatus(status).phrase.encode() for status in _STATUSES}
+_REASONS[413] = b"Content Too Large"  # its name since RFC 9110
 _STATUS_LINES = {
     status: b"HTTP/1.1 %d %b\r\n" % (status, reason) for status, reason in _REASONS.items()
 }

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote_plus
 
 from whiteout.enrich.envelopes import usual_payload
-from whiteout.enrich.urls import without_cross_navigation
 from whiteout.errors import ProtocolError
 from whiteout.identifiers import NULL_UUID, SERVER_PARAMETERS
 from whiteout.iglu import bounded_json
 from whiteout.protocol.collector_payload import CollectorPayload
+from whiteout.protocol.cross_navigation import without_cross_navigation
 from whiteout.protocol.parameters import PARAMETERS
 
 if TYPE_CHECKING:

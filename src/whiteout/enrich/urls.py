@@ -1,4 +1,4 @@
-"""Parts of URLs, and the link decoration `_sp` that carries an identifier across sites.
+"""Parts of URLs, and what the link decoration `_sp` in them says.
 
 Source: reference section 2.5.
 """
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
 from whiteout.enrich.conversions import ConversionError
+from whiteout.protocol.cross_navigation import CROSS_NAVIGATION_KEY
 
 # RFC 3986, appendix B: matches any text, in linear time.
 _URL = re.compile(
@@ -20,8 +21,6 @@ _URL = re.compile(
 _HOST_AND_PORT = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?::(?P<port>[0-9]{0,5}))?")
 _MAX_PORT = 65535
 _DEFAULT_PORT, _DEFAULT_PORT_HTTPS = 80, 443
-
-CROSS_NAVIGATION_KEY = "_sp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,27 +70,3 @@ def cross_navigation(query: str) -> str | None:
         if unquote_plus(name) == CROSS_NAVIGATION_KEY:
             return unquote_plus(value) or None
     return None
-
-
-def without_cross_navigation(url: str) -> str:
-    """The URL without `_sp` in its query and in its fragment, however the name is escaped."""
-    if "sp" not in url and "%" not in url:
-        return url
-    rest, mark, fragment = url.partition("#")
-    # Applications that route by fragment have queries in there too, with or without `?`.
-    return f"{_drop(rest)}{mark}{_drop(fragment, all_is_query='?' not in fragment)}"
-
-
-def _drop(text: str, *, all_is_query: bool = False) -> str:
-    path, mark, query = ("", "", text) if all_is_query else text.partition("?")
-    parts = re.split("[&;]", query)
-    kept = [part for part in parts if not _is_cross_navigation(part)]
-    if len(kept) == len(parts):
-        return text
-    return f"{path}{mark}{'&'.join(kept)}" if kept else path
-
-
-def _is_cross_navigation(part: str) -> bool:
-    name = unquote_plus(part.partition("=")[0])
-    # Escaped twice, or with a query inside the query, it still names somebody.
-    return unquote_plus(name).rpartition("?")[2].strip() == CROSS_NAVIGATION_KEY
