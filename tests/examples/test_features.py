@@ -177,3 +177,24 @@ def test_the_site_tracks_each_visitor_as_the_visitor_wants(
     views = [unstructured(event)["data"] for event in events if kind(event) == "screen_view"]
     assert {view["name"] for view in views} == {"/shoes/:id"}
     assert all("client_session" not in names(event) for event in events)
+
+
+# --- editor ----------------------------------------------------------------------------------
+
+
+def test_the_editor_leaves_noise_out_and_tells_the_shop_only_while_it_may(
+    collector: RealCollector, tmp_path: Path
+) -> None:
+    printed = run("editor.py", collector.url, "--storage", tmp_path)
+
+    events = collector.new_events()
+    assert printed == [
+        "identified: True",
+        "anonymous: https://shop.example/plugins?lang=en",
+        "everything was delivered",
+        "tracked: {'pv': 1, 'se': 1, 'ue': 2}",
+    ]
+    assert Counter(map(kind, events)) == {"screen_view": 1, "se": 1, "pv": 1, "screen_end": 1}
+    documents = {kind(event): entity(event, "document") for event in events}
+    assert documents.pop("se") == {"suffix": "md"}
+    assert set(documents.values()) == {None}
