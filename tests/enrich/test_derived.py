@@ -6,7 +6,8 @@ import pytest
 from tests.enrich.conftest import MINIMAL, Bench, get, kind, messages, post
 
 from whiteout.enrich.derived import _derived_timestamp
-from whiteout.enrich.urls import split_url, without_cross_navigation
+from whiteout.enrich.urls import split_url
+from whiteout.protocol.cross_navigation import without_cross_navigation
 
 DAY = 86_400_000
 COLLECTOR = 1_700_000_000_000

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from whiteout.enrich.urls import cross_navigation, split_url, without_cross_navigation
+from whiteout.enrich.urls import cross_navigation, split_url
 from whiteout.errors import ConfigurationError
 from whiteout.identifiers import NULL_UUID, Anonymisation
+from whiteout.protocol.cross_navigation import without_cross_navigation
 from whiteout.tracker.link_decoration import (
     CrossDeviceParameterConfiguration,
     decorate,
