@@ -71,7 +71,12 @@ def screen() -> dict[str, Any]:
 Client = tuple["Callable[[], object]", "Callable[[], object]"]  # track, and flush
 
 
-def whiteout_client(port: int) -> Client:
+ONE_A_CALL = {"screen_engagement_autotracking": False}
+"""What keeps a call to one event: else a screen view also ends the screen before, summed up."""
+
+
+def whiteout_client(port: int, features: dict[str, bool] = ONE_A_CALL, **limits: int) -> Client:
+    """Whiteout with `features` of its tracker configuration, and limits of its emitter's."""
     import whiteout
 
     properties = {
@@ -94,10 +99,12 @@ def whiteout_client(port: int) -> Client:
             app_id="shop",
             device_platform=whiteout.DevicePlatform.MOBILE,
             platform_context_retriever=retriever,
+            **features,
         ),
         whiteout.EmitterConfiguration(
             storage_dir=os.environ.get("BENCH_STORAGE")
             or tempfile.mkdtemp(prefix="whiteout-bench-"),
+            **limits,
         ),
     )
 

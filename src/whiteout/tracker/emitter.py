@@ -245,6 +245,19 @@ class Emitter:
             self._sender_lock.release()
             self._sender_lock = None
 
+    def work(self) -> float:
+        """Do a round if one is due, as the thread does; for tests, without a thread.
+
+        Returns:
+            seconds until another could be due; 0: at once.
+        """
+        with self._state:
+            wait_s = self._wait_s()
+        if wait_s <= 0:
+            self._round()
+            return 0.0
+        return wait_s
+
     def _round(self) -> None:
         delivered = failed = 0
         wait_s = 0.0

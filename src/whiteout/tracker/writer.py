@@ -186,13 +186,27 @@ class Writer:
             if not woken:
                 linger_s = _FIRST_LINGER_S
                 woken = self._wake.acquire(timeout=_HOUSEKEEPING_S)
+            if woken:
+                woken = not self._closing.wait(linger_s)
+                linger_s = _STEADY_LINGER_S
             try:
-                if woken and not self._closing.wait(linger_s):
-                    linger_s = _STEADY_LINGER_S
-                    self.is_awake = False
-                    self.pass_on()
-                elif self._fresh.waiting or not self._storage.is_settled:
-                    self.drain()  # sent long ago if all were well; perhaps the disk works again
-                self._housekeeping()
+                self.work(has_news=woken)
             except Exception as error:  # noqa: BLE001 - the top of a thread: it counts, goes on
                 self._counters.warn("writer", f"the writer failed: {type(error).__name__}")
+
+    def work(self, *, has_news: bool) -> None:
+        """What the thread does each time it wakes; for tests also without a thread.
+
+        Args:
+            has_news: whether something was journalled since the last time.
+        """
+        if has_news:
+            self.is_awake = False
+            self.pass_on()
+        elif self._fresh.waiting or not self._storage.is_settled:
+            self.drain()  # sent long ago if all were well; perhaps the disk works again
+        self._housekeeping()
+
+    def take_news(self) -> bool:
+        """Whether `wake` was called since the last time; for a caller that does the work itself."""
+        return self._wake.acquire(blocking=False)
