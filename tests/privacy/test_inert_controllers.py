@@ -164,6 +164,7 @@ def made(collector: Collector, folder: Path) -> Tracker:
 def test_L26_nothing_of_a_tracker_that_is_gone_does_anything(
     tmp_path: Path, collector: Collector, how: str
 ) -> None:
+    """M2, without a tracker that is made again."""
     tracker = made(collector, tmp_path)
     try:
         tracker.track(EVENT)

@@ -150,6 +150,7 @@ class Weather:
     Attributes:
         kind: what becomes of the next requests.
         meanwhile: what the app does while the next slow request is under way.
+        broken: a promise that a request has broken.
     """
 
     sends_headers = True
@@ -157,6 +158,7 @@ class Weather:
     def __init__(self, day: Day) -> None:
         self.kind = "fair"
         self.meanwhile: list[Callable[[], None]] = []
+        self.broken: AssertionError | None = None
         self._day = day
 
     def send(self, request: OutgoingRequest) -> Answer:
@@ -176,7 +178,11 @@ class Weather:
             if self.meanwhile:
                 self.meanwhile.pop()()
         is_answered = kind != "answers lost"
-        self._day.receive(request, before, is_answered=is_answered)
+        try:
+            self._day.receive(request, before, is_answered=is_answered)
+        except AssertionError as error:  # the emitter survives whatever a connection raises
+            self.broken = error
+            raise
         return Answer(status=200 if is_answered else None)
 
     def close(self) -> None:
@@ -469,6 +475,8 @@ class Day(RuleBasedStateMachine):
         engine.writer.work(has_news=engine.writer.take_news())
         for _ in range(200):
             wait_s = engine.emitter.work()
+            if self.weather.broken is not None:
+                raise self.weather.broken
             if wait_s > 0:
                 return wait_s
         raise AssertionError("the emitter goes round and round")

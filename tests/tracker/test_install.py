@@ -28,6 +28,7 @@ def never(_event: Event) -> None:
 
 
 def test_the_first_run_is_tracked_once(tmp_path: Path) -> None:
+    """G17: once for an installation and namespace."""
     tracked: list[Event] = []
 
     assert track_install(tmp_path, "app", tracked.append)

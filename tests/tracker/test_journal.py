@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import tempfile
 import threading
@@ -360,3 +361,20 @@ class JournalMachine(RuleBasedStateMachine):
 
 TestJournalMachine = JournalMachine.TestCase
 TestJournalMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+def test_journals_of_several_dead_processes_are_taken_up_in_the_order_of_their_beginning(
+    tmp_path: Path,
+) -> None:
+    """Their names are random: by name, events of a later process would be sent first."""
+    for age, instance in enumerate(["cc", "aa", "bb"]):
+        dying = Journal(tmp_path, "app", instance)
+        dying.append(EVENT, event(b"e"))
+        die(dying)
+        os.utime(tmp_path / f"app.{instance}.lock", ns=(age, age))
+
+    left = adopt(tmp_path)
+
+    assert [journal.instance for journal in left] == ["cc", "aa", "bb"]
+    for journal in left:
+        journal.discard()

@@ -154,6 +154,7 @@ def test_it_needs_no_session(scene: Scene) -> None:
 
 
 def test_switched_off_a_move_changes_the_timeout_and_tracks_nothing(scene: Scene) -> None:
+    """S17, but for the timeout: the app itself says where it is, so that counts."""
     timeouts = SessionConfiguration(foreground_timeout=360, background_timeout=15)
     with scene.tracker(timeouts, lifecycle_autotracking=False) as tracker:
         tracker.track(PLAIN)

@@ -384,6 +384,7 @@ def test_without_engagement_lists_and_scrolling_are_ordinary_events(scene: Scene
 
 
 def test_switching_a_feature_acts_at_once_and_forgets_its_state(scene: Scene) -> None:
+    """G13: a machine that is removed takes its state along; one that runs already keeps it."""
     with scene.tracker() as tracker:
         tracker.track(home())
         tracker.screen_context = False

@@ -316,9 +316,9 @@ class LeftBehind:
 
 
 def left_behind(folder: Path, name: str) -> list[LeftBehind]:
-    """The journals of this namespace whose processes are gone."""
+    """The journals of this namespace whose processes are gone: who began first comes first."""
     found = []
-    for lock_path in sorted(folder.glob(f"{name}.*.lock")):
+    for lock_path in sorted(folder.glob(f"{name}.*.lock"), key=_age):
         instance = lock_path.name.removeprefix(f"{name}.").removesuffix(".lock")
         if "." in instance or instance == "sender":
             continue
@@ -375,6 +375,14 @@ def _segment_path(folder: Path, name: str, instance: str, number: int) -> Path:
 
 def _lock_path(folder: Path, name: str, instance: str) -> Path:
     return folder / f"{name}.{instance}.lock"
+
+
+def _age(lock_path: Path) -> tuple[int, str]:
+    """When the process began: nothing is ever written to the file."""
+    try:
+        return lock_path.stat().st_mtime_ns, lock_path.name
+    except OSError:
+        return 0, lock_path.name  # taken over by somebody else meanwhile
 
 
 def _number(path: Path) -> int:
