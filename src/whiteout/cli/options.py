@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
+import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from whiteout.errors import ConfigurationError
 
 SPOOL = "spool://"
+TABLES = ("collector",)
+"""What a configuration file may hold, each for the stage of that name."""
 
 Data = Annotated[
     Path | None,
@@ -47,6 +52,52 @@ DurabilityOption = Annotated[
         help="What an accepted event survives: a power loss (disk), or a kill of the process.",
     ),
 ]
+
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="A TOML file with a table for each stage; by default WHITEOUT_CONFIG.",
+        show_default=False,
+    ),
+]
+CollectorOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="OPTION=VALUE",
+        help="An option of the collector, such as limits.connections=100; may be given often.",
+        show_default=False,
+    ),
+]
+LogFormat = Annotated[
+    Literal["text", "json"],
+    typer.Option("--log-format", help="Of warnings on standard error: lines of text or of JSON."),
+]
+
+
+def configured(config: Path | None, table: str) -> dict[str, Any]:
+    """One table of the configuration file; empty where there is no file.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or holds what nobody knows.
+    """
+    if config is None and os.environ.get("WHITEOUT_CONFIG"):
+        config = Path(os.environ["WHITEOUT_CONFIG"])
+    if config is None:
+        return {}
+    try:
+        document = tomllib.loads(config.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"--config must be a TOML file, {config}: {error}") from error
+    for name, value in document.items():
+        if name not in TABLES or not isinstance(value, dict):
+            tables = ", ".join(f"[{one}]" for one in TABLES)
+            raise ConfigurationError(f"{config} may hold {tables}, got {name!r}")
+    chosen: dict[str, Any] = document.get(table, {})
+    return chosen
 
 
 def data_folder(given: Path | None) -> Path:
@@ -93,13 +144,27 @@ def make_private(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def log_to_stderr() -> None:
+def log_to_stderr(log_format: Literal["text", "json"] = "text") -> None:
     """Warnings of this package on standard error, one line each."""
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.WARNING,
-        format="whiteout: %(message)s",
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    text = logging.Formatter("whiteout: %(message)s")
+    handler.setFormatter(text if log_format == "text" else _JsonLines())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+
+
+class _JsonLines(logging.Formatter):
+    """One JSON object a line. No trace: a text of it may hold what was sent."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write `timestamp` (UTC), `level`, `logger` and `event`."""
+        timestamp = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line = {
+            "timestamp": timestamp.replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+        }
+        return json.dumps(line)
 
 
 def say(message: str) -> None:

@@ -10,13 +10,16 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from whiteout.cli.collector import collect, listening
+from whiteout.cli.collector import collect, listening, settings_from
 from whiteout.cli.options import (
     SPOOL,
+    CollectorOptions,
+    Config,
     Data,
     DurabilityOption,
     Host,
     Iglu,
+    LogFormat,
     NoIgluCentral,
     Port,
     check_registries,
@@ -54,11 +57,15 @@ def up(  # noqa: PLR0913 - the options
     iglu: Iglu = None,
     no_iglu_central: NoIgluCentral = False,
     durability: DurabilityOption = "disk",
+    config: Config = None,
+    options: CollectorOptions = None,
+    log_format: LogFormat = "text",
 ) -> None:
     """Run the whole pipeline here: collector, enrich and lake. Ctrl-C loads the rest and stops."""
     folder = data_folder(data)
     check_registries(iglu)
-    log_to_stderr()
+    settings = settings_from(config, options)
+    log_to_stderr(log_format)
     make_private(folder)
     supervisor = Supervisor(
         enrich_command(folder, iglu or [], iglu_central=not no_iglu_central, durability=durability),
@@ -67,11 +74,11 @@ def up(  # noqa: PLR0913 - the options
 
     def ready(bound: int) -> None:
         supervisor.start()
-        say(listening(host, bound))
+        say(listening(settings, host, bound))
         say(f"lake in {folder / 'lake'}")
         say(f"log in {folder / 'log'}")
 
-    collect(folder, host, port, durability, ready=ready)
+    collect(settings, folder, host, port, durability, ready=ready)
     supervisor.stop(timeout_s=_DRAIN_S)
 
 

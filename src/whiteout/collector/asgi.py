@@ -16,21 +16,21 @@ from typing import TYPE_CHECKING, Any
 from whiteout.collector.address import UNKNOWN, normalise
 from whiteout.collector.core import Core
 from whiteout.collector.exchange import UNAVAILABLE, Request, plain
-from whiteout.collector.sink import Sink
+from whiteout.collector.operations import Operations
+from whiteout.collector.sink import LogSink
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
     from whiteout.collector.exchange import Header, Response
     from whiteout.collector.settings import CollectorSettings
+    from whiteout.collector.sink import Sink
     from whiteout.log import Durability, Log
 
     Message = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
     Application = Callable[[Message, Receive, Send], Awaitable[None]]
-
-_HEALTH = frozenset({b"/health", b"/sink-health"})
 
 
 class _Waiter:
@@ -53,6 +53,7 @@ class _Application:
         self._durability = durability
         self._core = Core(settings)
         self._sink: Sink | None = None
+        self._operations: Operations | None = None
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -75,18 +76,20 @@ class _Application:
     def _running_sink(self) -> Sink:
         """Return the sink, made at the first use: servers may leave the lifespan out."""
         if self._sink is None:
-            self._sink = Sink(
+            self._sink = LogSink(
                 *self._logs,
                 asyncio.get_running_loop(),
                 threaded=self._durability == "disk",
                 pending_bytes=self._settings.limits.pending_bytes,
             )
+            self._operations = Operations(self._settings, self._sink)
         return self._sink
 
     async def _http(self, scope: Message, receive: Receive, send: Send) -> None:
         body = await self._body(receive)
         if body is None:
             response = plain(413, b"Content Too Large")
+            self._running_sink().metrics.refuse(413)
         else:
             response = await self._answer(_request(scope, body))
         headers = [
@@ -117,14 +120,12 @@ class _Application:
     async def _answer(self, request: Request) -> Response:
         sink = self._running_sink()
         outcome = self._core.handle(request, time.time_ns() // 1_000_000, uuid.uuid4)
-        if request.target in _HEALTH and not sink.healthy:
-            return UNAVAILABLE
-        if outcome.records or outcome.bad_rows:
-            waiter = _Waiter(asyncio.get_running_loop())
-            taken = sink.submit(outcome.records, outcome.bad_rows, waiter)
-            if not taken or not await waiter.done:
-                return UNAVAILABLE
-        return outcome.response
+        if not outcome.records and not outcome.bad_rows:
+            operations = self._operations
+            return operations.answer(request, outcome.response) if operations else UNAVAILABLE
+        waiter = _Waiter(asyncio.get_running_loop())
+        taken = sink.submit(outcome.records, outcome.bad_rows, waiter)
+        return outcome.response if taken and await waiter.done else UNAVAILABLE
 
 
 def _request(scope: Message, body: bytes) -> Request:

@@ -216,7 +216,7 @@ class Connection(asyncio.Protocol):
             self._mark(exchange)
         self._exchanges.append(exchange)
         if not records and not bad_rows:
-            self.answer(exchange, response)
+            self.answer(exchange, server.operations.answer(request, response))
         elif not server.sink.submit(records, bad_rows, exchange):
             self.answer(exchange, UNAVAILABLE)
 

@@ -9,7 +9,8 @@ import signal
 from typing import TYPE_CHECKING
 
 from whiteout.collector.server import Server
-from whiteout.collector.sink import Sink
+from whiteout.collector.sink import LogSink
+from whiteout.collector.tls import Certificates
 from whiteout.log import open_log
 
 if TYPE_CHECKING:
@@ -17,10 +18,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from whiteout.collector.settings import CollectorSettings
+    from whiteout.collector.sink import Sink
     from whiteout.log import Durability, Log
 
 _logger = logging.getLogger("whiteout.collector")
-_TRIM_EVERY_S = 10.0
+_UPKEEP_EVERY_S = 10.0
 _BACKLOG = 1024
 
 
@@ -37,8 +39,10 @@ async def serve(  # noqa: PLR0913 - each names one thing that the caller owns or
 ) -> None:
     """Collect until stopped; then answer what is in flight and return.
 
-    Stopped by SIGINT or SIGTERM (where this runs in the main thread), or by `stop`. The logs stay
-    open: they are the caller's.
+    Stopped by SIGINT or SIGTERM (where this runs in the main thread), or by `stop`. From then on
+    `/health` says 503. For `Limits.notice_s`, or until a second signal, all goes on as before; then
+    no more connections are accepted, and those that are there get their answers. SIGHUP reads the
+    certificate again. The logs stay open: they are the caller's.
 
     Args:
         settings: how to answer.
@@ -51,11 +55,13 @@ async def serve(  # noqa: PLR0913 - each names one thing that the caller owns or
         stop: set it to stop.
 
     Raises:
+        ConfigurationError: the certificate cannot be used.
         OSError: the address cannot be bound.
     """
+    certificates = None if settings.tls is None else Certificates(settings.tls)
     loop = asyncio.get_running_loop()
     stop = stop if stop is not None else asyncio.Event()
-    sink = Sink(
+    sink = LogSink(
         raw_log,
         bad_log,
         loop,
@@ -64,47 +70,103 @@ async def serve(  # noqa: PLR0913 - each names one thing that the caller owns or
     )
     server = Server(settings, sink, loop=loop)
     try:
-        listener = await loop.create_server(server.connection, host, port, backlog=_BACKLOG)
-        with _signals(loop, stop):
+        listener = await _listen(loop, server, host, port, certificates)
+        signals = _Signals(loop, stop, certificates)
+        with signals.taken():
             if ready is not None:
                 ready(listener.sockets[0].getsockname()[1])
-            trimming = loop.create_task(_trim(sink))
+            upkeep = loop.create_task(_keep_up(sink, certificates))
             await stop.wait()
-            trimming.cancel()
+            server.operations.leaving = True
+            await _wait(signals.hurry, settings.limits.notice_s)
+            upkeep.cancel()
             listener.close()
-            await _drain(server, settings.limits.drain_s)
+            server.drain()
+            await _wait(server.drained, settings.limits.drain_s)
     finally:
         server.close()
         sink.close()
 
 
-async def _drain(server: Server, seconds: float) -> None:
-    """Let what has begun be answered, within `seconds`."""
-    server.drain()
+async def _listen(
+    loop: asyncio.AbstractEventLoop,
+    server: Server,
+    host: str,
+    port: int,
+    certificates: Certificates | None,
+) -> asyncio.Server:
+    if certificates is None:
+        return await loop.create_server(server.connection, host, port, backlog=_BACKLOG)
+    return await loop.create_server(
+        server.connection,
+        host,
+        port,
+        backlog=_BACKLOG,
+        ssl=certificates.context,
+        ssl_handshake_timeout=server.limits.head_timeout_s,
+    )
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    """Wait for `event`, at most so long."""
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(server.drained.wait(), seconds)
+        await asyncio.wait_for(event.wait(), seconds)
 
 
-async def _trim(sink: Sink) -> None:
-    """Now and then delete what all consumers have committed: addresses must not lie about."""
+async def _keep_up(sink: Sink, certificates: Certificates | None) -> None:
+    """Now and then delete what all consumers have committed: addresses must not lie about.
+
+    And look whether the certificate's files have changed.
+    """
+    loop = asyncio.get_running_loop()
     while True:
-        await asyncio.sleep(_TRIM_EVERY_S)
-        await asyncio.get_running_loop().run_in_executor(None, sink.trim)
+        await asyncio.sleep(_UPKEEP_EVERY_S)
+        await loop.run_in_executor(None, sink.trim)
+        if certificates is not None:
+            certificates.reload_if_changed()
 
 
-@contextlib.contextmanager
-def _signals(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> Iterator[None]:
-    taken: list[signal.Signals] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # Not in the main thread, or Windows: the caller stops us.
-        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-            loop.add_signal_handler(number, stop.set)
-            taken.append(number)
-    try:
-        yield
-    finally:
-        for number in taken:
-            loop.remove_signal_handler(number)
+class _Signals:
+    """What signals ask for, where this runs in the main thread.
+
+    Attributes:
+        hurry: set by a second signal to stop.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        stop: asyncio.Event,
+        certificates: Certificates | None,
+    ) -> None:
+        self._loop = loop
+        self._stop = stop
+        self.hurry = asyncio.Event()
+        self._actions: dict[str, Callable[[], object]] = {
+            "SIGINT": self._end,
+            "SIGTERM": self._end,
+        }
+        if certificates is not None:
+            self._actions["SIGHUP"] = certificates.reload
+
+    def _end(self) -> None:
+        (self.hurry if self._stop.is_set() else self._stop).set()
+
+    @contextlib.contextmanager
+    def taken(self) -> Iterator[None]:
+        """Take the signals, and give them back in the end."""
+        taken: list[int] = []
+        for name, action in self._actions.items():
+            # Not in the main thread, or Windows: the caller stops us.
+            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError, AttributeError):
+                number = getattr(signal, name)
+                self._loop.add_signal_handler(number, action)
+                taken.append(number)
+        try:
+            yield
+        finally:
+            for number in taken:
+                self._loop.remove_signal_handler(number)
 
 
 def run_collector(  # noqa: PLR0913 - the options of the command line
@@ -130,6 +192,7 @@ def run_collector(  # noqa: PLR0913 - the options of the command line
         The exit status, 0.
 
     Raises:
+        ConfigurationError: the certificate cannot be used.
         LogError: a log has another writer, or cannot be opened.
         OSError: the address cannot be bound.
     """

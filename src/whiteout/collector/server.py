@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from whiteout.collector.connection import Connection
 from whiteout.collector.core import Core
-from whiteout.collector.exchange import UNAVAILABLE, Outcome, plain
+from whiteout.collector.exchange import Outcome, plain
+from whiteout.collector.operations import Operations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("whiteout.collector")
 
 _SWEEP_S = 1.0
-_HEALTH = frozenset({b"/health", b"/sink-health"})
 _STATUSES = (200, 301, 302, 303, 307, 308, 400, 404, 408, 413, 417, 500, 503)
 _REASONS = {status: HTTPStatus(status).phrase.encode() for status in _STATUSES}
 _REASONS[413] = b"Content Too Large"  # its name since RFC 9110
@@ -63,6 +63,7 @@ class Server:
         self.now_ms = now_ms
         self.new_uuid = new_uuid
         self.connections: set[Connection] = set()
+        self.operations = Operations(settings, sink, lambda: len(self.connections))
         self.draining = False
         self.drained = asyncio.Event()
         self._second = -1
@@ -79,7 +80,7 @@ class Server:
         if now_ms // 1000 != self._second:
             self._know_date(now_ms)
         try:
-            outcome = self.core.handle(request, now_ms, self.new_uuid)
+            return self.core.handle(request, now_ms, self.new_uuid)
         except Exception as error:  # noqa: BLE001 - the top of a request
             trace = error.__traceback__
             while trace is not None and trace.tb_next is not None:
@@ -87,9 +88,6 @@ class Server:
             line = trace.tb_lineno if trace is not None else 0
             _logger.error("a request failed: %s at line %d", type(error).__name__, line)  # noqa: TRY400 - the text may hold what was sent
             return Outcome(plain(500, b"Internal Server Error"))
-        if not self.sink.healthy and request.target in _HEALTH:
-            return Outcome(UNAVAILABLE)
-        return outcome
 
     def answer(self, response: Response, connection: bytes, is_head: bool) -> bytes:  # noqa: FBT001 - positional: on the path of every request
         """Return an answer as it goes over the wire, dated by the last request.
@@ -111,6 +109,7 @@ class Server:
     def refusal(self, status: int) -> Response:
         """Return the answer that refuses a request before the core sees it."""
         self._know_date(self.now_ms())
+        self.sink.metrics.refuse(status)
         return plain(status, _REASONS[status])
 
     def _know_date(self, now_ms: int) -> None:
@@ -128,7 +127,7 @@ class Server:
 
     def drain(self) -> None:
         """Close idle connections, and the others once they are answered."""
-        self.draining = True
+        self.draining = self.operations.leaving = True
         if not self.connections:
             self.drained.set()
         for connection in list(self.connections):

@@ -12,8 +12,10 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from typing import TYPE_CHECKING, Protocol
 
+from whiteout.collector.metrics import Metrics
 from whiteout.errors import LogError
 
 if TYPE_CHECKING:
@@ -34,18 +36,52 @@ class Waiter(Protocol):
         ...
 
 
+class Sink(Protocol):
+    """Where a collector's records go. Belongs to the event loop.
+
+    Attributes:
+        healthy: whether what was last written was stored.
+        metrics: where the sink counts what became of its records, and its owner all else.
+    """
+
+    healthy: bool
+    metrics: Metrics
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What has been taken and not been told of yet."""
+        ...
+
+    def submit(self, records: Sequence[bytes], bad_rows: Sequence[bytes], waiter: Waiter) -> bool:
+        """Take records and bad rows; `waiter` is told when they are durable.
+
+        Returns:
+            False where too much waits already: nothing was taken, the waiter is not told.
+        """
+        ...
+
+    def trim(self) -> None:
+        """Drop what nobody needs any more; called now and then, from a thread of its own."""
+        ...
+
+    def close(self) -> None:
+        """Write what waits and tell the waiters. No `submit` may follow."""
+        ...
+
+
 class _Batch:
-    __slots__ = ("bad_rows", "error", "raw", "size", "waiters")
+    __slots__ = ("bad_rows", "error", "raw", "seconds", "size", "waiters")
 
     def __init__(self) -> None:
         self.raw: list[bytes] = []
         self.bad_rows: list[bytes] = []
         self.waiters: list[Waiter] = []
         self.size = 0
+        self.seconds = 0.0  # that the append took
         self.error: LogError | None = None
 
 
-class Sink:
+class LogSink:
     """Appends to the log of records and the log of bad rows.
 
     Args:
@@ -59,6 +95,7 @@ class Sink:
 
     Attributes:
         healthy: whether the last append succeeded.
+        metrics: what has been stored.
     """
 
     def __init__(
@@ -70,11 +107,13 @@ class Sink:
         threaded: bool = True,
         pending_bytes: int = 64 * 1024 * 1024,
     ) -> None:
+        self.metrics = Metrics()
         self._raw = raw
         self._bad = bad
         self._loop = loop
         self._pending_bytes = pending_bytes
         self._batch = _Batch()
+        self._being_written = 0  # bytes
         self._busy = False  # a batch is being written, or about to be taken
         self._closed: Callable[[], None] | None = None
         self.healthy = True
@@ -93,6 +132,7 @@ class Sink:
         """
         batch = self._batch
         if batch.size > self._pending_bytes:
+            self.metrics.unavailable += 1
             return False
         batch.raw += records
         batch.waiters.append(waiter)
@@ -105,6 +145,11 @@ class Sink:
             self._busy = True
             self._loop.call_soon(self._start)
         return True
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What has been taken and not been told of yet."""
+        return self._batch.size + self._being_written
 
     def trim(self) -> None:
         """Drop what all consumers have committed. For the event loop, at leisure."""
@@ -127,6 +172,7 @@ class Sink:
 
     def _start(self) -> None:
         batch, self._batch = self._batch, _Batch()
+        self._being_written = batch.size
         if self._thread is not None:
             self._work.put(batch)
         else:
@@ -148,6 +194,7 @@ class Sink:
             self._busy = False
 
     def _append(self, batch: _Batch) -> None:
+        started = time.perf_counter()
         try:
             # First the bad rows: where they fail, nothing is stored, and a client that tries again
             # makes no event twice.
@@ -157,10 +204,21 @@ class Sink:
                 self._raw.append(batch.raw)
         except LogError as error:
             batch.error = error
+        batch.seconds = time.perf_counter() - started
 
     def _tell(self, batch: _Batch) -> None:
         ok = self.healthy = batch.error is None
-        if batch.error is not None:
+        self._being_written = 0
+        metrics = self.metrics
+        metrics.appends += 1
+        metrics.append_seconds += batch.seconds
+        if batch.error is None:
+            metrics.stored += len(batch.waiters)
+            metrics.records += len(batch.raw)
+            metrics.bad_rows += len(batch.bad_rows)
+            metrics.record_bytes += batch.size
+        else:
+            metrics.unavailable += len(batch.waiters)
             self._report(batch.error)
         for waiter in batch.waiters:
             waiter.stored(ok)
