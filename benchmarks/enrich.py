@@ -29,13 +29,19 @@ from uuid import UUID
 
 from ua_parser import BasicResolver, load_builtins
 
-from whiteout.enrich import BadRow, Enricher
+from whiteout.enrich import BadRow, Dropped, Enricher
+from whiteout.enrich.enrichments.anonymise_ip import AnonymiseIp
+from whiteout.enrich.enrichments.attribute_campaign import AttributeCampaign
 from whiteout.enrich.enrichments.parse_user_agent import ParseUserAgent
+from whiteout.enrich.enrichments.pseudonymise import Locator, Pseudonymise
+from whiteout.enrich.json_path import JsonPath
+from whiteout.enrich.pseudonyms import SaltedPseudonyms
 from whiteout.iglu import EmbeddedRegistry, Resolver, Validator
 from whiteout.protocol.collector_payload import CollectorPayload, encode
 from whiteout.protocol.self_describing import CONTEXTS, PAYLOAD_DATA, UNSTRUCT_EVENT
 
 if TYPE_CHECKING:
+    from whiteout.enrich.enrichments.interface import Enrichment
     from whiteout.protocol.iglu import SchemaKey
 
 NOW_MS = 1_700_000_003_000
@@ -67,7 +73,7 @@ def entity(vendor: str, name: str, version: str, data: dict[str, Any]) -> dict[s
     return {"schema": f"{vendor}/{name}/jsonschema/{version}", "data": data}
 
 
-def event(dice: random.Random, number: int) -> dict[str, str]:
+def event(dice: random.Random, number: int, *, url: bool = False) -> dict[str, str]:
     created = NOW_MS - dice.randint(3_000, 90_000)
     screen = {
         "name": f"Screen {dice.randint(1, 60)}",
@@ -107,7 +113,13 @@ def event(dice: random.Random, number: int) -> dict[str, str]:
         "scale": 2.625,
     }
     application = {"version": f"4.{dice.randint(0, 20)}.1", "build": str(dice.randint(400, 500))}
+    campaign = f"utm_source=mail&utm_medium=m{dice.randint(1, 9)}&utm_campaign=spring"
+    user = {
+        "uid": f"user-{dice.randint(1, 10**6)}",
+        "url": f"https://shop.example/p/{dice.randint(1, 999)}?{campaign}",
+    }
     return {
+        **(user if url else {}),
         "e": "ue",
         "eid": new_uuid(dice),
         "tv": "andr-6.3.2",
@@ -131,9 +143,12 @@ def event(dice: random.Random, number: int) -> dict[str, str]:
     }
 
 
-def record(dice: random.Random, agents: list[str], *, events: int, anonymous: bool) -> bytes:
+def record(
+    dice: random.Random, agents: list[str], *, events: int, anonymous: bool, url: bool = False
+) -> bytes:
     agent = dice.choice(agents)
-    body = {"schema": PAYLOAD_DATA, "data": [event(dice, number) for number in range(events)]}
+    data = [event(dice, number, url=url) for number in range(events)]
+    body = {"schema": PAYLOAD_DATA, "data": data}
     marks = ("SP-Anonymous: *",) if anonymous else ()
     return encode(
         CollectorPayload(
@@ -185,22 +200,39 @@ def microseconds(enricher: Enricher, records: list[bytes], rounds: int) -> list[
         started = time.process_time_ns()
         for one in records:
             for result in enricher.enrich(one):
-                if isinstance(result, BadRow):
-                    raise TypeError(result.json())
+                if isinstance(result, BadRow | Dropped):
+                    raise TypeError(repr(result))
                 result.tsv()
                 events += 1
         found.append((time.process_time_ns() - started) / events / 1000)
     return sorted(found)
 
 
-def make_enricher(resolver: Resolver, user_agents: ParseUserAgent) -> Enricher:
+def make_enricher(resolver: Resolver, *enrichments: Enrichment) -> Enricher:
     dice = random.Random(7)
     return Enricher(
         resolver,
         now_ms=lambda: NOW_MS,
         new_uuid=lambda: UUID(new_uuid(dice)),
-        enrichments=[user_agents],
+        enrichments=enrichments,
     )
+
+
+def privacy_enrichments() -> list[Enrichment]:
+    """Campaigns attributed, the address masked, four columns and an entity's user pseudonymised."""
+    names = ("medium", "source", "term", "content", "campaign")
+    session = Locator(
+        "contexts", f"{SNOWPLOW}/client_session/jsonschema/1-*-*", JsonPath("$.userId")
+    )
+    return [
+        AttributeCampaign({f"mkt_{name}": [f"utm_{name}"] for name in names}),
+        AnonymiseIp(octets=1),
+        Pseudonymise(
+            columns=["user_id", "user_ipaddress", "network_userid", "domain_userid"],
+            locators=[session],
+            pseudonyms=SaltedPseudonyms("SHA-256", "salt"),
+        ),
+    ]
 
 
 def report(name: str, times: list[float]) -> float:
@@ -239,6 +271,12 @@ def main() -> None:
     ours = report("1 event a record", microseconds(fast, single, arguments.rounds))
     report("1 event a record, SP-Anonymous", microseconds(fast, anonymous, arguments.rounds))
     report("10 events a record", microseconds(fast, batches, arguments.rounds))
+    masking = make_enricher(
+        Resolver([EmbeddedRegistry()]), ParseUserAgent(), *privacy_enrichments()
+    )
+    with_url = records(arguments.records, events=1, anonymous=False, url=True)
+    microseconds(masking, with_url, 1)
+    report("with PII, IP and campaign, user and URL", microseconds(masking, with_url, 5))
     uncached = make_enricher(Resolver([EmbeddedRegistry()]), ParseUserAgent(cache_size=1))
     report("1 event a record, every user agent new", microseconds(uncached, single, 3))
     if importlib.util.find_spec("jsonschema") is None:

@@ -253,7 +253,7 @@ class _Adds:
     def __init__(self, *entities: SelfDescribingJson) -> None:
         self._entities = entities
 
-    def enrich(self, event: EnrichedEvent) -> Sequence[SelfDescribingJson]:
+    def enrich(self, event: EnrichedEvent, *_: object) -> Sequence[SelfDescribingJson]:
         return self._entities
 
 

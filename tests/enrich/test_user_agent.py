@@ -78,7 +78,7 @@ class _Fails:
     def __init__(self, error: Exception) -> None:
         self._error = error
 
-    def enrich(self, event: EnrichedEvent) -> tuple[()]:
+    def enrich(self, event: EnrichedEvent, *_: object) -> tuple[()]:
         raise self._error
 
 

@@ -12,8 +12,11 @@ import typer
 
 from whiteout.cli.options import (
     DurabilityOption,
+    Enrichments,
     Iglu,
     NoIgluCentral,
+    PiiEvents,
+    Resolver,
     check_registries,
     log_to_stderr,
     make_private,
@@ -37,6 +40,9 @@ def enrich(  # noqa: PLR0913 - the options
     ],
     iglu: Iglu = None,
     no_iglu_central: NoIgluCentral = False,
+    resolver: Resolver = None,
+    enrichments: Enrichments = None,
+    pii_events: PiiEvents = None,
     durability: DurabilityOption = "disk",
     commit_interval: Annotated[
         float,
@@ -49,6 +55,9 @@ def enrich(  # noqa: PLR0913 - the options
             help="Stop when standard input ends, after what is in the log.",
             hidden=True,
         ),
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Check the configuration and stop.", hidden=True)
     ] = False,
 ) -> None:
     """Read collected events, validate and enrich them, and load them into the lake."""
@@ -67,8 +76,14 @@ def enrich(  # noqa: PLR0913 - the options
         commit_interval_s=commit_interval,
         iglu=tuple(iglu or ()),
         iglu_central=not no_iglu_central,
+        resolver=resolver,
+        enrichments=enrichments,
+        pii_events=pii_events,
         loader=LoaderSettings(durable=durability == "disk"),
     )
+    if check:
+        service.check(settings)
+        return
     make_private(to)
     with service.open_pipeline(source, to, settings) as loader:
         if not until_eof:

@@ -41,6 +41,33 @@ NoIgluCentral = Annotated[
     bool,
     typer.Option("--no-iglu-central", help="Do not ask Iglu Central (https://iglucentral.com)."),
 ]
+Resolver = Annotated[
+    Path | None,
+    typer.Option(
+        "--resolver",
+        metavar="FILE",
+        help="An Iglu resolver configuration; Iglu Central is asked only if it says so.",
+        show_default=False,
+    ),
+]
+Enrichments = Annotated[
+    Path | None,
+    typer.Option(
+        "--enrichments",
+        metavar="FOLDER",
+        help="Enrichment configurations, one JSON file each; by default user agents are read.",
+        show_default=False,
+    ),
+]
+PiiEvents = Annotated[
+    Path | None,
+    typer.Option(
+        "--pii-events",
+        metavar="FILE",
+        help="Add to this file what undoes pseudonyms, where emitEvent is true.",
+        show_default=False,
+    ),
+]
 Host = Annotated[str, typer.Option("--host", help="The address to listen on.")]
 Port = Annotated[
     int, typer.Option("--port", min=0, max=65535, help="The port; 0 takes a free one.")

@@ -7,8 +7,11 @@ and which ends when this process does, after loading what was accepted.
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from typing import TYPE_CHECKING
+
+import typer
 
 from whiteout.cli.collector import collect, listening, settings_from
 from whiteout.cli.options import (
@@ -17,11 +20,14 @@ from whiteout.cli.options import (
     Config,
     Data,
     DurabilityOption,
+    Enrichments,
     Host,
     Iglu,
     LogFormat,
     NoIgluCentral,
+    PiiEvents,
     Port,
+    Resolver,
     check_registries,
     data_folder,
     log_to_stderr,
@@ -32,8 +38,6 @@ from whiteout.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import typer
 
 # An arena of memory for each of the many threads of Arrow and Delta Lake, and memory that is kept
 # in case it is needed again, would add a quarter to what the child takes.
@@ -56,6 +60,9 @@ def up(  # noqa: PLR0913 - the options
     port: Port = 9090,
     iglu: Iglu = None,
     no_iglu_central: NoIgluCentral = False,
+    resolver: Resolver = None,
+    enrichments: Enrichments = None,
+    pii_events: PiiEvents = None,
     durability: DurabilityOption = "disk",
     config: Config = None,
     options: CollectorOptions = None,
@@ -67,10 +74,18 @@ def up(  # noqa: PLR0913 - the options
     settings = settings_from(config, options)
     log_to_stderr(log_format)
     make_private(folder)
-    supervisor = Supervisor(
-        enrich_command(folder, iglu or [], iglu_central=not no_iglu_central, durability=durability),
-        environment={**os.environ, **LITTLE_MEMORY},
-    )
+    command = [
+        *enrich_command(
+            folder, iglu or [], iglu_central=not no_iglu_central, durability=durability
+        ),
+        *enrichment_options(resolver, enrichments, pii_events),
+    ]
+    if resolver or enrichments or pii_events:
+        # In a process of its own: what faces the network loads no more than it needs.
+        checked = subprocess.run([*command, "--check"], check=False)  # noqa: S603 - our own command
+        if checked.returncode:
+            raise typer.Exit(checked.returncode)
+    supervisor = Supervisor(command, environment={**os.environ, **LITTLE_MEMORY})
 
     def ready(bound: int) -> None:
         supervisor.start()
@@ -80,6 +95,14 @@ def up(  # noqa: PLR0913 - the options
 
     collect(settings, folder, host, port, durability, ready=ready)
     supervisor.stop(timeout_s=_DRAIN_S)
+
+
+def enrichment_options(
+    resolver: Path | None, enrichments: Path | None, pii_events: Path | None
+) -> list[str]:
+    """The options of that command line that name files."""
+    given = {"--resolver": resolver, "--enrichments": enrichments, "--pii-events": pii_events}
+    return [text for name, path in given.items() if path for text in (name, str(path))]
 
 
 def enrich_command(

@@ -34,6 +34,9 @@ _MEDIA_TYPE = re.compile(
 _URL_PARAMETERS = frozenset({"url", "refr"})
 _HARMLESS_PARAMETERS = PARAMETERS - SERVER_PARAMETERS - _URL_PARAMETERS
 
+TRACKER_IDENTIFIERS = frozenset({"ip", "tnuid"})
+"""What a tracker sets itself, and an operator may let pass (L15)."""
+
 Pairs = list[tuple[str, str | None]]
 
 
@@ -44,23 +47,26 @@ def is_anonymous(headers: Sequence[str]) -> bool:
     return any(header.partition(":")[0].strip().lower() == _HEADER for header in headers)
 
 
-def clean_parameters(pairs: Pairs) -> Pairs:
-    """The parameters of a query string without those that identify, and with clean URLs."""
+def clean_parameters(pairs: Pairs, dropped: frozenset[str] = SERVER_PARAMETERS) -> Pairs:
+    """The parameters of a query string without those in `dropped`, and with clean URLs."""
     return [
         (name, None if value is None else _clean_value(name, value))
         for name, value in pairs
-        if not _identifies(name)
+        if not _identifies(name, dropped)
     ]
 
 
 def clean_payload(
-    payload: CollectorPayload, parameters: Pairs
+    payload: CollectorPayload,
+    parameters: Pairs,
+    dropped: frozenset[str] = SERVER_PARAMETERS,
 ) -> tuple[CollectorPayload, object | None]:
     """The request without address, cookie, referrer, identifying parameters and needless headers.
 
     Args:
         payload: the request as logged.
         parameters: those of its query string, clean already.
+        dropped: the parameters that identify.
 
     Returns:
         The clean request, whose body is withheld, and that body as clean data; None where there
@@ -78,57 +84,58 @@ def clean_payload(
         user_agent=payload.user_agent,
         referer_uri=None,
         path=payload.path,
-        querystring=_query_text(parameters),
+        querystring=query_text(parameters),
         body=None if payload.body is None else WITHHELD,
         headers=("SP-Anonymous: *", content_type) if content_type else ("SP-Anonymous: *",),
         content_type=content_type,
         hostname=payload.hostname,
         network_user_id=NULL_UUID,
     )
-    return clean, None if payload.body is None else _clean_body(payload.body)
+    return clean, None if payload.body is None else _clean_body(payload.body, dropped)
 
 
-def _identifies(name: str) -> bool:
+def _identifies(name: str, dropped: frozenset[str]) -> bool:
     # Other spellings have no column, but bad rows would keep them.
-    return name in SERVER_PARAMETERS or name.strip().lower() in SERVER_PARAMETERS
+    return name in dropped or name.strip().lower() in dropped
 
 
 def _clean_value(name: str, value: str) -> str:
     return without_cross_navigation(value) if name in _URL_PARAMETERS else value
 
 
-def _query_text(parameters: Pairs) -> str:
+def query_text(parameters: Pairs) -> str:
+    """The query string that has these parameters."""
     return "&".join(
         quote_plus(name) if value is None else f"{quote_plus(name)}={quote_plus(value)}"
         for name, value in parameters
     )
 
 
-def _clean_body(body: str) -> object | None:
+def _clean_body(body: str, dropped: frozenset[str]) -> object | None:
     usual = usual_payload(body)
     if usual is not None:
         schema, events = usual
         clean = [
-            event if event.keys() <= _HARMLESS_PARAMETERS else _clean_json(event)
+            event if event.keys() <= _HARMLESS_PARAMETERS else _clean_json(event, dropped)
             for event in events
         ]
         return {"schema": schema, "data": clean}
     try:
-        return _clean_json(bounded_json.decode(body))
+        return _clean_json(bounded_json.decode(body), dropped)
     except ProtocolError:
         return None
 
 
-def _clean_json(value: object) -> object:
+def _clean_json(value: object, dropped: frozenset[str]) -> object:
     """Any JSON without identifying keys, at whatever depth: a body may have any shape."""
     if type(value) is dict:
         if value.keys() <= _HARMLESS_PARAMETERS and set(map(type, value.values())) == {str}:
             return value  # an event without anything to take away: nearly always
         return {
-            name: _clean_value(name, inner) if type(inner) is str else _clean_json(inner)
+            name: _clean_value(name, inner) if type(inner) is str else _clean_json(inner, dropped)
             for name, inner in value.items()
-            if not _identifies(name)
+            if not _identifies(name, dropped)
         }
     if type(value) is list:
-        return [_clean_json(item) for item in value]
+        return [_clean_json(item, dropped) for item in value]
     return value

@@ -8,6 +8,8 @@
       phase 3: validate what the enrichments added, check the lengths of columns
 
 What fails in a phase is gathered; the first phase with a failure makes the event's one bad row.
+After a failure of phase 1 nothing more is done, unless the rest of the event is asked for
+(`incomplete_events`), or a function of the user's may still let it vanish.
 
 Source: reference section 2.1. Unlike Snowplow's enrich, a registry that cannot be reached does not
 stop the process: the event becomes a bad row that names the registry, and can be replayed from it.
@@ -15,21 +17,25 @@ stop the process: the event becomes a bad row that names the registry, and can b
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from whiteout.enrich import failure, schemas
 from whiteout.enrich.adapter import Rejected, adapt
+from whiteout.enrich.anonymity import TRACKER_IDENTIFIERS
 from whiteout.enrich.derived import derive
-from whiteout.enrich.enrichments import ENRICHMENTS
-from whiteout.enrich.enrichments.interface import EnrichmentError
-from whiteout.enrich.event import BadRow, EnrichedEvent
+from whiteout.enrich.enrichments.interface import DropEventError, EnrichmentError
+from whiteout.enrich.enrichments.parse_user_agent import ParseUserAgent
+from whiteout.enrich.event import DROPPED, BadRow, Dropped, EnrichedEvent
 from whiteout.enrich.failure import BadRows, RawEvent, enrichment_failure
+from whiteout.enrich.incomplete import complete
 from whiteout.enrich.limits import atomic_limits, too_long
 from whiteout.enrich.load import Unreadable, load
 from whiteout.enrich.mapping import map_parameters
+from whiteout.enrich.masking import is_privacy, masks_of
 from whiteout.errors import ConfigurationError
+from whiteout.identifiers import SERVER_PARAMETERS
 from whiteout.version import __version__
 
 if TYPE_CHECKING:
@@ -54,6 +60,10 @@ class EnrichSettings:
     Attributes:
         max_record_bytes: larger records are not looked into; they become `size_violation`.
         atomic_limits: other lengths for single text columns, by name.
+        accept_invalid: let columns pass that are too long.
+        incomplete_events: keep what is left of an event that fails, as `BadRow.incomplete`.
+        keep_tracker_identifiers: let a tracker's own `ip` and `tnuid` pass although the request is
+            anonymous (L15).
 
     Raises:
         ConfigurationError: a value is outside its range.
@@ -61,6 +71,9 @@ class EnrichSettings:
 
     max_record_bytes: int = 10_000_000
     atomic_limits: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    accept_invalid: bool = False
+    incomplete_events: bool = False
+    keep_tracker_identifiers: bool = False
 
     def __post_init__(self) -> None:
         if self.max_record_bytes < 1:
@@ -80,7 +93,7 @@ class Enricher:
         settings: see there.
         now_ms: the wall clock, Unix epoch milliseconds.
         new_uuid: makes the ids of events that come without.
-        enrichments: in order; those of `ENRICHMENTS` by default.
+        enrichments: in order; by default user agents are read, and that is all.
     """
 
     def __init__(
@@ -94,17 +107,27 @@ class Enricher:
     ) -> None:
         settings = settings or EnrichSettings()
         if enrichments is None:
-            enrichments = [make() for make in ENRICHMENTS]
+            enrichments = [ParseUserAgent()]
         self._resolver = resolver
         self._max_record_bytes = settings.max_record_bytes
-        self._limits = atomic_limits(settings.atomic_limits)
+        self._limits = () if settings.accept_invalid else atomic_limits(settings.atomic_limits)
+        self._incomplete = settings.incomplete_events
+        self._dropped_parameters = (
+            SERVER_PARAMETERS - TRACKER_IDENTIFIERS
+            if settings.keep_tracker_identifiers
+            else SERVER_PARAMETERS
+        )
         self._now_ms = now_ms
         self._new_uuid = new_uuid
         self._enrichments = tuple(enrichments)
+        self._rewriting = frozenset(
+            id(one) for one in self._enrichments if getattr(one, "rewrites", False)
+        )
+        self._has_masks = any(map(is_privacy, self._enrichments))
         self._bad_rows = BadRows(artifact=ARTIFACT, version=__version__)
         self._v_etl = f"{ARTIFACT}-{__version__}"
 
-    def enrich(self, record: bytes) -> list[EnrichedEvent | BadRow]:
+    def enrich(self, record: bytes) -> list[EnrichedEvent | BadRow | Dropped]:
         """Enrich one record of the raw log.
 
         Returns:
@@ -115,80 +138,130 @@ class Enricher:
         if len(record) > self._max_record_bytes:
             limit = self._max_record_bytes
             return [self._bad_rows.size_violation(now_ms, size=len(record), limit=limit)]
-        request = load(record)
+        request = load(record, self._dropped_parameters)
         if isinstance(request, Unreadable):
-            return [self._bad_rows.format_violation(now_ms, request.message, request.record)]
+            return [self._unreadable(request, now_ms)]
         try:
             return self._enrich_request(request, now_ms)
         except Exception as error:  # noqa: BLE001 - a fault of ours; raised, it would meet the
             # same record again after each restart, and nothing behind it would ever be read.
-            return [self._bad_rows.generic_error(now_ms, type(error).__name__, request)]
+            name = type(error).__name__
+            return [self._bad_rows.generic_error(now_ms, name, self._masked(request))]
 
-    def _enrich_request(self, request: Request, now_ms: int) -> list[EnrichedEvent | BadRow]:
+    def _unreadable(self, unreadable: Unreadable, now_ms: int) -> BadRow:
+        message, record = unreadable.message, unreadable.record
+        if self._has_masks:  # nobody knows where in it is what would have to be masked
+            message, record = {**message, **({"value": None} if "value" in message else {})}, None
+        return self._bad_rows.format_violation(now_ms, message, record)
+
+    def _masked(self, request: Request) -> Request:
+        masks = masks_of(self._enrichments, request) if self._has_masks else None
+        return request if masks is None else masks.request(request)
+
+    def _enrich_request(
+        self, request: Request, now_ms: int
+    ) -> list[EnrichedEvent | BadRow | Dropped]:
         events = adapt(request, self._resolver)
         if isinstance(events, Rejected):
-            return [self._bad_rows.adapter_failure(now_ms, events.schema, events.messages, request)]
+            messages: Sequence[Message] = events.messages
+            masks = masks_of(self._enrichments, request) if self._has_masks else None
+            if masks is not None:
+                messages, request = masks.messages(messages), masks.request(request)
+            return [self._bad_rows.adapter_failure(now_ms, events.schema, messages, request)]
         return [self._enrich_event(request, parameters, now_ms) for parameters in events]
 
     def _enrich_event(
         self, request: Request, parameters: Parameters, now_ms: int
-    ) -> EnrichedEvent | BadRow:
+    ) -> EnrichedEvent | BadRow | Dropped:
         mapped = map_parameters(
             request, parameters, now_ms=now_ms, v_etl=self._v_etl, new_uuid=self._new_uuid
         )
         parts = schemas.read_parts(parameters, mapped.fields, self._resolver)
+        outcome = _Outcome()
         if mapped.faults or parts.violations:
-            return self._violations_of_phase_1(request, parameters, mapped, parts, now_ms)
-        failures = derive(request, mapped, parts.unstruct_event)
+            outcome.mapping = _messages_of_phase_1(mapped, parts)
+            if not (self._incomplete or self._rewriting):
+                raw = RawEvent(parameters, mapped.fields, parts.texts)
+                return self._bad_row(request, raw, outcome, now_ms)
         event = EnrichedEvent(
             fields=mapped.fields,
             unstruct_event=parts.unstruct_event,
             contexts=parts.contexts,
             derived_contexts=[],
         )
-        violations: list[Message] = []
-        for enrichment in self._enrichments:
-            failures += self._run(enrichment, event, violations)
+        outcome.enriching = derive(request, mapped, parts.unstruct_event)
+        try:
+            for enrichment in self._enrichments:
+                self._run(enrichment, event, request, parameters, outcome)
+        except DropEventError:
+            return DROPPED
         schemas.write_derived(event.fields, event.derived_contexts)
-        if failures:
-            raw = RawEvent(parameters, event.fields, {})
-            return self._bad_rows.enrichment_failures(now_ms, failures, request, raw)
         long = too_long(event.fields, self._limits)
         if long:
-            violations.append(failure.atomic_violation(long))
-        if violations:
-            raw = RawEvent(parameters, event.fields, {})
-            return self._bad_rows.schema_violations(now_ms, violations, request, raw)
-        return event
+            outcome.validating.append(failure.atomic_violation(long))
+        if not (outcome.mapping or outcome.enriching or outcome.validating):
+            return event
+        outcome.enriched = True
+        raw = RawEvent(parameters, event.fields.copy(), parts.texts)
+        row = self._bad_row(request, raw, outcome, now_ms)
+        if not self._incomplete:
+            return row
+        rest = complete(event, outcome.all(), long, now_ms=now_ms, bad_rows=self._bad_rows)
+        return replace(row, incomplete=rest)
 
-    def _violations_of_phase_1(
-        self,
-        request: Request,
-        parameters: Parameters,
-        mapped: Mapped,
-        parts: SelfDescribingParts,
-        now_ms: int,
-    ) -> BadRow:
-        messages = list(parts.violations)
-        if mapped.faults:
-            messages.insert(0, failure.atomic_violation(mapped.faults))
-        raw = RawEvent(parameters, mapped.fields, parts.texts)
-        return self._bad_rows.schema_violations(now_ms, messages, request, raw)
+    def _bad_row(self, request: Request, raw: RawEvent, outcome: _Outcome, now_ms: int) -> BadRow:
+        """The one bad row of an event: of the first phase that failed."""
+        messages: Sequence[Message] = outcome.mapping or outcome.enriching or outcome.validating
+        make = self._bad_rows.schema_violations
+        if outcome.enriching and not outcome.mapping:
+            make = self._bad_rows.enrichment_failures
+        masks = masks_of(self._enrichments, request) if self._has_masks else None
+        if masks is not None:
+            raw = masks.event(raw, enriched=outcome.enriched)
+            messages, request = masks.messages(messages), masks.request(request)
+        return make(now_ms, messages, request, raw)
 
     def _run(
-        self, enrichment: Enrichment, event: EnrichedEvent, violations: list[Message]
-    ) -> list[Message]:
+        self,
+        enrichment: Enrichment,
+        event: EnrichedEvent,
+        request: Request,
+        parameters: Parameters,
+        outcome: _Outcome,
+    ) -> None:
         """Run one enrichment; its entities are validated like those of trackers."""
         try:
-            entities = enrichment.enrich(event)
+            entities = enrichment.enrich(event, request, parameters)
         except EnrichmentError as error:
             message = {"error": str(error)[:512]}
-            return [
+            outcome.enriching.append(
                 enrichment_failure(
                     message, schema=enrichment.schema, identifier=enrichment.identifier
                 )
-            ]
+            )
+            return
         for entity in entities:
-            if schemas.is_valid_entity(entity, self._resolver, violations):
+            if schemas.is_valid_entity(entity, self._resolver, outcome.validating):
                 event.derived_contexts.append(entity)
-        return []
+        if id(enrichment) in self._rewriting:
+            schemas.judge_again(event, self._resolver, outcome.validating)
+
+
+@dataclass(slots=True, repr=False)
+class _Outcome:
+    """What failed, by phase; `enriched` says that the enrichments have run."""
+
+    mapping: list[Message] = field(default_factory=list)
+    enriching: list[Message] = field(default_factory=list)
+    validating: list[Message] = field(default_factory=list)
+    enriched: bool = False
+
+    def all(self) -> list[Message]:
+        return [*self.mapping, *self.enriching, *self.validating]
+
+
+def _messages_of_phase_1(mapped: Mapped, parts: SelfDescribingParts) -> list[Message]:
+    messages = list(parts.violations)
+    if mapped.faults:
+        messages.insert(0, failure.atomic_violation(mapped.faults))
+    return messages

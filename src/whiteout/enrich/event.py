@@ -6,6 +6,7 @@ import json
 import math
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
@@ -92,10 +93,13 @@ class BadRow:
     Attributes:
         schema: an `iglu:com.snowplowanalytics.snowplow.badrows/…` URI.
         data: `processor`, `failure` and `payload` as that schema wants them.
+        incomplete: what is left of the event, with an entity for each failure, where that is asked
+            for and there is an event at all.
     """
 
     schema: str
     data: dict[str, Any]
+    incomplete: EnrichedEvent | None = None
 
     def __repr__(self) -> str:
         return f"BadRow({self.schema})"
@@ -108,6 +112,30 @@ class BadRow:
         except UnicodeEncodeError:
             # A lone surrogate is no text; escaped it still is JSON, and nothing is lost.
             return json.dumps(document, separators=(",", ":"))
+
+
+class Dropped:
+    """An event that a function of the user's let vanish; it keeps its place among the others."""
+
+    __slots__ = ()
+
+
+DROPPED = Dropped()
+"""The only one there needs to be."""
+
+
+def read_column(name: str, text: str) -> Any:  # noqa: ANN401 - of the column's type
+    """The value of a column's text.
+
+    Raises:
+        ValueError: the text is not of the column's type.
+    """
+    column = ATOMIC_COLUMNS[COLUMN_INDEX[name]]
+    if column.type == "boolean" and text not in ("0", "1"):
+        raise ValueError("not 0 or 1")
+    if column.type == "timestamp":
+        datetime.strptime(text, "%Y-%m-%d %H:%M:%S.%f")  # noqa: DTZ007 - UTC by definition
+    return _READERS[column.type](text)
 
 
 def _entity_lists(entities: Iterable[SelfDescribingJson]) -> dict[str, list[Any]]:

@@ -22,6 +22,7 @@ from whiteout.enrich.anonymity import (
 )
 from whiteout.enrich.failure import Message, format_error, format_expectation
 from whiteout.errors import ProtocolError
+from whiteout.identifiers import SERVER_PARAMETERS
 from whiteout.protocol import collector_payload
 
 if TYPE_CHECKING:
@@ -88,8 +89,13 @@ class Unreadable:
     record: bytes | None
 
 
-def load(record: bytes) -> Request | Unreadable:
-    """Read one record of the log; never raises."""
+def load(record: bytes, dropped: frozenset[str] = SERVER_PARAMETERS) -> Request | Unreadable:
+    """Read one record of the log; never raises.
+
+    Args:
+        record: a serialised payload.
+        dropped: parameters that an anonymous request loses.
+    """
     try:
         payload = collector_payload.decode(record)
     except ProtocolError as error:
@@ -102,8 +108,8 @@ def load(record: bytes) -> Request | Unreadable:
     parameters = _parameters(query, encoding) if encoding else []
     document = None
     if anonymous:
-        parameters = clean_parameters(parameters)
-        payload, document = clean_payload(payload, parameters)
+        parameters = clean_parameters(parameters, dropped)
+        payload, document = clean_payload(payload, parameters, dropped)
     names = _vendor_and_version(payload.path or "")
     request = Request(payload, *(names or ("", "")), parameters, anonymous, document)
     problem = _problem(

@@ -67,6 +67,14 @@ _TIMESTAMPS: Mapping[str, int] = {
     "ttm": COLUMN_INDEX["true_tstamp"],
 }
 _COMPOSITES = frozenset(_DIMENSIONS) | frozenset(_TIMESTAMPS)
+COLUMN_OF_PARAMETER: Mapping[str, int] = {
+    **{parameter: column for parameter, (column, _) in _RULES.items()},
+    **{parameter: columns[0] for parameter, columns in _DIMENSIONS.items()},
+    **_TIMESTAMPS,
+    "tnuid": COLUMN_INDEX["network_userid"],
+}
+"""The column that each parameter fills, or the first of two."""
+
 MAPPED_PARAMETERS = frozenset(_RULES) | _COMPOSITES | {"tnuid"}
 """Every parameter that fills a column here; the JSON ones do so in `schemas`."""
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from whiteout.enrich.adapter import Parameters
+    from whiteout.enrich.event import EnrichedEvent
     from whiteout.enrich.failure import Message
     from whiteout.iglu import Resolver
     from whiteout.protocol.iglu import SchemaKey
@@ -85,10 +86,43 @@ def read_parts(
     return parts
 
 
+def judge_again(event: EnrichedEvent, resolver: Resolver, violations: list[Message]) -> None:
+    """Take out of an event what is not valid any more; what is wrong is added to `violations`."""
+    unstruct = event.unstruct_event
+    if unstruct is not None and not is_valid_entity(unstruct, resolver, violations):
+        event.unstruct_event = None
+    event.contexts = [
+        entity for entity in event.contexts if is_valid_entity(entity, resolver, violations)
+    ]
+    write_parts(event)
+
+
 def write_derived(fields: list[str | None], derived: Sequence[SelfDescribingJson]) -> None:
     """Put the entities of enrichments into their column."""
     if derived:
         fields[_DERIVED_COLUMN] = _envelope(CONTEXTS, derived)
+    else:
+        fields[_DERIVED_COLUMN] = None
+
+
+def write_parts(event: EnrichedEvent) -> None:
+    """Put the self-describing parts of an event that were changed into their columns again."""
+    write_unstruct_event(event)
+    write_contexts(event)
+    write_derived(event.fields, event.derived_contexts)
+
+
+def write_unstruct_event(event: EnrichedEvent) -> None:
+    """Put the body of a self-describing event into its column."""
+    unstruct = event.unstruct_event
+    text = None if unstruct is None else _envelope(UNSTRUCT_EVENT, unstruct)
+    event.fields[_UNSTRUCT_COLUMN] = text
+
+
+def write_contexts(event: EnrichedEvent) -> None:
+    """Put the tracker's entities into their column."""
+    contexts = event.contexts
+    event.fields[_CONTEXTS_COLUMN] = _envelope(CONTEXTS, contexts) if contexts else None
 
 
 def _judge_unstruct_event(sent: _Sent, parts: SelfDescribingParts, resolver: Resolver) -> bool:
@@ -157,7 +191,7 @@ def _envelope(schema: str, data: SelfDescribingJson | Sequence[SelfDescribingJso
 
 def _sent(parameters: Parameters, plain: str, base64: str) -> _Sent | None:
     if text := parameters.get(base64):
-        return _Sent(base64, text, _decode_base64(text))
+        return _Sent(base64, text, decode_base64(text))
     if text := parameters.get(plain):
         return _Sent(plain, text, text.encode("utf-8", "replace"))
     return None
@@ -181,7 +215,7 @@ def _read_envelope(sent: _Sent, schema: str, resolver: Resolver, violations: lis
     return None
 
 
-def _decode_base64(text: str) -> bytes:
+def decode_base64(text: str) -> bytes:
     """Either alphabet, padded or not; what is no Base64 becomes bytes that are no JSON."""
     standard = text.replace("-", "+").replace("_", "/")
     try:

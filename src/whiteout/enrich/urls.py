@@ -65,6 +65,8 @@ def split_url(url: str) -> UrlParts:
 
 def cross_navigation(query: str) -> str | None:
     """The value of `_sp` in a query string, decoded; None where there is none or it is empty."""
+    if "sp=" not in query and "%" not in query:  # nearly always
+        return None
     for part in query.split("&"):
         name, _, value = part.partition("=")
         if unquote_plus(name) == CROSS_NAVIGATION_KEY:

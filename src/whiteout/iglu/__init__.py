@@ -3,6 +3,8 @@
 A `Resolver` finds schemas in registries, asked in order, and keeps them compiled.
 """
 
+from whiteout.iglu.configuration import ResolverConfiguration as ResolverConfiguration
+from whiteout.iglu.configuration import read_resolver as read_resolver
 from whiteout.iglu.errors import LookupProblem as LookupProblem
 from whiteout.iglu.errors import RegistryHistory as RegistryHistory
 from whiteout.iglu.errors import ResolutionError as ResolutionError

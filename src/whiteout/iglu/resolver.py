@@ -46,6 +46,7 @@ class Resolver:
 
     Args:
         registries: asked in this order; the first that has the schema wins.
+        order: the registries to ask for a schema, where that depends on its vendor.
         now_ms: the wall clock, Unix epoch milliseconds.
         cache_size: how many schemas, compiled ones and missing ones are kept (of each).
         schema_ttl_ms: how long a schema is kept; None is for ever, as versions never change.
@@ -53,7 +54,7 @@ class Resolver:
             failed they are asked again after half a second, then ever later, up to a minute.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keyword-only settings
         self,
         registries: Sequence[Registry],
         *,
@@ -61,8 +62,10 @@ class Resolver:
         cache_size: int = 2_000,
         schema_ttl_ms: int | None = None,
         not_found_ttl_ms: int = 60_000,
+        order: Callable[[SchemaKey], Sequence[Registry]] | None = None,
     ) -> None:
         self.registries = tuple(registries)
+        self._order = order
         self._now_ms = now_ms
         self._cache_size = cache_size
         self._schema_ttl_ms = schema_ttl_ms
@@ -138,7 +141,7 @@ class Resolver:
         if known is not None and now < known.ask_again_at_ms:
             raise known.error
         history = []
-        for registry in self.registries:
+        for registry in self.registries if self._order is None else self._order(key):
             answer = registry.lookup(key)
             if not isinstance(answer, LookupProblem):
                 self._unresolved.pop(key, None)

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from whiteout.enrich.atomic import COLUMN_INDEX
-from whiteout.enrich.event import BadRow, EnrichedEvent
+from whiteout.enrich.event import BadRow, Dropped, EnrichedEvent
 from whiteout.errors import WhiteoutError
 from whiteout.lake.atomic import microseconds_to_text
 from whiteout.lake.batch import (
@@ -102,7 +102,7 @@ class Loader:
         *,
         raw: Source,
         bad: Source | None,
-        enrich: Callable[[bytes], list[EnrichedEvent | BadRow]],
+        enrich: Callable[[bytes], Sequence[EnrichedEvent | BadRow | Dropped]],
         lookup: Callable[[SchemaKey], Mapping[str, Any]],
         settings: LoaderSettings,
         now_ms: Callable[[], int],
@@ -247,6 +247,7 @@ class Loader:
     ) -> None:
         if (offset, _WHOLE_RECORD) in self._stored_failed:
             return
+        results: Sequence[EnrichedEvent | BadRow | Dropped]
         try:
             results = self._enrich(record)
         except Exception as error:  # noqa: BLE001 - whatever it is, the record must be kept
@@ -257,7 +258,7 @@ class Loader:
                 continue
             if isinstance(result, BadRow):
                 batch.fail(from_bad_row(result), position)
-            else:
+            elif isinstance(result, EnrichedEvent):
                 events.append((position, result))
 
     def _unseen_rows(

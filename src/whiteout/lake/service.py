@@ -15,8 +15,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from whiteout.enrich import Enricher
-from whiteout.iglu import EmbeddedRegistry, FolderRegistry, HttpRegistry, Resolver
+from whiteout.enrich import Configured, Enricher, EnrichSettings, read_folder
+from whiteout.errors import ConfigurationError
+from whiteout.iglu import (
+    EmbeddedRegistry,
+    FolderRegistry,
+    HttpRegistry,
+    Resolver,
+    ResolverConfiguration,
+    read_resolver,
+)
 from whiteout.lake.loader import Loader
 from whiteout.lake.settings import LoaderSettings, Source
 from whiteout.log import open_log
@@ -25,6 +33,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator, Sequence
 
+    from whiteout.enrich import EnrichedEvent
     from whiteout.iglu import Registry
 
 IGLU_CENTRAL = "https://iglucentral.com"
@@ -45,13 +54,21 @@ class ServiceSettings:
         commit_interval_s: the least time between two commits; what comes after a pause is
             committed at once.
         iglu: registries to ask after the embedded one, in order: folders or HTTP addresses.
-        iglu_central: whether Iglu Central is asked last, over the network.
+        iglu_central: whether Iglu Central is asked last, over the network; not where there is a
+            resolver configuration, which names all registries itself.
+        resolver: an official resolver configuration; None for none.
+        enrichments: a folder of enrichment configurations; None reads user agents, and that is all.
+        pii_events: a file to which events `pii_transformation` are added, which undo pseudonyms;
+            None makes none.
         loader: see there.
     """
 
     commit_interval_s: float = 1.0
     iglu: tuple[str, ...] = ()
     iglu_central: bool = True
+    resolver: Path | None = None
+    enrichments: Path | None = None
+    pii_events: Path | None = None
     loader: LoaderSettings = field(default_factory=LoaderSettings)
 
 
@@ -68,6 +85,71 @@ def registries(iglu: Sequence[str], *, iglu_central: bool) -> list[Registry]:
     if iglu_central:
         found.append(HttpRegistry(IGLU_CENTRAL, name="Iglu Central", timeout_s=2.0))
     return found
+
+
+def make_resolver(settings: ServiceSettings) -> Resolver:
+    """The resolver that the settings describe.
+
+    Raises:
+        ConfigurationError: a registry or the resolver configuration is wrong.
+    """
+    if settings.resolver is None:
+        return Resolver(registries(settings.iglu, iglu_central=settings.iglu_central))
+    configuration: ResolverConfiguration = read_resolver(settings.resolver)
+    first = registries(settings.iglu, iglu_central=False)
+    ttl_s = configuration.cache_ttl_s
+    return Resolver(
+        first,
+        cache_size=configuration.cache_size,
+        schema_ttl_ms=None if ttl_s is None else ttl_s * 1000,
+        order=lambda key: configuration.order(first, key),
+    )
+
+
+def make_enricher(
+    settings: ServiceSettings, resolver: Resolver, stack: contextlib.ExitStack
+) -> Enricher:
+    """The enricher that the settings describe; what it opens is closed with `stack`.
+
+    Raises:
+        ConfigurationError: an enrichment is wrong.
+    """
+    if settings.enrichments is None:
+        return Enricher(resolver, now_ms=now_ms, new_uuid=uuid.uuid4)
+    configured = read_folder(settings.enrichments)
+    if settings.pii_events is not None:
+        _keep_pii_events(configured, settings.pii_events, stack)
+    return Enricher(
+        resolver,
+        EnrichSettings(keep_tracker_identifiers=configured.anonymity.keep_tracker_identifiers),
+        now_ms=now_ms,
+        new_uuid=uuid.uuid4,
+        enrichments=configured.enrichments,
+    )
+
+
+def check(settings: ServiceSettings) -> None:
+    """Read every file that the settings name.
+
+    Raises:
+        ConfigurationError: one cannot be used.
+    """
+    with contextlib.ExitStack() as stack:
+        make_enricher(settings, make_resolver(settings), stack)
+
+
+def _keep_pii_events(configured: Configured, path: Path, stack: contextlib.ExitStack) -> None:
+    if configured.pseudonyms is None or not configured.emits_pii:
+        raise ConfigurationError(
+            "--pii-events needs pii_enrichment_config with emitEvent true among the enrichments"
+        )
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    file = stack.enter_context(os.fdopen(descriptor, "w", encoding="utf-8", buffering=1))
+
+    def emit(event: EnrichedEvent) -> None:
+        file.write(f"{event.tsv()}\n")
+
+    configured.pseudonyms.emit = emit
 
 
 def now_ms() -> int:
@@ -88,9 +170,9 @@ def open_pipeline(source: Path, target: Path, settings: ServiceSettings) -> Iter
         ConfigurationError: a registry is wrong.
         LogError: the log cannot be read, or another loader is at work.
     """
-    resolver = Resolver(registries(settings.iglu, iglu_central=settings.iglu_central))
-    enricher = Enricher(resolver, now_ms=now_ms, new_uuid=uuid.uuid4)
+    resolver = make_resolver(settings)
     with contextlib.ExitStack() as stack:
+        enricher = make_enricher(settings, resolver, stack)
         sources = {}
         for name in ("raw", "bad"):
             directory = source / "log" / name

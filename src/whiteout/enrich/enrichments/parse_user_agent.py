@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 from ua_parser import load_lazy_builtins
 from ua_parser.core import Domain
 from ua_parser.regex import Resolver as RustResolver
 
 from whiteout.enrich.atomic import ATOMIC_COLUMNS, COLUMN_INDEX
+from whiteout.enrich.enrichments.interface import (
+    SNOWPLOW,
+    Asset,
+    Configuration,
+    Kind,
+    Surroundings,
+    read_parameters,
+)
+from whiteout.errors import ConfigurationError
 from whiteout.iglu.embedded.enrichments import UA_PARSER_CONTEXT
 from whiteout.protocol.self_describing import SelfDescribingJson
 
@@ -17,7 +27,9 @@ if TYPE_CHECKING:
 
     from ua_parser.core import PartialResult
 
+    from whiteout.enrich.adapter import Parameters
     from whiteout.enrich.event import EnrichedEvent
+    from whiteout.enrich.load import Request
 
 _USERAGENT = COLUMN_INDEX["useragent"]
 _MAX_LENGTH = ATOMIC_COLUMNS[_USERAGENT].max_length or 0
@@ -47,7 +59,9 @@ class ParseUserAgent:
         self._cache_size = cache_size
         self._cache: dict[str, tuple[SelfDescribingJson]] = {}
 
-    def enrich(self, event: EnrichedEvent) -> Sequence[SelfDescribingJson]:
+    def enrich(
+        self, event: EnrichedEvent, request: Request, parameters: Parameters
+    ) -> Sequence[SelfDescribingJson]:
         """One entity; none where there is no user agent, or one too long to pass anyway."""
         user_agent = event.fields[_USERAGENT]
         if user_agent is None or len(user_agent) > _MAX_LENGTH:
@@ -88,3 +102,35 @@ class ParseUserAgent:
 
 def _with_version(family: str, version: Sequence[str | None]) -> str:
     return f"{family} {'.'.join(part for part in version if part)}".strip()
+
+
+class _Parameters(msgspec.Struct, forbid_unknown_fields=True):
+    database: str = ""
+    uri: str = ""
+
+
+def make(configuration: Configuration, surroundings: Surroundings) -> ParseUserAgent:
+    """From the official configuration.
+
+    A file of definitions that lies in the folder is used; without one those of the package
+    `ua-parser-builtins`, which come from the same project.
+    """
+    parameters = read_parameters(configuration, _Parameters)
+    path = Asset(parameters.database).path(surroundings.folder) if parameters.database else None
+    if path is None:
+        return ParseUserAgent()
+    try:
+        from ua_parser.loaders import load_yaml  # noqa: PLC0415 - only where it is configured
+
+        if load_yaml is None:
+            raise ConfigurationError(f"{path.name} needs a reader of YAML: pip install pyyaml")
+        return ParseUserAgent(parse=RustResolver(load_yaml(path)))
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        if isinstance(error, ConfigurationError):
+            raise
+        raise ConfigurationError(
+            f"{path.name} must have the format of uap-core's regexes.yaml: {error}"
+        ) from error
+
+
+KIND = Kind(vendor=SNOWPLOW, name="ua_parser_config", version="1-0-1", make=make)

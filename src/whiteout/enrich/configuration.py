@@ -1,0 +1,206 @@
+"""Enrichments from a folder of configuration files, as Snowplow's enrich reads them.
+
+Each file is a self-describing JSON, one enrichment each. Files that configurations name (lists,
+databases, scripts, keys) lie in the same folder: nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from whiteout.enrich.enrichments import CURES, KINDS
+from whiteout.enrich.enrichments.anonymise_ip import AnonymiseIp
+from whiteout.enrich.enrichments.interface import (
+    OWN_VENDOR,
+    Configuration,
+    Enrichment,
+    GeoLevel,
+    Surroundings,
+    read_parameters,
+)
+from whiteout.enrich.enrichments.pseudonymise import Pseudonymise
+from whiteout.errors import ConfigurationError, ProtocolError
+from whiteout.protocol.iglu import parse_schema_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from whiteout.enrich.enrichments.interface import Kind
+
+ANONYMITY = f"iglu:{OWN_VENDOR}/anonymity_config/jsonschema/1-0-0"
+"""What is done with anonymous events; not an enrichment, but configured beside them."""
+
+_NOT_READ = frozenset({".js", ".hocon", ".conf"})
+
+
+class Anonymity(msgspec.Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
+    """What is done with events of requests marked `SP-Anonymous`.
+
+    Attributes:
+        keep_tracker_identifiers: let the tracker's own `ip` and `tnuid` pass (L15).
+        geo_level: how finely such an address may be placed.
+    """
+
+    keep_tracker_identifiers: bool = False
+    geo_level: GeoLevel = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configured:
+    """What a folder configures.
+
+    Attributes:
+        enrichments: in the order in which they run.
+        anonymity: what is done with anonymous events.
+        pseudonyms: the one of the enrichments that pseudonymises.
+        emits_pii: whether its configuration asks for `pii_transformation` events.
+    """
+
+    enrichments: tuple[Enrichment, ...]
+    anonymity: Anonymity
+    pseudonyms: Pseudonymise | None = None
+    emits_pii: bool = False
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    schema: str
+    data: Configuration
+
+
+def read_folder(folder: Path) -> Configured:
+    """The enrichments that the JSON files of a folder switch on.
+
+    Raises:
+        ConfigurationError: there is no such folder, or a file of it cannot be used; the message
+            names the file and the cure.
+    """
+    if not folder.is_dir():
+        raise ConfigurationError(f"the folder of enrichments must exist, got {str(folder)!r}")
+    _refuse_other_formats(folder)
+    files = [
+        (path, file) for path in sorted(folder.glob("*.json")) if (file := _read(path)) is not None
+    ]
+    return _assemble(folder, files)
+
+
+def _refuse_other_formats(folder: Path) -> None:
+    for path in sorted(folder.iterdir()):
+        if path.suffix in _NOT_READ:
+            raise ConfigurationError(
+                f"{path.name}: only .json files are read; convert HOCON to JSON, and write"
+                " JavaScript as a Python enrichment (python_script_config)"
+            )
+
+
+def _read(path: Path) -> _File | None:
+    """A configuration that is switched on; None for other JSON, such as a list of sites."""
+    content = path.read_bytes()
+    try:
+        document = msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path.name}: not JSON: {error}") from error
+    if not isinstance(document, dict) or "schema" not in document:
+        return None
+    data = document.get("data")
+    if isinstance(data, dict) and data.get("enabled") is False:
+        return None
+    try:
+        return msgspec.convert(document, _File)
+    except msgspec.ValidationError as error:
+        name = data.get("name") if isinstance(data, dict) else None
+        cure = CURES.get(name) if isinstance(name, str) else None
+        raise ConfigurationError(f"{path.name}: {cure or error}") from error
+
+
+def _assemble(folder: Path, files: Iterable[tuple[Path, _File]]) -> Configured:
+    found: list[tuple[int, Path, Configuration]] = []
+    anonymity = Anonymity()
+    for path, file in files:
+        try:
+            if file.schema == ANONYMITY:
+                anonymity = read_parameters(file.data, Anonymity)
+                continue
+            order = _order_of(file)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{path.name}: {error}") from error
+        if not KINDS[order].repeatable and any(order == other for other, *_ in found):
+            raise ConfigurationError(
+                f"{path.name}: {file.data.name} is configured twice; remove one of the files"
+            )
+        found.append((order, path, file.data))
+    found.sort(key=lambda one: one[:2])
+    return _make(folder, found, anonymity)
+
+
+def _make(
+    folder: Path, found: list[tuple[int, Path, Configuration]], anonymity: Anonymity
+) -> Configured:
+    """Make them, those first on which others depend."""
+    surroundings = Surroundings(folder=folder, anonymous_geo=anonymity.geo_level)
+    made: dict[Path, Enrichment] = {}
+    anonymise: AnonymiseIp | None = None
+    pseudonymise: Pseudonymise | None = None
+    emits = False
+    for order, path, configuration in reversed(found):  # the privacy enrichments run last
+        enrichment = _make_one(KINDS[order], path, configuration, surroundings)
+        made[path] = enrichment
+        if isinstance(enrichment, AnonymiseIp):
+            anonymise = enrichment
+        elif isinstance(enrichment, Pseudonymise):
+            pseudonymise, emits = enrichment, bool(configuration.emit_event)
+        surroundings = Surroundings(
+            folder=folder,
+            mask_address=anonymise.mask_address if anonymise else None,
+            key_of=pseudonymise.key_of if pseudonymise else None,
+            anonymous_geo=anonymity.geo_level,
+        )
+    return Configured(
+        enrichments=tuple(made[path] for _, path, _ in found),
+        anonymity=anonymity,
+        pseudonyms=pseudonymise,
+        emits_pii=emits,
+    )
+
+
+def _make_one(
+    kind: Kind, path: Path, configuration: Configuration, surroundings: Surroundings
+) -> Enrichment:
+    try:
+        return kind.make(configuration, surroundings)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path.name}: {error}") from error
+
+
+def _order_of(file: _File) -> int:
+    """The place of an enrichment in the order.
+
+    Raises:
+        ConfigurationError: there is no such enrichment, or not in this version.
+    """
+    try:
+        key = parse_schema_key(file.schema)
+    except ProtocolError as error:
+        raise ConfigurationError(str(error)) from error
+    if key.name in CURES:
+        raise ConfigurationError(f"{key.name}: {CURES[key.name]}")
+    for order, kind in enumerate(KINDS):
+        if (key.vendor, key.name) != (kind.vendor, kind.name):
+            continue
+        newest = parse_schema_key(kind.schema)
+        if (key.model, key.revision) != (newest.model, newest.revision) or (
+            key.addition > newest.addition
+        ):
+            raise ConfigurationError(
+                f"{key.name} is read up to version {newest.version} of its configuration, got"
+                f" {key.version}; write it in that version"
+            )
+        return order
+    known = ", ".join(kind.name for kind in KINDS)
+    raise ConfigurationError(
+        f"there is no enrichment {key.vendor}/{key.name}; remove the file or set enabled to false."
+        f" There are: {known}"
+    )
