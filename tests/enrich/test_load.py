@@ -19,7 +19,7 @@ from tests.enrich.conftest import (
     post,
 )
 
-from whiteout.enrich import EnrichedEvent, Enricher, EnrichSettings
+from whiteout.enrich import Enricher, EnrichSettings
 from whiteout.errors import ConfigurationError
 from whiteout.protocol.collector_payload import encode
 
@@ -107,7 +107,7 @@ def test_a_record_over_the_limit_is_not_looked_into(resolver: Resolver, bench: B
 
     (row,) = enricher.enrich(record)
 
-    assert not isinstance(row, EnrichedEvent)
+    assert isinstance(row, BadRow)
     assert kind(row) == "size_violation"
     assert row.data["failure"]["actualSizeBytes"] == len(record)
     assert "SECRET" not in row.json()
