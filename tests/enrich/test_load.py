@@ -19,7 +19,7 @@ from tests.enrich.conftest import (
     post,
 )
 
-from whiteout.enrich import Enricher, EnrichSettings
+from whiteout.enrich import BadRow, Enricher, EnrichSettings
 from whiteout.errors import ConfigurationError
 from whiteout.protocol.collector_payload import encode
 
