@@ -53,12 +53,16 @@ if TYPE_CHECKING:
     from whiteout.events.consent import ConsentDocument as ConsentDocument
     from whiteout.events.consent import ConsentGranted as ConsentGranted
     from whiteout.events.consent import ConsentWithdrawn as ConsentWithdrawn
+    from whiteout.events.error import ApplicationError as ApplicationError
+    from whiteout.events.error import TrackerError as TrackerError
     from whiteout.events.gdpr import BasisForProcessing as BasisForProcessing
     from whiteout.events.gdpr import GdprConfiguration as GdprConfiguration
     from whiteout.events.geolocation import Geolocation as Geolocation
     from whiteout.events.install import Install as Install
     from whiteout.events.install import InstallReferrer as InstallReferrer
     from whiteout.events.web_view import WebViewEvent as WebViewEvent
+    from whiteout.strict.profile import PrivacyProfile as PrivacyProfile
+    from whiteout.strict.profile import SafeProperties as SafeProperties
     from whiteout.tracker.consent_record import ConsentState as ConsentState
     from whiteout.tracker.counters import DropReason as DropReason
     from whiteout.tracker.focal_meter import FocalMeterConfiguration as FocalMeterConfiguration
@@ -89,6 +93,7 @@ _LOADED_LATER = {
     "ConsentGranted": "whiteout.events.consent",
     "ConsentState": "whiteout.tracker.consent_record",
     "ConsentWithdrawn": "whiteout.events.consent",
+    "ApplicationError": "whiteout.events.error",
     "DropReason": "whiteout.tracker.counters",
     "GdprConfiguration": "whiteout.events.gdpr",
     "Geolocation": "whiteout.events.geolocation",
@@ -105,9 +110,12 @@ _LOADED_LATER = {
     "PlatformContextRetriever": "whiteout.tracker.platform_properties",
     "PlatformProperty": "whiteout.tracker.platform_properties",
     "PluginConfiguration": "whiteout.tracker.plugins",
+    "PrivacyProfile": "whiteout.strict.profile",
+    "SafeProperties": "whiteout.strict.profile",
     "SchemaRuleset": "whiteout.tracker.schema_rules",
     "SessionState": "whiteout.tracker.session",
     "Tracker": "whiteout.tracker.tracker",
+    "TrackerError": "whiteout.events.error",
     "WebViewBridge": "whiteout.tracker.web_view",
     "WebViewEvent": "whiteout.events.web_view",
 }

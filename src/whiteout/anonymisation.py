@@ -27,7 +27,7 @@ from whiteout.protocol.self_describing import CONTEXTS, UNSTRUCT_EVENT, SelfDesc
 from whiteout.strict.profile import CAMPAIGN_PARAMETERS, PrivacyProfile, SafeProperties
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from whiteout.strict.rules import StrictRules
 
@@ -51,11 +51,12 @@ class _Rules:
     entities: frozenset[str]
     properties: Mapping[str, tuple[_PropertyRule, ...]]
     strict: StrictRules | None
+    scrubs: Mapping[str, Callable[[SelfDescribingJson], SelfDescribingJson]]
 
     @property
     def looks_inside(self) -> bool:
         """Whether a body or an entity might not pass as it is."""
-        return bool(self.entities or self.properties or self.strict)
+        return bool(self.entities or self.properties or self.strict or self.scrubs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,8 @@ class Gate:
         profile: what passes of an event under `Anonymisation.USER`.
         safe_properties: what passes of the app's own schemas under the strict profile.
         url_parameters: query keys that URLs keep under the strict profile.
+        scrubs: for families of schemas with free text, `iglu:vendor/name`, what is left of their
+            data under `Anonymisation.USER`; after the tables, and idempotent.
 
     Raises:
         ConfigurationError: a mark of `safe_properties` is for a schema that the strict profile
@@ -77,6 +80,9 @@ class Gate:
     profile: PrivacyProfile = PrivacyProfile.STANDARD
     safe_properties: Sequence[SafeProperties] = ()
     url_parameters: Sequence[str] = CAMPAIGN_PARAMETERS
+    scrubs: Mapping[str, Callable[[SelfDescribingJson], SelfDescribingJson]] = field(
+        default_factory=dict, repr=False
+    )
     time_steps_ms: tuple[int, ...] = field(init=False, repr=False)
     """By the bits of a level: times that leave the device are multiples of this."""
     _rules: tuple[_Rules, ...] = field(init=False, repr=False)
@@ -88,7 +94,7 @@ class Gate:
 
             strict = StrictRules(self.safe_properties, self.url_parameters)
         levels = [Anonymisation(bits) for bits in range(Anonymisation.FULL.value + 1)]
-        rules = tuple(_fold(self.identifiers, level, strict) for level in levels)
+        rules = tuple(_fold(self.identifiers, level, strict, self.scrubs) for level in levels)
         object.__setattr__(self, "_rules", rules)
         steps = tuple(1 if folded.strict is None else _MINUTE_MS for folded in rules)
         object.__setattr__(self, "time_steps_ms", steps)
@@ -109,8 +115,10 @@ class Gate:
         """Whether `level` masks properties of that schema; they must then be JSON's own types."""
         rules = self._rules[level._value_]
         family = schema.rsplit("/", 2)[0]
-        return family in rules.properties or (
-            rules.strict is not None and rules.strict.knows(family)
+        return (
+            family in rules.properties
+            or family in rules.scrubs
+            or (rules.strict is not None and rules.strict.knows(family))
         )
 
     def lets_in(self, schema: str, level: Anonymisation) -> bool:
@@ -118,6 +126,16 @@ class Gate:
         rules = self._rules[level._value_]
         family = schema.rsplit("/", 2)[0]
         return family not in rules.entities and (rules.strict is None or rules.strict.knows(family))
+
+    def withholds(self, schema: str, name: str) -> bool:
+        """Whether no event of an anonymous user may tell that property (leak L23).
+
+        Args:
+            schema: any version.
+            name: of a property at the top of its data.
+        """
+        strict = self._rules[Anonymisation.USER._value_].strict
+        return strict is not None and not strict.lets_in(schema.rsplit("/", 2)[0], name)
 
     def time_ms(self, now_ms: int, level: Anonymisation) -> int:
         """A time, Unix epoch milliseconds, as an event of `level` may tell it (leak L38).
@@ -133,7 +151,8 @@ class Gate:
         if family in rules.entities:
             return None
         masks = rules.properties.get(family)
-        if masks is None and rules.strict is None:
+        scrub = rules.scrubs.get(family)
+        if masks is None and scrub is None and rules.strict is None:
             return entity
         data: Any = entity.data
         for path, mask in masks or ():
@@ -142,7 +161,8 @@ class Gate:
             data = rules.strict.data(family, data)
             if data is None:
                 return None
-        return SelfDescribingJson(entity.schema, data)
+        passed = SelfDescribingJson(entity.schema, data)
+        return passed if scrub is None else scrub(passed)
 
     def body(self, body: SelfDescribingJson, level: Anonymisation) -> SelfDescribingJson:
         """The body of an event; without any data where `level` does not let its schema through."""
@@ -194,7 +214,10 @@ def _self_describing(value: Any) -> SelfDescribingJson:  # noqa: ANN401 - any JS
 
 
 def _fold(
-    identifiers: Sequence[Identifier], level: Anonymisation, strict: StrictRules | None
+    identifiers: Sequence[Identifier],
+    level: Anonymisation,
+    strict: StrictRules | None,
+    scrubs: Mapping[str, Callable[[SelfDescribingJson], SelfDescribingJson]],
 ) -> _Rules:
     parameters: set[str] = set()
     url_keys: dict[str, frozenset[str]] = {}
@@ -226,6 +249,7 @@ def _fold(
         frozenset(entities),
         {family: tuple(rules) for family, rules in properties.items()},
         strict if Anonymisation.USER in level else None,
+        scrubs if Anonymisation.USER in level else {},
     )
 
 

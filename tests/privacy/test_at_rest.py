@@ -233,6 +233,7 @@ def test_the_record_of_the_level_identifies_nobody(scene: Scene) -> None:
         "session_ended",
         "pending",
         "pending_level",
+        "profile",
     }
 
 

@@ -43,6 +43,7 @@ STATELESS: Final[dict[str, Any]] = {
     "screen_engagement_autotracking": False,
     "lifecycle_autotracking": False,
     "deep_link_context": False,
+    "exception_autotracking": False,
 }
 """Options of a tracker that sends nothing but what it is given: for tests of other things."""
 

@@ -75,6 +75,10 @@ class StrictRules:
         """Whether anything of a schema passes, `iglu:vendor/name`."""
         return self._families.get(family) is not None
 
+    def lets_in(self, family: str, name: str) -> bool:
+        """Whether anything of a property passes that stands at the top of a schema's data."""
+        return name in (self._families.get(family) or {})
+
     def data(self, family: str, data: Any) -> dict[str, Any] | None:  # noqa: ANN401 - any JSON
         """What passes of an entity's or event's data; None: the entity itself does not.
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from whiteout.errors import ConfigurationError
+from whiteout.strict.profile import CAMPAIGN_PARAMETERS, PrivacyProfile, SafeProperties
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -29,6 +30,7 @@ _Number = TypeVar("_Number", int, float)
 _SIZE = re.compile(r"[0-9]{1,9}x[0-9]{1,9}")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PATH = re.compile(r"[A-Za-z0-9._~%!$&'()*+,;=:@/-]+")
+_QUERY_KEY = re.compile(r"[A-Za-z0-9._~-]{1,255}")
 _RESERVED_HEADERS = frozenset(
     {"sp-anonymous", "cookie", "content-type", "content-length", "host", "transfer-encoding"}
 )
@@ -102,9 +104,21 @@ class TrackerConfiguration:
             said, as above; on for a new one.
         geo_location_context: put the place that the subject names on every event, while the user
             is not anonymous (leak L18).
+        exception_autotracking: track an `ApplicationError` for each exception that nobody catches,
+            before the process can end of it; see `whiteout.tracker.exceptions`. None: not said, as
+            above; on for a new one.
+        diagnostic_autotracking: track a `TrackerError` for what the tracker itself warns of; at
+            most twelve an hour.
+        error_messages_while_anonymous: leave the messages of errors as they are under user
+            anonymity, where they are hidden otherwise (leak L28). Say so only if no message of the
+            app, or of what it uses, ever quotes what a user did.
         tracker_version_suffix: added to `tv`, letters, digits, dots and dashes.
         identifying_properties: properties of the app's own schemas that the gate masks; made with
             `whiteout.identifying_property`.
+        privacy_profile: how much an event of an anonymous user may tell. None: not said, which
+            keeps the stricter of what the namespace had before, and is `STANDARD` for a new one.
+        safe_properties: what passes of the app's own schemas under the strict profile.
+        strict_url_parameters: query keys that URLs keep under the strict profile.
     """
 
     app_id: str | None = None
@@ -123,8 +137,14 @@ class TrackerConfiguration:
     lifecycle_autotracking: bool = True
     deep_link_context: bool | None = None
     geo_location_context: bool = False
+    exception_autotracking: bool | None = None
+    diagnostic_autotracking: bool = False
+    error_messages_while_anonymous: bool = False
     tracker_version_suffix: str | None = None
     identifying_properties: tuple[Identifier, ...] = ()
+    privacy_profile: PrivacyProfile | None = None
+    safe_properties: tuple[SafeProperties, ...] = ()
+    strict_url_parameters: tuple[str, ...] = CAMPAIGN_PARAMETERS
 
     def __post_init__(self) -> None:
         _text("app_id", self.app_id, 255)
@@ -138,6 +158,8 @@ class TrackerConfiguration:
             "screen_engagement_autotracking",
             "lifecycle_autotracking",
             "geo_location_context",
+            "diagnostic_autotracking",
+            "error_messages_while_anonymous",
         ):
             _flag(name, getattr(self, name))
         for name in (
@@ -146,6 +168,7 @@ class TrackerConfiguration:
             "platform_context",
             "application_context",
             "deep_link_context",
+            "exception_autotracking",
         ):
             if getattr(self, name) is not None:
                 _flag(name, getattr(self, name))
@@ -153,6 +176,17 @@ class TrackerConfiguration:
             properties = _platform_properties(self.platform_context_properties)
             object.__setattr__(self, "platform_context_properties", properties)
         _platform_retriever(self.platform_context_retriever)
+        _instance("privacy_profile", self.privacy_profile, PrivacyProfile)
+        for mark in _tuple("safe_properties", self.safe_properties):
+            if not isinstance(mark, SafeProperties):
+                raise ConfigurationError(
+                    f"safe_properties must hold SafeProperties, got a {type(mark).__name__}"
+                )
+        for key in _tuple("strict_url_parameters", self.strict_url_parameters):
+            if not isinstance(key, str) or not _QUERY_KEY.fullmatch(key):
+                raise ConfigurationError(
+                    f"strict_url_parameters must hold query keys such as utm_source, got {key!r}"
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -432,6 +466,12 @@ def _text(name: str, value: object, limit: int) -> None:
 def _flag(name: str, value: object) -> None:
     if not isinstance(value, bool):
         raise ConfigurationError(f"{name} must be True or False, got {value!r}")
+
+
+def _tuple(name: str, value: object) -> tuple[object, ...]:
+    if not isinstance(value, tuple):
+        raise ConfigurationError(f"{name} must be a tuple, got a {type(value).__name__}")
+    return value
 
 
 def _instance(

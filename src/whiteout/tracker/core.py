@@ -10,10 +10,11 @@ import threading
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
-from whiteout.anonymisation import Gate
-from whiteout.identifiers import IDENTIFIERS
+from whiteout.identifiers import Anonymisation
 from whiteout.tracker.counters import Counters
+from whiteout.tracker.decisions import first_profile
 from whiteout.tracker.engine import Engine, forget_stored
+from whiteout.tracker.error_tracking import ErrorTracking
 from whiteout.tracker.folder import open_folder, safe_name
 from whiteout.tracker.identity import IdentityFiles
 from whiteout.tracker.journal import left_behind
@@ -23,16 +24,20 @@ from whiteout.tracker.live_options import Pauses
 from whiteout.tracker.network import HttpConnection
 from whiteout.tracker.passage import Passage
 from whiteout.tracker.privacy_switch import PrivacySwitch
+from whiteout.tracker.scope import back_in_scope
 from whiteout.tracker.shared_part import SharedPart
 from whiteout.tracker.states.states import FEATURES, States
+from whiteout.tracker.tracker_gate import gate_of
 from whiteout.tracker.unsaid import settled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
+    from whiteout.events.event import Event
     from whiteout.events.gdpr import GdprConfiguration
-    from whiteout.identifiers import Anonymisation
     from whiteout.protocol.self_describing import SelfDescribingJson
+    from whiteout.strict.profile import PrivacyProfile
     from whiteout.tracker.app_code import AppCode
     from whiteout.tracker.configuration import (
         EmitterConfiguration,
@@ -63,7 +68,9 @@ class Core:
         subject: SubjectConfiguration,
         *,
         environment: Environment,
+        process_lock: AbstractContextManager[object],
         level: Anonymisation | None,
+        profile: PrivacyProfile | None,
         gdpr: GdprConfiguration | None,
         extensions: Sequence[object],
         pauses: Pauses | None,
@@ -76,10 +83,15 @@ class Core:
         self.is_forked = False  # and has no engine of its own yet
         self._fork_locks = ExitStack()
         self._app_code: AppCode | None = None
-        gate = self._gate = Gate((*IDENTIFIERS, *tracker.identifying_properties))
         self._folder = open_folder(emitter.storage_dir, self.counters)
         self._name = safe_name(namespace)
         self._files = IdentityFiles(self._folder, self._name)
+        stored = self._files.load_privacy().profile
+        self.gate = gate = gate_of(
+            tracker,
+            first_profile(tracker.privacy_profile, profile, stored),
+            keeps_messages=tracker.error_messages_while_anonymous,
+        )
         self.shared = SharedPart(
             namespace,
             tracker,
@@ -87,9 +99,10 @@ class Core:
             environment=environment,
             lock=self.lock,
             counters=self.counters,
+            gate=gate,
             gdpr=gdpr,
         )
-        self.passage = self._new_passage(gate, tracker, session)
+        self.passage = self._new_passage(tracker, session)
         self.lines = self.passage.lines
         self.connection: NetworkConnection = network.network_connection or HttpConnection()
         self.privacy = PrivacySwitch(
@@ -102,6 +115,13 @@ class Core:
             connection=self.connection,
             continues_session=session.continue_session_on_restart,
         )
+        self.errors = ErrorTracking(
+            self._track_raised,
+            self.passage.track_service,
+            counters=self.counters,
+            clock=environment.clock,
+            process_lock=process_lock,
+        )
         if extensions:
             self.app_code(extensions)
         left = left_behind(self._folder, self._name) if self._folder is not None else []
@@ -110,9 +130,12 @@ class Core:
         self.privacy.settle_what_was_due()
         self._stay_paused(pauses or Pauses())
         self.engine.start()
+        self.errors.switch_diagnostics(on=tracker.diagnostic_autotracking)
+        self.errors.switch_exceptions(on=tracker.exception_autotracking is not False)
 
     def close(self, timeout_s: float) -> bool:
         """Stop, once; True: everything was delivered."""
+        self.errors.close()
         if self._app_code is not None:  # before any lock: its functions may call the tracker
             timeout_s -= self._app_code.close(max(_PLUGINS_S, timeout_s / 2))
         with self.privacy.lock:
@@ -135,7 +158,7 @@ class Core:
                 if self._app_code is None:
                     self._app_code = AppCode(
                         self.passage,
-                        gate=self._gate,
+                        gate=self.gate,
                         counters=self.counters,
                         clock=self._environment.clock,
                         configurations=configurations,
@@ -209,9 +232,8 @@ class Core:
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _new_passage(
-        self, gate: Gate, tracker: TrackerConfiguration, session: SessionConfiguration
-    ) -> Passage:
+    def _new_passage(self, tracker: TrackerConfiguration, session: SessionConfiguration) -> Passage:
+        gate = self.gate
         lines = Lines(
             gate,
             new_uuid=self._environment.new_uuid,
@@ -227,6 +249,7 @@ class Core:
         )
         return Passage(
             gate,
+            gate_of(tracker, gate.profile, keeps_messages=True),
             lines=lines,
             states=states,
             environment=self._environment,
@@ -239,6 +262,13 @@ class Core:
         self.lines.checks = not pauses.sessions
         if pauses.sending:
             self.engine.emitter.pause()
+
+    def _track_raised(self, event: Event, exception: BaseException) -> None:
+        """Track an exception as of the scope that it came out of."""
+        if self.is_forked:
+            self.revive()
+        with back_in_scope(self.passage.owner, exception):
+            self.passage.track(event, Anonymisation.NONE)
 
     def _share_lifecycle(self, entity: SelfDescribingJson | None) -> None:
         self.shared.share("lifecycle", entity, is_of_line=True)
@@ -254,6 +284,7 @@ class Core:
             counters=self.counters,
             housekeeping=self._keep_house,
             on_delivered=self.privacy.keep_cookies,
+            time_steps_ms=self.gate.time_steps_ms,
             left=left,
         )
 
@@ -263,6 +294,7 @@ class Core:
             started, self.lines.started = self.lines.started, []
         self.shared.refresh(with_identifiers=None)
         self._environment.prepare()
+        self.errors.drain()
         is_due = bool(started) or self.live.session.current.continue_session_on_restart
         self.privacy.keep_identity_if_free(is_due=is_due)
         callback = self.live.session.current.on_session_update

@@ -12,6 +12,8 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from whiteout.tracker.clock import Clock
 
 _LOGGER = logging.getLogger("whiteout")
@@ -32,9 +34,15 @@ class DropReason(enum.Enum):
 
 
 class Counters:
-    """How many events were dropped, by reason, and how many faults met. Any thread may call."""
+    """How many events were dropped, by reason, and how many faults met. Any thread may call.
+
+    Attributes:
+        on_warning: called with what is logged, its kind first, on any thread and under any lock;
+            must neither block nor raise.
+    """
 
     def __init__(self, clock: Clock) -> None:
+        self.on_warning: Callable[[str, str], object] | None = None
         self._clock = clock
         self._lock = threading.RLock()
         self._drops: dict[DropReason, int] = {}
@@ -61,6 +69,9 @@ class Counters:
                 return
             self._quiet_until[kind] = now + _QUIET_S
         _LOGGER.warning("%s", message)
+        on_warning = self.on_warning
+        if on_warning is not None:
+            on_warning(kind, message)
 
     def after_fork(self) -> None:
         """In a forked child: a lock that another thread held would never be freed."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from whiteout.identifiers import Anonymisation
+from whiteout.strict.profile import PrivacyProfile
 from whiteout.tracker.configuration import Pending
 from whiteout.tracker.identity import IdentityFiles, PrivacyRecord
 
@@ -30,12 +31,15 @@ class Decisions:
         self._counters = counters
         self.current = files.load_privacy()
 
-    def take_up(self, level: Anonymisation, *, is_identified: bool) -> None:
+    def take_up(
+        self, level: Anonymisation, profile: PrivacyProfile, *, is_identified: bool
+    ) -> None:
         """A process begins at `level`; what is still to be done with waiting events stays so."""
         before = self.current
         ended = before.session_ended or not is_identified
-        if level != before.level or ended != before.session_ended:
-            self._save(replace(before, level=level, session_ended=ended))
+        taken = replace(before, level=level, session_ended=ended, profile=profile)
+        if taken != before:
+            self._save(taken)
 
     def switch(self, level: Anonymisation, pending: Pending, *, crosses: bool) -> None:
         """Record a switch; what the disk has refused to settle so far stays due."""
@@ -50,6 +54,7 @@ class Decisions:
                 session_ended=due.session_ended or crosses,
                 pending=pending,
                 pending_level=pending_level,
+                profile=due.profile,
             )
         )
 
@@ -72,6 +77,13 @@ class Decisions:
         self.current = record
         if not self._files.save_privacy(record):
             self._counters.warn("privacy-file", "the level could not be stored for the next start")
+
+
+def first_profile(said: PrivacyProfile | None, *before: PrivacyProfile | None) -> PrivacyProfile:
+    """What the app says; where it says nothing, the stricter of what was (leak L34)."""
+    if said is not None:
+        return said
+    return PrivacyProfile.STRICT if PrivacyProfile.STRICT in before else PrivacyProfile.STANDARD
 
 
 def first_level(

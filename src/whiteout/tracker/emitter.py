@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
+    from whiteout.identifiers import Anonymisation
     from whiteout.tracker.clock import Clock
     from whiteout.tracker.configuration import EmitterConfiguration, NetworkConfiguration
     from whiteout.tracker.counters import Counters
@@ -62,6 +63,7 @@ class Emitter:
         sender_lock: the file that processes of one namespace compete for; None: none does.
         on_delivered: called after requests that may have brought cookies.
         on_blocked: called when fresh events cannot be sent for now.
+        time_steps_ms: by the bits of a level: `stm` is cut to multiples of this.
     """
 
     def __init__(  # noqa: PLR0913 - one argument a collaborator
@@ -78,6 +80,7 @@ class Emitter:
         sender_lock: Path | None,
         on_delivered: Callable[[], None],
         on_blocked: Callable[[], None],
+        time_steps_ms: tuple[int, ...],
     ) -> None:
         self._storage = storage
         self._fresh = fresh
@@ -90,6 +93,7 @@ class Emitter:
         self._sender_lock_path = sender_lock
         self._on_delivered = on_delivered
         self._on_blocked = on_blocked
+        self._time_steps_ms = time_steps_ms
         self._is_blocked = False
         self._sender_lock: ProcessLock | None = None
         self._templates: dict[int, Template] = {}
@@ -323,7 +327,7 @@ class Emitter:
             batch = queue.pop(0)
             if not store.waits(batch.ids, batch.level.value):
                 break  # withdrawn since it was read, here or by another process
-            request = request_for(batch, network, sent_ms=self._stamp())
+            request = request_for(batch, network, sent_ms=self._stamp(batch.level))
             answer = self._connection.send(request)
             match self._judge(answer.status, batch):
                 case Outcome.DELIVERED:
@@ -345,9 +349,16 @@ class Emitter:
             self._on_delivered()
         return delivered, failed, 0.0
 
-    def _stamp(self) -> int:
-        """The time of sending; a millisecond later where the request before had the same."""
+    def _stamp(self, level: Anonymisation) -> int:
+        """The time of sending; a millisecond later where the request before had the same.
+
+        Cut to the minute under a strict profile: everybody who sends in that minute says the same,
+        so that it joins nothing.
+        """
         now_ms = self._clock.now_ms()
+        step_ms = self._time_steps_ms[level.value]
+        if step_ms != 1:
+            return now_ms - now_ms % step_ms
         is_taken = 0 <= self._stamp_ms - now_ms < _STAMPS_AHEAD_MS
         self._stamp_ms = self._stamp_ms + 1 if is_taken else now_ms
         return self._stamp_ms

@@ -52,6 +52,7 @@ class Engine:
         counters: what is dropped.
         housekeeping: called on the writer's thread every few seconds and after each move.
         on_delivered: called on the emitter's thread after requests were answered.
+        time_steps_ms: see `Gate`.
         left: journals of processes that are gone, already locked.
     """
 
@@ -67,6 +68,7 @@ class Engine:
         counters: Counters,
         housekeeping: Callable[[], None],
         on_delivered: Callable[[], None],
+        time_steps_ms: tuple[int, ...],
         left: list[LeftBehind],
     ) -> None:
         self._folder = folder
@@ -98,6 +100,7 @@ class Engine:
             counters=counters,
             sender_lock=folder / f"{name}.sender.lock" if folder is not None else None,
             on_delivered=on_delivered,
+            time_steps_ms=time_steps_ms,
             on_blocked=self._wake_writer,
         )
         self.writer = Writer(

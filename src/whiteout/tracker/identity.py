@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from whiteout.identifiers import Anonymisation
+from whiteout.strict.profile import PrivacyProfile
 from whiteout.tracker.configuration import Pending
 from whiteout.tracker.session import SessionState
 
@@ -53,12 +54,14 @@ class PrivacyRecord:
         session_ended: the identified session was ended by a switch and must not go on.
         pending: what the app wants done with events that waited at the switch, until it is done.
         pending_level: what they are to become; not `level`, which a restart may have changed.
+        profile: how much an event of an anonymous user may tell.
     """
 
     level: Anonymisation | None = None
     session_ended: bool = False
     pending: Pending = Pending.KEEP
     pending_level: Anonymisation = Anonymisation.FULL
+    profile: PrivacyProfile = PrivacyProfile.STANDARD
 
 
 @dataclass(slots=True)
@@ -125,13 +128,16 @@ class IdentityFiles:
         record = self._read("privacy")
         level = _level(record.get("level"))
         if level is None:
-            return PrivacyRecord(level=Anonymisation.FULL, session_ended=True)
+            return PrivacyRecord(
+                level=Anonymisation.FULL, session_ended=True, profile=PrivacyProfile.STRICT
+            )
         pending_level = _level(record.get("pending_level"))
         return PrivacyRecord(
             level=level,
             session_ended=record.get("session_ended") is not False,
             pending=_pending(record.get("pending")),
             pending_level=Anonymisation.FULL if pending_level is None else pending_level,
+            profile=_profile(record.get("profile", PrivacyProfile.STANDARD.value)),
         )
 
     def save_privacy(self, record: PrivacyRecord) -> bool:
@@ -144,6 +150,7 @@ class IdentityFiles:
                 "session_ended": record.session_ended,
                 "pending": record.pending.value,
                 "pending_level": record.pending_level.value,
+                "profile": record.profile.value,
             },
         )
 
@@ -209,6 +216,13 @@ def _session(record: object, user_id: str) -> SessionState | None:
         first_event_at_ms=number("first_event_at_ms"),
         last_event_at_ms=number("last_event_at_ms"),
     )
+
+
+def _profile(value: object) -> PrivacyProfile:
+    try:
+        return PrivacyProfile(value)
+    except ValueError:
+        return PrivacyProfile.STRICT  # what cannot be understood counts as the more private
 
 
 def _pending(value: object) -> Pending:

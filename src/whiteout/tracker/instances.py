@@ -150,10 +150,12 @@ def create_tracker(
             of_kind.get(SessionConfiguration) or SessionConfiguration(),  # type: ignore[arg-type]  # by its type
             of_kind.get(SubjectConfiguration) or SubjectConfiguration(),  # type: ignore[arg-type]  # by its type
             environment=environment or Environment(),
+            process_lock=_REGISTRY.lock,
             level=before.anonymisation if before is not None else None,
             gdpr=of_kind.get(GdprConfiguration),  # type: ignore[arg-type]  # by its type
             extensions=extensions,
             pauses=pauses,
+            profile=before.privacy_profile if before is not None else None,
         )
         _REGISTRY.trackers[namespace] = tracker
         _REGISTRY.live.add(tracker)

@@ -48,6 +48,10 @@ class Shared(Protocol):
         """The entities; the arguments tell what may be among them."""
         ...
 
+    def basic_entities(self, *, with_identifiers: bool) -> Sequence[SelfDescribingJson]:
+        """Those that say on what the tracker runs, and nothing of what goes on there."""
+        ...
+
 
 class Lines:
     """Which line runs, and what its next event carries. Every call under the tracker's lock.
@@ -166,7 +170,7 @@ class Lines:
         if version != self._templates_version:
             self._clear_templates()
             self._templates_version = version
-        if scope.subject is None:
+        if scope.subject is None and not scope.is_service:
             template = self._scope_templates.get(bits)
             if template is None:
                 template = self._scope_templates[bits] = self._build_scoped(scope, bits)
@@ -311,7 +315,21 @@ class Lines:
             known = self._scope_numbers.get(bits & _CLIENT)
             number = known or int.from_bytes(self._new_uuid()[:6], "big") + 1
             self._scope_numbers[bits & _CLIENT] = number
+        if scope.is_service:
+            return self._build_service(bits, number)
         return self._build(bits, number, None, is_of_line=False, scope=scope)
+
+    def _build_service(self, bits: int, number: int) -> Template:
+        return build(
+            self._gate,
+            LEVELS[bits],
+            line=number,
+            base64=self._base64,
+            parameters=self._shared.parameters_for(None),
+            entities=self._shared.basic_entities(with_identifiers=not bits & _USER),
+            session=None,
+            is_identified_line=number == IDENTIFIED_LINE,
+        )
 
     def _build(
         self,

@@ -21,12 +21,13 @@ from whiteout.events.deep_link import attribution
 from whiteout.events.lifecycle import Background, Foreground
 from whiteout.events.state_entities import DeepLink
 from whiteout.identifiers import Anonymisation
+from whiteout.strict.profile import PrivacyProfile
 from whiteout.tracker.inspectable import InspectableEvent
 from whiteout.tracker.journal import EVENT
 from whiteout.tracker.levels import LEVELS
 from whiteout.tracker.own_part import encode, regate
 from whiteout.tracker.records import EVENT_HEADER, EVENT_RECORD
-from whiteout.tracker.scope import CURRENT, scope_of
+from whiteout.tracker.scope import CURRENT, EventScope, scope_of
 from whiteout.tracker.states.fact import (
     SCREEN_END,
     SCREEN_END_PART,
@@ -48,11 +49,11 @@ if TYPE_CHECKING:
     from whiteout.tracker.engine import Engine
     from whiteout.tracker.environment import Environment
     from whiteout.tracker.lines import Lines
-    from whiteout.tracker.scope import EventScope
     from whiteout.tracker.states.states import States
 
 _NONE: Final = Anonymisation.NONE
 _CLIENT: Final = Anonymisation.CLIENT.value
+_MAX_WITHHELD: Final = 256  # schemas to tell of; an app has a few dozen
 _DEEP_LINK: Final = DeepLink.SCHEMA
 _BODY_BYTES: Final = EVENT_HEADER.size  # of a record, before the own part
 _pack: Final = EVENT_RECORD.pack
@@ -85,6 +86,7 @@ class Passage:
 
     Args:
         gate: what a level lets through.
+        service_gate: the same of errors of the tracker itself.
         lines: of the tracker.
         states: of its running line.
         environment: time and ids.
@@ -97,6 +99,7 @@ class Passage:
     def __init__(  # noqa: PLR0913 - one argument a collaborator
         self,
         gate: Gate,
+        service_gate: Gate,
         *,
         lines: Lines,
         states: States,
@@ -105,6 +108,10 @@ class Passage:
         lock: AbstractContextManager[object],
     ) -> None:
         self._gate = gate
+        self._service_gate = service_gate
+        self._is_strict = gate.profile is PrivacyProfile.STRICT
+        self._time_steps_ms = gate.time_steps_ms
+        self._withheld: set[str] = set()  # schemas that the developer was told of
         self.lines = lines
         self.states = states
         self._counters = counters
@@ -116,6 +123,9 @@ class Passage:
         self._is_passing = False
         self._interrupting: deque[_Prepared] = deque()
         self.owner = object()  # whose scopes hold here
+        self._service = EventScope(
+            owner=self.owner, outer=None, bits=0, subject=None, is_service=True
+        )
         self.extensions: Extensions | None = None
         self.closed = False
         self.paused = False
@@ -141,11 +151,10 @@ class Passage:
                 once the event has passed. It passes only if that is a change.
         """
         extra = 0 if anonymisation is _NONE else anonymisation.value
-        scope = CURRENT.get()
+        scope, gate = CURRENT.get(), self._gate
         if scope is not None:
-            scope = scope_of(self.owner, scope) if turns_visible is None else None
-            if scope is not None:
-                extra |= scope.bits
+            scope, gate = self._in_scope(scope, turns_visible)
+            extra |= scope.bits if scope is not None else 0
         body = event.self_describing(self.uuid)
         kind = self._moving[event.__class__]
         fact = None
@@ -157,7 +166,9 @@ class Passage:
         passed: bytes | None = _SWITCHED
         while passed is _SWITCHED:  # since it was prepared: the event is of the new level
             bits = self.lines.bits | extra
-            own = encode(event, body, event.entities, LEVELS[bits], self._gate, more)
+            own = encode(event, body, event.entities, LEVELS[bits], gate, more)
+            if self._is_strict:
+                self._warn_of_withheld(body, event.entities, LEVELS[bits])
             if extensions is not None and not extensions.is_empty:
                 extended = self._extend(extensions, own, bits, fact)
                 if extended is None:
@@ -172,6 +183,14 @@ class Passage:
         if extensions is not None and not extensions.is_empty:
             self._follow(extensions, passed, bits, fact)
         return event_id[1]
+
+    def track_service(self, event: Event) -> str | None:
+        """Let an error of the tracker itself pass: it is in no session, and moves none."""
+        token = CURRENT.set(self._service)
+        try:
+            return self.track(event, _NONE)
+        finally:
+            CURRENT.reset(token)
 
     def become(self, *, is_visible: bool) -> str | None:
         """The app came to the foreground or went to the background; None: it was there, or quiet.
@@ -246,6 +265,15 @@ class Passage:
             finally:
                 self._leave()
 
+    def _in_scope(
+        self,
+        scope: EventScope,
+        turns_visible: bool | None,  # noqa: FBT001 - of the app
+    ) -> tuple[EventScope | None, Gate]:
+        """The scope of ours that an event is in, and its gate."""
+        mine = scope_of(self.owner, scope) if turns_visible is None else None
+        return mine, self._service_gate if mine is self._service else self._gate
+
     def _enter(self, prepared: _Prepared) -> bytes | None:
         """Take the lock, and let a prepared event pass.
 
@@ -302,6 +330,9 @@ class Passage:
                     own = shown
             now_ms = self.now_ms()  # here, so that it never steps back from one event to the next
             template, index = lines.next_event(bits, event_id[0], now_ms)
+        step_ms = self._time_steps_ms[bits]
+        if step_ms != 1:  # a strict profile: what is told and kept is coarse (L38)
+            now_ms -= now_ms % step_ms
         record = _pack(
             _BODY_BYTES + len(own), EVENT, template.id, now_ms, index, event_id[1].encode()
         )
@@ -376,6 +407,27 @@ class Passage:
         if is_visible is not None and self.lines.in_background is is_visible:
             self.lines.touch(self.now_ms())
             self.lines.turn(is_visible=is_visible)
+
+    # --- the strict profile, outside the lock ---------------------------------------------------
+
+    def _warn_of_withheld(
+        self,
+        body: SelfDescribingJson | None,
+        entities: Sequence[SelfDescribingJson],
+        level: Anonymisation,
+    ) -> None:
+        """Tell the developer, once a schema, of what the strict profile lets nothing of pass."""
+        for item in entities if body is None else (body, *entities):
+            if self._gate.lets_in(item.schema, level) or len(self._withheld) >= _MAX_WITHHELD:
+                continue
+            family = item.schema.rsplit("/", 2)[0]
+            if family not in self._withheld:
+                self._withheld.add(family)
+                self._counters.warn(
+                    f"withheld-{family}",
+                    f"nothing of {family} is sent: the user is anonymous, and the privacy profile "
+                    "strict",
+                )
 
     # --- extensions, outside the lock -----------------------------------------------------------
 

@@ -98,6 +98,8 @@ class PlatformContext:
             thread of `refresh`, which goes on.
         retriever: the app's own readings, used instead of the reader's.
         properties: only these, besides the four basics; None for all. Others are not even read.
+        withholds: whether no event of an anonymous user may tell a property, by schema and name;
+            it is then treated like an identifier.
         fast_interval_s: age at which battery, free memory and the like are read again.
         network_interval_s: the same for the network.
 
@@ -118,6 +120,7 @@ class PlatformContext:
         on_error: Callable[[str, Exception], None],
         retriever: PlatformContextRetriever | None = None,
         properties: Collection[PlatformProperty] | None = None,
+        withholds: Callable[[str, str], bool] | None = None,
         fast_interval_s: float = 1.0,
         network_interval_s: float = 10.0,
     ) -> None:
@@ -128,6 +131,11 @@ class PlatformContext:
             name
             for name, definition in definitions.items()
             if definition.name in _IDENTIFYING_NAMES
+            or (
+                withholds is not None
+                and not definition.required
+                and withholds(entity_type.SCHEMA, definition.name)
+            )
         )
         self._fast = _FAST & definitions.keys()
         self._network = _NETWORK & definitions.keys()
@@ -223,6 +231,8 @@ class PlatformContext:
             self._network_due_s = now_s + self._network_interval_s
         if with_identifiers:
             due |= self._identifying - self._values.keys()
+        else:
+            due -= self._identifying  # a strict profile withholds free memory and the like
         return [name for name in self._definitions if name in due]
 
     def _read(self, name: str) -> Value:

@@ -97,7 +97,7 @@ class PrivacySwitch:
             self.installation.follow(left)
         self._shared.refresh(with_identifiers=not level & Anonymisation.USER)
         self._lines.resume(level, installation_id, line)
-        self.decisions.take_up(level, is_identified=is_identified)
+        self.decisions.take_up(level, self._gate.profile, is_identified=is_identified)
 
     def settle_what_was_due(self) -> None:
         """Do with waiting events what an earlier process has decided and not done."""

@@ -4,6 +4,7 @@ Rules: events of different levels or lines never share a request (promise 1, lea
 kept within a group; a POST is filled up to the byte limit; an event above the limit goes alone, in
 an envelope as any other (the native trackers forget it); `stm` is stamped on a whole request, anew
 at each try, and differs from that of every other: it would join requests kept apart otherwise.
+Under a strict profile it is the minute, which many people's requests share, and so joins nothing.
 Source: reference sections 1.3 and 7.3.
 """
 

@@ -6,9 +6,9 @@ inside of it, in the coroutines that it awaits too, and for no other task or thr
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from whiteout.errors import ConfigurationError
@@ -17,10 +17,14 @@ from whiteout.tracker.configuration import SubjectConfiguration
 from whiteout.tracker.subject import geolocation_of, parameters_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from whiteout.protocol.self_describing import SelfDescribingJson
     from whiteout.tracker.template import Template
+
+
+_SCOPE: Final = "_whiteout_scope"  # an attribute of exceptions
+_MAX_CHAIN: Final = 300  # more than is ever shown of a trace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -33,6 +37,8 @@ class EventScope:
         bits: the level, that of scopes around it included; events are at least as anonymous.
         subject: parameters that stand for the tracker's subject; None: the tracker's own.
         geolocation: where that subject is, unmasked; None: it does not say.
+        is_service: of the tracker's own errors, which are nobody's doing: they carry neither
+            session nor states, nor what is said of the user's consent and place.
         templates: what events of this scope share, by level; under the tracker's lock.
     """
 
@@ -41,11 +47,16 @@ class EventScope:
     bits: int
     subject: Mapping[str, str] | None
     geolocation: SelfDescribingJson | None = None
+    is_service: bool = False
     templates: dict[tuple[int, int], Template] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         """The name of the type only: what it holds does not belong in logs."""
         return "EventScope(...)"
+
+    def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
+        """Nothing of it leaves the process, with an exception that is sent to another one."""
+        return type(None), ()
 
 
 # The interpreter keeps one value a task and thread; this is but the key.
@@ -84,10 +95,61 @@ def scoped(
     if subject is not None:
         parameters, geolocation = parameters_of(subject), geolocation_of(subject)
     bits = anonymisation.value | (around.bits if around is not None else 0)
-    token = CURRENT.set(
-        EventScope(owner=owner, outer=outer, bits=bits, subject=parameters, geolocation=geolocation)
+    scope = EventScope(
+        owner=owner, outer=outer, bits=bits, subject=parameters, geolocation=geolocation
     )
+    token = CURRENT.set(scope)
+    try:
+        yield
+    except BaseException as error:
+        _mark(error, scope)
+        raise
+    finally:
+        CURRENT.reset(token)
+
+
+@contextmanager
+def back_in_scope(owner: object, exception: BaseException) -> Iterator[None]:
+    """Be where an exception comes from: in the scope of `owner` that it, or a cause of it, left.
+
+    By the time that nobody has caught it, its scope is over; but what it says is of that visitor,
+    not of the tracker's own subject, and no less private than what was tracked there.
+    """
+    found = [
+        scope
+        for one in _chain(exception)
+        if (scope := scope_of(owner, getattr(one, _SCOPE, None))) is not None
+    ]
+    if not found:
+        yield
+        return
+    bits = 0
+    for scope in found:
+        bits |= scope.bits
+    inner = replace(found[0], outer=CURRENT.get(), bits=bits, templates={})
+    token = CURRENT.set(inner)
     try:
         yield
     finally:
         CURRENT.reset(token)
+
+
+def _mark(error: BaseException, scope: EventScope) -> None:
+    """Note the innermost scope that an exception left."""
+    if getattr(error, _SCOPE, None) is None:
+        with suppress(AttributeError, TypeError):
+            object.__setattr__(error, _SCOPE, scope)
+
+
+def _chain(exception: BaseException) -> Iterator[BaseException]:
+    """The exception with its causes and members, some hundreds at most."""
+    waiting, seen = [exception], set[int]()
+    while waiting and len(seen) < _MAX_CHAIN:
+        one = waiting.pop(0)
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        waiting += [other for other in (one.__cause__, one.__context__) if other is not None]
+        if isinstance(one, BaseExceptionGroup):
+            waiting += one.exceptions[:_MAX_CHAIN]

@@ -11,6 +11,7 @@ texts has an allow-list here; a property that is not on it goes.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from whiteout.events.code_names import MAX_NAME, is_dotted_name, is_module_file
@@ -18,7 +19,7 @@ from whiteout.events.stack_trace import MAX_MESSAGE, reduced
 from whiteout.protocol.self_describing import SelfDescribingJson
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 HIDDEN: Final = "hidden"
 """Stands for a message of which not even the type is known."""
@@ -32,18 +33,18 @@ _CODE_THREAD: Final = re.compile(
 def scrub(body: SelfDescribingJson, *, keeps_message: bool = False) -> SelfDescribingJson:
     """The body of an event as it may be under `Anonymisation.USER`.
 
-    To be called after the gate, on bodies alone: no entity has such a schema. Bodies of other
-    schemas are given back as they are, which takes 0.2 us.
+    The last step of the gate (`tracker.tracker_gate`). Bodies of other schemas are given back as
+    they are, which takes 0.2 us.
 
     Args:
-        body: of any event.
+        body: of any event; or an entity, where an app attaches an error to something.
         keeps_message: the app, or the tracker for an error of its own, vouches for the `message` of
             an error; messages within stack traces go all the same.
     """
-    rules = _RULES.get(body.schema.rpartition("/jsonschema/")[0])
+    rules = _RULES.get(body.schema.rsplit("/", 2)[0])
     if rules is None:
         return body
-    data: Mapping[str, Any] = body.data
+    data: Mapping[str, Any] = body.data if isinstance(body.data, Mapping) else {}
     passed = {}
     for name, rule in rules.items():
         value = rule(data[name]) if name in data else None

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
+    from whiteout.anonymisation import Gate
     from whiteout.events.gdpr import GdprConfiguration
     from whiteout.protocol.self_describing import SelfDescribingJson
     from whiteout.tracker.configuration import SubjectConfiguration, TrackerConfiguration
@@ -50,6 +51,7 @@ class SharedPart:
         lock: the tracker's.
         counters: where failing retrievers are reported.
         gdpr: the legal basis from the start; None: none.
+        gate: tells what no anonymous event may say, which is not asked for then.
     """
 
     def __init__(  # noqa: PLR0913 - one argument a collaborator
@@ -61,6 +63,7 @@ class SharedPart:
         environment: Environment,
         lock: AbstractContextManager[object],
         counters: Counters,
+        gate: Gate,
         gdpr: GdprConfiguration | None = None,
     ) -> None:
         self._counters = counters
@@ -78,6 +81,7 @@ class SharedPart:
         self._reader = environment.platform_reader or SystemPlatformReader()
         self._natural = entity_type_of(str(self._reader.read("os_type")))
         self._more: dict[str, tuple[SelfDescribingJson, bool]] = {}
+        self._withholds = gate.withholds
         self._constants = self._constants_of(tracker)
         self._application = _application(tracker)
         self._platform = self._new_platform(tracker)
@@ -97,17 +101,14 @@ class SharedPart:
                 the middle of concerns it.
             scope: the event's; a subject of its own is elsewhere than the tracker's.
         """
-        platform = None
-        if self._platform is not None:
-            platform = self._platform.entity(with_identifiers=with_identifiers)
         place = None
         if self.sends_geolocation and with_identifiers:
             if scope is None or scope.subject is None:
                 place = self.subject.geolocation()
             else:
                 place = scope.geolocation
-        shared = (platform, self._application, place, self.gdpr.entity)
-        found = [entity for entity in shared if entity is not None]
+        found = self.basic_entities(with_identifiers=with_identifiers)
+        found += [entity for entity in (place, self.gdpr.entity) if entity is not None]
         found += [entity for entity, of_line in self._more.values() if is_of_line or not of_line]
         return found
 
@@ -137,6 +138,17 @@ class SharedPart:
             self._constants, self._application, self._platform = constants, application, platform
             self._platform_version = platform.version if platform is not None else 0
             self.version += 1
+
+    def basic_entities(self, *, with_identifiers: bool) -> list[SelfDescribingJson]:
+        """The platform and application entities alone: for errors of the tracker itself.
+
+        Args:
+            with_identifiers: whether the platform's identifiers may be among them.
+        """
+        platform = None
+        if self._platform is not None:
+            platform = self._platform.entity(with_identifiers=with_identifiers)
+        return [entity for entity in (platform, self._application) if entity is not None]
 
     def share(
         self, name: str, entity: SelfDescribingJson | None, *, is_of_line: bool = False
@@ -221,6 +233,7 @@ class SharedPart:
             on_error=self._report,
             retriever=tracker.platform_context_retriever,
             properties=tracker.platform_context_properties,
+            withholds=self._withholds,
         )
 
     def _report(self, name: str, error: Exception) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from whiteout.events.event import Event
     from whiteout.events.gdpr import GdprConfiguration
+    from whiteout.strict.profile import PrivacyProfile
     from whiteout.tracker.configuration import (
         EmitterConfiguration,
         NetworkConfiguration,
@@ -67,7 +68,9 @@ class Tracker(LiveOptions):
         subject: SubjectConfiguration,
         *,
         environment: Environment,
+        process_lock: AbstractContextManager[object],
         level: Anonymisation | None = None,
+        profile: PrivacyProfile | None = None,
         gdpr: GdprConfiguration | None = None,
         extensions: Sequence[object] = (),
         pauses: Pauses | None = None,
@@ -81,7 +84,9 @@ class Tracker(LiveOptions):
             session,
             subject,
             environment=environment,
+            process_lock=process_lock,
             level=level,
+            profile=profile,
             gdpr=gdpr,
             extensions=extensions,
             pauses=pauses,
@@ -353,6 +358,28 @@ class Tracker(LiveOptions):
         check_flag("geo_location_context", value)
         self._shared.switch_geolocation(on=value)
 
+    # --- errors ---------------------------------------------------------------------------------
+
+    @property
+    def exception_autotracking(self) -> bool:
+        """Whether exceptions that nobody catches are tracked."""
+        return self._core.errors.tracks_exceptions
+
+    @exception_autotracking.setter
+    def exception_autotracking(self, value: bool) -> None:
+        check_flag("exception_autotracking", value)
+        self._core.errors.switch_exceptions(on=value)
+
+    @property
+    def diagnostic_autotracking(self) -> bool:
+        """Whether the tracker's own warnings are tracked."""
+        return self._core.errors.tracks_diagnostics
+
+    @diagnostic_autotracking.setter
+    def diagnostic_autotracking(self, value: bool) -> None:
+        check_flag("diagnostic_autotracking", value)
+        self._core.errors.switch_diagnostics(on=value)
+
     # --- anonymity ----------------------------------------------------------------------------
 
     @property
@@ -383,6 +410,11 @@ class Tracker(LiveOptions):
     def session_context(self, value: bool) -> None:
         check_flag("session_context", value)
         self._switch(Anonymisation.SESSION, on=not value)
+
+    @property
+    def privacy_profile(self) -> PrivacyProfile:
+        """How much an event of an anonymous user may tell; another one needs another tracker."""
+        return self._core.gate.profile
 
     def set_anonymisation(
         self, level: Anonymisation, *, pending: Pending | str = Pending.KEEP

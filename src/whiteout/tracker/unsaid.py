@@ -10,17 +10,18 @@ from whiteout.tracker.remote.privacy import PRIVACY
 if TYPE_CHECKING:
     from whiteout.tracker.configuration import TrackerConfiguration
 
-_FLAGS: Final = frozenset({"user_anonymisation", "session_context"})
+_STORED: Final = frozenset({"user_anonymisation", "session_context", "privacy_profile"})
 _BUILT_IN: Final[dict[str, Any]] = {
     "platform_context": True,
     "application_context": True,
     "deep_link_context": True,
+    "exception_autotracking": True,
 }
 """What an option of privacy is where nobody ever said; of the others None is what it says."""
 
 
 def settled(configuration: TrackerConfiguration, before: object | None) -> TrackerConfiguration:
-    """A configuration in which everything about privacy is said, but for the level's flags.
+    """A configuration in which everything about privacy is said, but for what files remember.
 
     Where the app says nothing, the stricter holds of what the namespace had and what is built in
     (leak L34).
@@ -31,7 +32,7 @@ def settled(configuration: TrackerConfiguration, before: object | None) -> Track
     """
     said: dict[str, Any] = {}
     for row in PRIVACY:
-        if row.section != "tracker" or row.name in _FLAGS or not hasattr(configuration, row.name):
+        if row.section != "tracker" or row.name in _STORED or not hasattr(configuration, row.name):
             continue
         if getattr(configuration, row.name) is None:
             earlier = getattr(before, row.name, None)

@@ -87,6 +87,7 @@ PRIVACY: Final = (
     PrivacyOption("tracker", "install_autotracking", Stricter.OFF, "that this is the first run"),
     PrivacyOption("tracker", "exception_autotracking", Stricter.OFF, "stack traces (L28)"),
     PrivacyOption("tracker", "diagnostic_autotracking", Stricter.OFF, "the same (L28)"),
+    PrivacyOption("tracker", "error_messages_while_anonymous", Stricter.OFF, "messages (L28)"),
 )
 
 ORDINARY: Final = frozenset(
