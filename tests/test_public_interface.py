@@ -50,8 +50,11 @@ PUBLIC_NAMES = {
     "ConsentState",
     "Anonymisation",
     "identifying_property",
+    "PrivacyProfile",
+    "SafeProperties",
     # Events and entities.
     "Event",
+    "ApplicationError",
     "Background",
     "ConsentDocument",
     "ConsentGranted",
@@ -71,6 +74,7 @@ PUBLIC_NAMES = {
     "Structured",
     "Timing",
     "WebViewEvent",
+    "TrackerError",
     # A sender of the app's own.
     "Answer",
     "NetworkConnection",

@@ -201,6 +201,36 @@ def multiprocess(folder: str, endpoint: str, workers: int, events: int) -> None:
     tracker.close(10)
 
 
+def die_of_an_exception(folder: str, endpoint: str, where: str, *, anonymous: bool) -> None:
+    """End by an exception that nobody catches, in the main thread; or in another, then by exit."""
+    tracker = whiteout.create_tracker(
+        "app",
+        endpoint,
+        TrackerConfiguration(platform_context=False, user_anonymisation=anonymous),
+        EmitterConfiguration(storage_dir=folder),
+    )
+    if where == "main":
+        _fail()
+    if where == "hard":
+        sys.excepthook = lambda *_: os._exit(7)  # what others do on top, ours is called by none
+        whiteout.create_tracker(
+            "second",
+            endpoint,
+            TrackerConfiguration(platform_context=False, user_anonymisation=anonymous),
+            EmitterConfiguration(storage_dir=folder),
+        )
+        _fail()
+    thread = threading.Thread(target=_fail)
+    thread.start()
+    thread.join()
+    say(f"hooked {tracker.exception_autotracking}")
+
+
+def _fail() -> None:
+    canary = "canary@example.com"
+    raise LookupError(f"no account for {canary}")
+
+
 def main() -> None:
     """Do as the command line says."""
     _, action, arguments = sys.argv

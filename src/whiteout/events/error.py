@@ -109,6 +109,12 @@ class ApplicationError(DescribedEvent):
         """The event for an exception, to be made on the thread that it is of.
 
         Nothing of the exception is kept but text: no frame, no local variable.
+
+        Args:
+            exception: with its traceback, causes and members.
+            is_fatal: whether the app ended of it.
+            entities: of the app's own.
+            true_timestamp: when it happened, if that was not just now.
         """
         summary = summarise(exception)
         thread_id = threading.get_native_id()
