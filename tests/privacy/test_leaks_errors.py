@@ -1,4 +1,4 @@
-"""Messages and traces of errors say nothing of anybody who is anonymous (L28), however they come."""
+"""Messages and traces of errors say nothing of who is anonymous (L28), however they come."""
 
 from __future__ import annotations
 
