@@ -184,7 +184,7 @@ def test_what_the_tracker_warns_of_is_tracked_apart_from_session_and_states(
         tracker.track(ScreenView(name="first"))
         before = tracker.session.session_index if tracker.session else None
         tracker._counters.warn("store-failed", f"the event store failed: {CANARY}")
-        tracker._keep_house()
+        tracker._core._keep_house()
         tracker.track(ScreenView(name="second"))
         after = tracker.session.session_index if tracker.session else None
         assert tracker.flush()
@@ -212,12 +212,12 @@ def test_a_diagnostic_neither_prolongs_a_session_nor_starts_one(tmp_path: Path) 
     environment = Environment(clock=clock)
     with a_tracker(wire.network, tmp_path, configuration, environment=environment) as tracker:
         tracker._counters.warn("early", "a warning before any event")
-        tracker._keep_house()
+        tracker._core._keep_house()
         tracker.track(ScreenView(name="first"))
         for minute in range(40):
             clock.advance(60)
             tracker._counters.warn(f"kind-{minute}", "a warning")
-            tracker._keep_house()
+            tracker._core._keep_house()
         tracker.track(ScreenView(name="second"))
         tracker._engine.drain()
         assert poll(lambda: tracker.emitter.db_count == 0 or tracker.flush(0.1))
@@ -236,10 +236,10 @@ def test_diagnostics_are_off_until_they_are_switched_on(tmp_path: Path) -> None:
         assert not tracker.diagnostic_autotracking
         tracker.diagnostic_autotracking = True
         tracker._counters.warn("two", "a warning")
-        tracker._keep_house()
+        tracker._core._keep_house()
         tracker.diagnostic_autotracking = False
         tracker._counters.warn("three", "a warning")
-        tracker._keep_house()
+        tracker._core._keep_house()
         assert tracker.flush()
 
     assert [error["className"] for error in errors_of(wire)] == ["two"]
@@ -253,9 +253,9 @@ def test_trouble_with_a_diagnostic_makes_no_more_of_them(tmp_path: Path) -> None
         tracker.pause()
         for number in range(1000):
             tracker._counters.warn(f"kind-{number}", "a warning")
-        tracker._keep_house()
+        tracker._core._keep_house()
         tracker.resume()
-        tracker._keep_house()
+        tracker._core._keep_house()
         assert tracker.flush()
 
     assert errors_of(wire) == []
