@@ -7,6 +7,7 @@ fails here until it is said how to call or to set it.
 from __future__ import annotations
 
 import asyncio
+import enum
 import inspect
 import threading
 from typing import TYPE_CHECKING, Any, Final
@@ -110,7 +111,7 @@ def controllers_of(tracker: Tracker) -> list[Any]:
         if is_property(tracker, name):
             value = getattr(tracker, name)
             kind = type(value)
-            if kind.__module__.startswith("whiteout.") and not isinstance(value, Anonymisation):
+            if kind.__module__.startswith("whiteout.") and not isinstance(value, enum.Enum):
                 found.append(value)
     return found
 

@@ -58,14 +58,15 @@ def test_an_exception_that_nobody_catches_is_tracked_and_passed_on(
 
 
 def test_it_is_on_unless_the_app_says_no(tmp_path: Path) -> None:
-    assert TrackerConfiguration().exception_autotracking
     wire = Wire()
+    with a_tracker(wire.network, tmp_path, TrackerConfiguration()) as tracker:
+        assert tracker.exception_autotracking
     with a_tracker(wire.network, tmp_path, CONTEXT_FREE) as tracker:
         assert not tracker.exception_autotracking
         fail_in_thread(fail)
         assert tracker.flush()
 
-    assert wire.events == []
+    assert errors_of(wire) == []
 
 
 def test_it_is_switched_while_the_tracker_runs_and_ends_with_it(tmp_path: Path) -> None:
@@ -81,11 +82,26 @@ def test_it_is_switched_while_the_tracker_runs_and_ends_with_it(tmp_path: Path) 
         with pytest.raises(whiteout.ConfigurationError, match="exception_autotracking"):
             tracker.exception_autotracking = 1  # type: ignore[assignment] # what is tested
     fail_in_thread(fail)
-    tracker.exception_autotracking = True
+    tracker.exception_autotracking = False
 
     assert len(errors_of(wire)) == 1
     assert (sys.excepthook, threading.excepthook) == before
-    assert not tracker.exception_autotracking
+    assert tracker.exception_autotracking  # it is inert, and says what was last
+
+
+def test_switched_off_it_stays_off_for_the_tracker_that_takes_its_place(tmp_path: Path) -> None:
+    """L34: what the app does not mention keeps the stricter value."""
+    options = {**ERRORS, "exception_autotracking": None}
+    configuration = TrackerConfiguration(**options)
+    with (
+        a_tracker(Wire().network, tmp_path, configuration) as first,
+        a_tracker(Wire().network, tmp_path, configuration) as second,
+    ):
+        assert second.exception_autotracking
+        second.exception_autotracking = False
+        with a_tracker(Wire().network, tmp_path, configuration) as third:
+            assert not third.exception_autotracking
+        assert not first.is_tracking
 
 
 def test_each_tracker_tracks_an_event_of_its_own(tmp_path: Path) -> None:

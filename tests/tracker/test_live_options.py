@@ -447,7 +447,16 @@ def live_options() -> list[Any]:
 
 
 FIXED = {
-    "identifying_properties": "the gate is the promise of every event that waits",
+    **dict.fromkeys(
+        (
+            "identifying_properties",
+            "error_messages_while_anonymous",
+            "privacy_profile",
+            "safe_properties",
+            "strict_url_parameters",
+        ),
+        "the gate is the promise of every event that waits",
+    ),
     "network_connection": "it holds the connections; make the tracker again",
     "storage_dir": "what is stored stays where it is",
 }
