@@ -184,6 +184,7 @@ def test_e1_a_path_of_the_apps_own_serves_for_post(path: str) -> None:
 def test_the_defaults_are_those_of_the_reference_where_nothing_else_is_said() -> None:
     """Reference 2.1 to 2.4; the exceptions give their reason in the docstring."""
     assert settled(TrackerConfiguration(), None) == TrackerConfiguration(
+        exception_autotracking=True,
         app_id=None,
         base64_encoding=True,
         platform_context=True,
