@@ -32,7 +32,7 @@ A_YEAR_AGO = "Expires=Mon, 14 Nov 2022 22:13:20 GMT"
 # Anonymity and ids
 
 
-def test_an_anonymous_request_with_the_cookie_has_it_cleared(ask: Ask) -> None:
+def test_an_anonymous_request_with_the_cookie_has_it_cleared_BC1(ask: Ask) -> None:
     """BC1"""
     answer = ask("POST", TP2, [ANONYMOUS, COOKIE], b"{}")
 
@@ -40,7 +40,7 @@ def test_an_anonymous_request_with_the_cookie_has_it_cleared(ask: Ask) -> None:
     assert answer.headers("Set-Cookie") == [f"sp=; {A_YEAR_AGO}; {PLAIN}"]
 
 
-def test_an_anonymous_request_without_the_cookie_has_none_set(ask: Ask) -> None:
+def test_an_anonymous_request_without_the_cookie_has_none_set_BC2_BC12(ask: Ask) -> None:
     """BC2, BC12"""
     answer = ask("POST", TP2, [ANONYMOUS, ("Cookie", "other=1")], b"{}", client_cookie_name="spc")
 
@@ -49,7 +49,7 @@ def test_an_anonymous_request_without_the_cookie_has_none_set(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize("value", ["*", "", "false", "0", "no"])
-def test_the_header_counts_with_any_value(ask: Ask, value: str) -> None:
+def test_the_header_counts_with_any_value_BC3_BC5_BC8(ask: Ask, value: str) -> None:
     """BC3, BC5, BC8, W5"""
     for query in ("", f"?nuid={OTHER}"):
         for headers in ([COOKIE], []):
@@ -65,7 +65,7 @@ def test_the_header_counts_with_any_value(ask: Ask, value: str) -> None:
             assert answer.payload.ip_address == "unknown"
 
 
-def test_the_cookies_id_is_the_network_user_id(ask: Ask) -> None:
+def test_the_cookies_id_is_the_network_user_id_BC4_BC7(ask: Ask) -> None:
     """BC4, BC7"""
     assert ask("POST", TP2, [COOKIE], b"{}").payload.network_user_id == ID
     assert ask("GET", f"/i?nuid={OTHER}", [COOKIE]).payload.network_user_id == OTHER
@@ -90,7 +90,9 @@ def test_an_id_that_is_not_a_uuid_counts_for_nothing(ask: Ask, value: str) -> No
     assert not any(header.startswith("Cookie") for header in answer.payload.headers)
 
 
-def test_an_identified_request_keeps_its_headers_and_ends_with_the_content_type(ask: Ask) -> None:
+def test_an_identified_request_keeps_its_headers_and_ends_with_the_content_type_BC6_BC24(
+    ask: Ask,
+) -> None:
     """BC6, BC24, W15: of the cookies only the collector's, and no authorization."""
     answer = ask(
         "POST",
@@ -133,7 +135,9 @@ def test_other_cookies_alone_are_not_kept(ask: Ask) -> None:
     assert answer.payload.headers == ("A: b",)
 
 
-def test_both_cookies_are_set_with_one_value_and_scripts_read_only_the_clients(ask: Ask) -> None:
+def test_both_cookies_are_set_with_one_value_and_scripts_read_only_the_clients_BC9(
+    ask: Ask,
+) -> None:
     """BC9"""
     answer = ask("GET", "/i", [COOKIE], client_cookie_name="spc")
 
@@ -143,7 +147,7 @@ def test_both_cookies_are_set_with_one_value_and_scripts_read_only_the_clients(a
     ]
 
 
-def test_without_cookies_the_event_is_stored_all_the_same(ask: Ask) -> None:
+def test_without_cookies_the_event_is_stored_all_the_same_BC10(ask: Ask) -> None:
     """BC10"""
     answer = ask("GET", "/i", [COOKIE], cookie_enabled=False)
 
@@ -153,7 +157,7 @@ def test_without_cookies_the_event_is_stored_all_the_same(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize("cookie", [f"sp={ID}", "sp=garbage", f"spc={ID}"])
-def test_either_cookie_of_the_collector_has_both_cleared(ask: Ask, cookie: str) -> None:
+def test_either_cookie_of_the_collector_has_both_cleared_BC11(ask: Ask, cookie: str) -> None:
     """BC11, W17"""
     answer = ask("GET", "/i", [ANONYMOUS, ("Cookie", cookie)], client_cookie_name="spc")
 
@@ -180,7 +184,7 @@ def test_the_cookie_is_cleared_wherever_it_may_have_been_set(ask: Ask) -> None:
 # Cookies, domains, do-not-track
 
 
-def test_the_cookies_attributes_are_the_configurations(ask: Ask) -> None:
+def test_the_cookies_attributes_are_the_configurations_BC13_BC23(ask: Ask) -> None:
     """BC13, BC23"""
     assert ask("GET", "/i").headers("Set-Cookie") == [f"sp={FRESH}; {IN_A_YEAR}; {PLAIN}"]
     assert ask(
@@ -226,7 +230,7 @@ def test_an_insecure_cookie_for_all_sites_is_secure_all_the_same(ask: Ask) -> No
         ("null", ("snplow.com",), None, None),
     ],
 )
-def test_the_cookies_domain_follows_the_origin(
+def test_the_cookies_domain_follows_the_origin_BC15_BC16_BC17_BC18(
     ask: Ask,
     origin: str | None,
     domains: tuple[str, ...],
@@ -242,7 +246,7 @@ def test_the_cookies_domain_follows_the_origin(
     assert domain == ([] if expected is None else [expected])
 
 
-def test_a_matching_do_not_track_cookie_is_answered_but_not_stored(ask: Ask) -> None:
+def test_a_matching_do_not_track_cookie_is_answered_but_not_stored_BC14_BC19_BC20(ask: Ask) -> None:
     """BC14, BC19, BC20"""
     setting = {"do_not_track_cookie": ("dnt", "yes.*")}
 
@@ -292,7 +296,7 @@ def test_global_privacy_control_is_honoured_where_configured(ask: Ask) -> None:
         (["9" * 5000], 1, "unknown"),
     ],
 )
-def test_the_address_is_counted_from_the_right(
+def test_the_address_is_counted_from_the_right_BC25(
     ask: Ask, forwarded: list[str], proxies: int, expected: str
 ) -> None:
     headers = [("X-Forwarded-For", value) for value in forwarded]
@@ -300,7 +304,7 @@ def test_the_address_is_counted_from_the_right(
     assert ask("GET", "/i", headers, trusted_proxies=proxies).payload.ip_address == expected
 
 
-def test_origins_are_echoed(ask: Ask) -> None:
+def test_origins_are_echoed_BC27(ask: Ask) -> None:
     """BC27"""
     for origin, expected in (
         (None, "*"),
@@ -319,7 +323,7 @@ def test_origins_are_echoed(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize("path", [TP2, "/health", "/", "/unknown", "*"])
-def test_a_preflight_is_answered_on_any_path(ask: Ask, path: str) -> None:
+def test_a_preflight_is_answered_on_any_path_BC28(ask: Ask, path: str) -> None:
     """BC28"""
     answer = ask("OPTIONS", path, [("Origin", "https://a.com")])
 
@@ -333,7 +337,7 @@ def test_a_preflight_is_answered_on_any_path(ask: Ask, path: str) -> None:
     ]
 
 
-def test_a_post_is_an_event_with_its_body(ask: Ask) -> None:
+def test_a_post_is_an_event_with_its_body_BC29(ask: Ask) -> None:
     """BC29"""
     answer = ask(
         "POST", "/p3/p4?a=b", [("Content-Type", "Application/JSON;Charset=UTF-8")], b"body"
@@ -348,7 +352,7 @@ def test_a_post_is_an_event_with_its_body(ask: Ask) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("path", ["/p3/p4", "/i", "/ice.png"])
-def test_a_get_or_head_is_an_event_answered_with_the_pixel(
+def test_a_get_or_head_is_an_event_answered_with_the_pixel_BC30_BC35(
     ask: Ask, method: str, path: str
 ) -> None:
     """BC30, BC35"""
@@ -365,7 +369,7 @@ def test_a_get_or_head_is_an_event_answered_with_the_pixel(
     assert (answer.payload.body, answer.payload.content_type) == (None, None)
 
 
-def test_the_iglu_webhook_is_stored_by_get_and_post(ask: Ask) -> None:
+def test_the_iglu_webhook_is_stored_by_get_and_post_BC31(ask: Ask) -> None:
     """BC31"""
     path = "/com.snowplowanalytics.iglu/v1"
 
@@ -375,7 +379,7 @@ def test_the_iglu_webhook_is_stored_by_get_and_post(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "OPTIONS", "PUT"])
-def test_redirects_are_disabled(ask: Ask, method: str) -> None:
+def test_redirects_are_disabled_BC32(ask: Ask, method: str) -> None:
     """BC32: by default (W19)."""
     answer = ask(method, "/r/tp2?u=https://evil.example")
 
@@ -406,7 +410,7 @@ def test_everything_else_is_not_found_and_not_stored(ask: Ask, method: str, path
     assert (answer.status, answer.body, answer.outcome.records) == (404, b"Not found", ())
 
 
-def test_strict_transport_security_is_on_every_answer_where_configured(ask: Ask) -> None:
+def test_strict_transport_security_is_on_every_answer_where_configured_BC34(ask: Ask) -> None:
     """BC34"""
     for method, path in (
         ("GET", "/i"),
@@ -420,7 +424,7 @@ def test_strict_transport_security_is_on_every_answer_where_configured(ask: Ask)
         assert ask(method, path).header("Strict-Transport-Security") is None
 
 
-def test_a_mapped_path_is_the_one_stored(ask: Ask) -> None:
+def test_a_mapped_path_is_the_one_stored_BC37(ask: Ask) -> None:
     """BC37"""
     paths = {"/com.acme/track": TP2}
 
@@ -428,7 +432,7 @@ def test_a_mapped_path_is_the_one_stored(ask: Ask) -> None:
     assert ask("POST", "/com.acme/other", [], b"{}", paths=paths).payload.path == "/com.acme/other"
 
 
-def test_a_record_holds_what_the_request_held(ask: Ask) -> None:
+def test_a_record_holds_what_the_request_held_BC38(ask: Ask) -> None:
     """BC38"""
     answer = ask(
         "POST",
@@ -465,7 +469,7 @@ def test_a_record_holds_what_the_request_held(ask: Ask) -> None:
     )
 
 
-def test_what_is_absent_stays_absent(ask: Ask) -> None:
+def test_what_is_absent_stays_absent_BC38(ask: Ask) -> None:
     """BC38"""
     assert ask("GET", "/i").payload == CollectorPayload(
         ip_address="198.51.100.7",
@@ -483,7 +487,7 @@ def test_the_collectors_name_fits_bad_rows() -> None:
     assert len(COLLECTOR_NAME) <= 32
 
 
-def test_health_and_robots(ask: Ask) -> None:
+def test_health_and_robots_BC39(ask: Ask) -> None:
     """BC39"""
     assert (ask("GET", "/health").status, ask("GET", "/health").body) == (200, b"ok")
     assert ask("GET", "/robots.txt").body == (

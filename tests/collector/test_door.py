@@ -80,7 +80,7 @@ def test_no_header_beyond_the_allow_list_leaves_a_trace(  # noqa: PLR0913, PLR09
     assert CANARY not in "\n".join(answered)
 
 
-def test_what_stays_is_exactly_the_allow_list(ask: Ask) -> None:
+def test_what_stays_is_exactly_the_allow_list_BC6(ask: Ask) -> None:
     """BC6, where the allow-list is shorter than the official collector's deny-list."""
     others = [(name, CANARY) for name in IDENTIFYING_HEADERS]
     answer = ask(

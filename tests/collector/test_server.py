@@ -317,7 +317,7 @@ SMALL = Limits(request_line_bytes=200, header_bytes=500, header_count=5, body_by
         (b"GET /" + b"x" * 50_000, 400),
     ],
 )  # fmt: skip
-def test_the_limits_hold(start: Start, request_: bytes, status: int) -> None:
+def test_the_limits_hold_BC40(start: Start, request_: bytes, status: int) -> None:
     """BC40"""
     collector = start(CollectorSettings(limits=SMALL))
 
@@ -347,7 +347,7 @@ def test_a_body_beyond_the_default_limit_is_refused_and_the_client_can_read_why(
         (f"POST {TP2} HTTP/1.1\r\n{HOST}{CHUNKED}\r\n5\r\nhel".encode(), [408]),
     ],
 )
-def test_a_client_that_stops_is_not_waited_for(
+def test_a_client_that_stops_is_not_waited_for_BC40(
     start: Start, sent: bytes, status: list[int]
 ) -> None:
     """BC40"""

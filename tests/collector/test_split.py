@@ -36,13 +36,13 @@ def _bad_rows(answer: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - an answer 
     return [row["data"] for row in rows]
 
 
-def test_events_are_packed_greedily_in_order() -> None:
+def test_events_are_packed_greedily_in_order_BC41() -> None:
     """BC41, in order where the official collector reverses."""
     assert list(pack([b'"a"', b'"b"', b'"c"'], 9)) == [[b'"a"', b'"b"'], [b'"c"']]
 
 
 @given(st.lists(st.integers(0, 30)), st.integers(1, 25))
-def test_packing_loses_nothing_and_keeps_every_group_within_the_room(
+def test_packing_loses_nothing_and_keeps_every_group_within_the_room_BC42(
     sizes: list[int], room: int
 ) -> None:
     """BC42"""
@@ -56,7 +56,7 @@ def test_packing_loses_nothing_and_keeps_every_group_within_the_room(
         assert sum(len(e) + 1 for e in group) + len(following[0]) + 1 > room
 
 
-def test_a_get_cannot_be_split(ask: Ask) -> None:
+def test_a_get_cannot_be_split_BC43(ask: Ask) -> None:
     """BC43"""
     answer = ask("GET", "/i?" + "q" * 1000, max_bytes=100)
 
@@ -73,7 +73,7 @@ def test_a_get_cannot_be_split(ask: Ask) -> None:
     assert data["payload"] == "CollectorP"
 
 
-def test_beyond_the_largest_payload_nothing_is_split(ask: Ask) -> None:
+def test_beyond_the_largest_payload_nothing_is_split_BC44(ask: Ask) -> None:
     """BC44"""
     answer = ask("POST", TP2, JSON, _body(900, 900), max_bytes=1000, max_payload_bytes=1500)
 
@@ -94,13 +94,13 @@ def test_beyond_the_largest_payload_nothing_is_split(ask: Ask) -> None:
          "cannot split POST requests which do not contain a data array"),
     ],
 )  # fmt: skip
-def test_only_self_describing_arrays_are_split(ask: Ask, body: bytes, reason: str) -> None:
+def test_only_self_describing_arrays_are_split_BC45(ask: Ask, body: bytes, reason: str) -> None:
     (data,) = _bad_rows(ask("POST", TP2, JSON, body, max_bytes=1000))
 
     assert data["failure"]["expectation"] == PREFIX + reason
 
 
-def test_a_request_too_big_without_its_events_is_not_split(ask: Ask) -> None:
+def test_a_request_too_big_without_its_events_is_not_split_BC46(ask: Ask) -> None:
     """BC46"""
     answer = ask("POST", TP2 + "?" + "q" * 2000, JSON, _body(10), max_bytes=1000)
 
@@ -111,7 +111,7 @@ def test_a_request_too_big_without_its_events_is_not_split(ask: Ask) -> None:
     )
 
 
-def test_what_fits_is_stored_and_what_does_not_becomes_bad_rows(ask: Ask) -> None:
+def test_what_fits_is_stored_and_what_does_not_becomes_bad_rows_BC47(ask: Ask) -> None:
     """BC47"""
     body = _body(500, 30, 500, 1000, 1000, 1000, 1000, number=True)
     answer = ask("POST", TP2, JSON, body, max_bytes=1200)
