@@ -19,7 +19,6 @@ from tests.support.child import create, say, track
 
 import whiteout
 from whiteout.tracker.asynchronous import flush_async
-from whiteout.tracker.exceptions import ExceptionTracking, ReportedException, application_error
 
 if TYPE_CHECKING:
     from whiteout import Tracker
@@ -36,6 +35,7 @@ def stamp() -> None:
 def tool(folder: str, endpoint: str, events: int, ending: str = "end") -> None:
     """Track, and end without `close`."""
     tracker = create(folder, endpoint)
+    tracker.exception_autotracking = False  # nobody is told the ids of its events; see `crash`
     if ending == "daemon threads":
         for number in range(3):
             threading.Thread(target=track_for_ever, args=(tracker, number), daemon=True).start()
@@ -213,16 +213,11 @@ def subinterpreter(folder: str, endpoint: str) -> None:
 
 
 def crash(folder: str, endpoint: str, how: str) -> None:
-    """Track what kills the program, automatically."""
+    """Have what kills the program tracked, as a tracker does by itself."""
     faulthandler.enable()
-    tracker = create(folder, endpoint)
-
-    def report(reported: ReportedException) -> None:
-        say(f"id {tracker.track(application_error(reported))}")
-
     if how == "hard hook":  # as a supervisor's agent might: nothing runs after it
         sys.excepthook = lambda *_: os._exit(9)
-    ExceptionTracking(report, on_error=say).start()
+    tracker = create(folder, endpoint)
     if how == "thread":
         thread = threading.Thread(target=fail)
         thread.start()
