@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 # Words rather than names: every proxy and content network has headers of its own.
 _IDENTIFYING = re.compile(
     r"forward|via$|cookie|authori[sz]ation|authenticat|token|secret|session|credential|api-?key"
-    r"|(?:^|[-_])(?:ip|ips|addr|address|user|uid|client-?id|identity|jwt|csrf|xsrf|auth)(?:$|[-_])"
-    r"|geoip|remote-|referer|cert|device-?id|visitor|^x-amzn-(?:trace|oidc)|^x-amz-cf-id"
-    r"|trace|request-?id|correlation-?id|^cf-ray",
+    r"|ip$|ips$|^ip|client-?ip|(?:^|[-_])(?:ip|addr|address|uid|identity|jwt|csrf|xsrf|auth)(?:$|[-_])"
+    r"|user-?(?:id|name|mail)|(?:^|[-_])user$|client-?id|geoip|remote-|referer|cert|device-?id"
+    r"|visitor|trace|request-?id|correlation-?id|^x-amz-cf-id|^x-amzn-oidc|^cf-ray",
     re.IGNORECASE,
 )
 

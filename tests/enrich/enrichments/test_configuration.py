@@ -1,0 +1,228 @@
+"""A folder of official configurations, read as they are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.enrich.enrichments.support import ENRICHMENTS, SNOWPLOW, configure
+
+from whiteout.enrich import read_folder
+from whiteout.enrich.enrichments import CURES, KINDS
+from whiteout.errors import ConfigurationError
+from whiteout.iglu.validator import compile_schema
+from whiteout.protocol.iglu import parse_schema_key
+
+if TYPE_CHECKING:
+    from whiteout.enrich.enrichments.interface import Kind
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+CENTRAL = REPOSITORY.parent / "shared" / "iglu-central" / "schemas"
+
+
+def write(folder: Path, text: str, name: str = "one.json") -> Path:
+    (folder / name).write_text(text)
+    return folder
+
+
+def test_an_empty_folder_switches_nothing_on(tmp_path: Path) -> None:
+    assert read_folder(tmp_path).enrichments == ()
+
+
+def test_they_run_in_the_official_order_whatever_their_files_are_called(tmp_path: Path) -> None:
+    configure(tmp_path, SNOWPLOW, "anon_ip", "1-0-1", {"anonOctets": 1}, file="a.json")
+    configure(tmp_path, ENRICHMENTS, "cross_navigation_config", "1-0-0", {}, file="c.json")
+    configure(tmp_path, SNOWPLOW, "ua_parser_config", "1-0-0", {}, file="z.json")
+
+    found = [one.identifier for one in read_folder(tmp_path).enrichments]
+
+    assert found == ["ua-parser", "cross-navigation", "anon-ip"]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_each_enrichment_stands_in_the_table_in_its_place(kind: Kind) -> None:
+    page = (REPOSITORY / "docs/enrich.md").read_text("utf-8")
+    table = page.partition("<!-- enrichments -->")[2].partition("<!-- /enrichments -->")[0]
+    names = [line.split("`")[1] for line in table.splitlines() if line.startswith("| `")]
+
+    assert names.index(kind.name) == KINDS.index(kind)
+    assert len(names) == len(KINDS)
+
+
+@pytest.mark.skipif(not CENTRAL.is_dir(), reason="no copy of Iglu Central beside the repository")
+@pytest.mark.parametrize(
+    "kind", [kind for kind in KINDS if kind.vendor != "whiteout"], ids=lambda kind: kind.name
+)
+def test_each_official_configuration_is_of_a_version_that_there_is(kind: Kind) -> None:
+    key = parse_schema_key(kind.schema)
+    folder = (CENTRAL / key.path).parent
+
+    assert any(path.name.startswith(f"{key.model}-{key.revision}-") for path in folder.iterdir())
+
+
+def official(name: str, vendor: str, version: str) -> Any:  # noqa: ANN401 - a JSON schema
+    return json.loads((CENTRAL / vendor / name / "jsonschema" / version).read_text())
+
+
+@pytest.mark.skipif(not CENTRAL.is_dir(), reason="no copy of Iglu Central beside the repository")
+@pytest.mark.parametrize(
+    ("vendor", "name", "version", "parameters", "data"),
+    [
+        (SNOWPLOW, "anon_ip", "1-0-1", {"anonOctets": 1, "anonSegments": 2}, {}),
+        (SNOWPLOW, "cookie_extractor_config", "1-0-0", {"cookies": ["a"]}, {}),
+        (SNOWPLOW, "ua_parser_config", "1-0-1", {"uri": "http://a/", "database": "r.yaml"}, {}),
+        (
+            SNOWPLOW,
+            "event_fingerprint_config",
+            "1-0-1",
+            {"excludeParameters": ["eid"], "hashAlgorithm": "SHA1"},
+            {},
+        ),
+        (
+            ENRICHMENTS,
+            "http_header_extractor_config",
+            "1-0-0",
+            {"headersPattern": "Accept"},
+            {},
+        ),
+        (
+            ENRICHMENTS,
+            "pii_enrichment_config",
+            "2-0-0",
+            {
+                "pii": [{"pojo": {"field": "user_id"}}],
+                "strategy": {"pseudonymize": {"hashFunction": "SHA-1", "salt": "s"}},
+            },
+            {"emitEvent": True},
+        ),
+        (
+            ENRICHMENTS,
+            "bot_detection_enrichment_config",
+            "1-0-1",
+            {
+                "useIab": True,
+                "useYauaa": False,
+                "useAsnLookups": True,
+                "useClientSideDetection": True,
+            },
+            {},
+        ),
+    ],
+)
+def test_what_the_official_schema_allows_is_read(  # noqa: PLR0913, PLR0917 - parts of a file
+    vendor: str,
+    name: str,
+    version: str,
+    parameters: dict[str, Any],
+    data: dict[str, Any],
+    tmp_path: Path,
+) -> None:
+    configure(tmp_path, vendor, name, version, parameters, **data)
+    document = json.loads((tmp_path / f"{name}.json").read_text())
+    schema = compile_schema(parse_schema_key(document["schema"]), official(name, vendor, version))
+    assert schema.is_valid(document["data"])
+
+    assert len(read_folder(tmp_path).enrichments) == 1
+
+
+@pytest.mark.parametrize("name", CURES)
+def test_an_enrichment_that_is_not_here_is_an_error_that_names_the_cure(
+    name: str, tmp_path: Path
+) -> None:
+    configure(tmp_path, SNOWPLOW, name, "1-0-0", {"anything": 1})
+
+    with pytest.raises(ConfigurationError) as caught:
+        read_folder(tmp_path)
+
+    assert str(caught.value) == f"{name}.json: {name}: {CURES[name]}"
+
+
+def test_one_that_is_switched_off_is_passed_over_even_if_it_is_not_here(tmp_path: Path) -> None:
+    configure(tmp_path, SNOWPLOW, "javascript_script_config", "1-0-0", {}, enabled=False)
+
+    assert read_folder(tmp_path).enrichments == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{", "one.json: not JSON"),
+        ('{"schema": "x", "data": {}}', r"one.json: .*missing required field"),
+        (
+            '{"schema": "nonsense", "data": {"vendor": "a", "name": "b", "enabled": true}}',
+            "one.json: a schema must look like",
+        ),
+        (
+            (
+                '{"schema": "iglu:com.acme/new_one/jsonschema/1-0-0",'
+                ' "data": {"vendor": "a", "name": "b", "enabled": true}}'
+            ),
+            "one.json: there is no enrichment com.acme/new_one; remove the file",
+        ),
+        (
+            (
+                '{"schema": "iglu:com.snowplowanalytics.snowplow/anon_ip/jsonschema/2-0-0",'
+                ' "data": {"vendor": "a", "name": "b", "enabled": true}}'
+            ),
+            "one.json: anon_ip is read up to version 1-0-1",
+        ),
+        (
+            (
+                '{"schema": "iglu:com.snowplowanalytics.snowplow/anon_ip/jsonschema/1-0-1", "data":'
+                ' {"vendor": "a", "name": "b", "enabled": true, "parameters": {"anonOctet": 1}}}'
+            ),
+            "one.json: parameters: .*anonOctet",
+        ),
+        (
+            (
+                '{"schema": "iglu:com.snowplowanalytics.snowplow/anon_ip/jsonschema/1-0-1", "data":'
+                ' {"vendor": "a", "name": "b", "enabled": true, "surprise": 1}}'
+            ),
+            "one.json: .*surprise",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_used_stops_the_start(
+    text: str, problem: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigurationError, match=problem):
+        read_folder(write(tmp_path, text))
+
+
+def test_other_formats_are_not_passed_over_in_silence(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"enrich\.js: only \.json files are read"):
+        read_folder(write(tmp_path, "", "enrich.js"))
+
+
+def test_the_same_enrichment_twice_is_refused_and_scripts_are_not(tmp_path: Path) -> None:
+    for file in ("a.json", "b.json"):
+        configure(tmp_path, SNOWPLOW, "anon_ip", "1-0-1", {"anonOctets": 1}, file=file)
+    with pytest.raises(ConfigurationError, match=r"b\.json: anon_ip is configured twice"):
+        read_folder(tmp_path)
+
+
+def test_a_file_outside_the_folder_is_not_read(tmp_path: Path) -> None:
+    outside = tmp_path / "outside.json"
+    outside.write_text("{}")
+    folder = tmp_path / "inside"
+    parameters = {"internalDomains": [], "database": "../outside.json", "uri": "http://a/"}
+    configure(folder, SNOWPLOW, "referer_parser", "2-0-1", parameters)
+
+    with pytest.raises(ConfigurationError, match="database must be a file's name"):
+        read_folder(folder)
+
+
+def test_there_must_be_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="must exist"):
+        read_folder(tmp_path / "nowhere")
+
+
+def test_what_is_not_configured_here_is_left_to_the_defaults(tmp_path: Path) -> None:
+    anonymity = read_folder(tmp_path).anonymity
+
+    assert (anonymity.keep_tracker_identifiers, anonymity.geo_level) == (False, "none")
+    configure(tmp_path, "whiteout", "anonymity_config", "1-0-0", {"geoLevel": "street"})
+    with pytest.raises(ConfigurationError, match="anonymity_config.json: .*geoLevel"):
+        read_folder(tmp_path)
