@@ -75,6 +75,21 @@ COLUMN_OF_PARAMETER: Mapping[str, int] = {
 }
 """The column that each parameter fills, or the first of two."""
 
+
+def is_convertible(name: str, value: str) -> bool:
+    """Whether the text of a parameter is what its column holds; True where it has no column."""
+    converts: dict[str, Callable[[str], object]] = {
+        **{parameter: convert for parameter, (_, convert) in _RULES.items()},
+        **dict.fromkeys(_DIMENSIONS, conversions.dimensions),
+        **dict.fromkeys(_TIMESTAMPS, conversions.epoch_ms),
+    }
+    try:
+        converts.get(name, str)(value)
+    except ConversionError:
+        return False
+    return True
+
+
 MAPPED_PARAMETERS = frozenset(_RULES) | _COMPOSITES | {"tnuid"}
 """Every parameter that fills a column here; the JSON ones do so in `schemas`."""
 

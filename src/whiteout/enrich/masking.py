@@ -18,10 +18,11 @@ from whiteout.enrich.anonymity import WITHHELD, query_text
 from whiteout.enrich.atomic import ATOMIC_COLUMNS, COLUMN_INDEX
 from whiteout.enrich.event import EnrichedEvent
 from whiteout.enrich.failure import RawEvent
-from whiteout.enrich.mapping import COLUMN_OF_PARAMETER
+from whiteout.enrich.mapping import COLUMN_OF_PARAMETER, is_convertible
 from whiteout.enrich.schemas import decode_base64
 from whiteout.errors import ConfigurationError, ProtocolError
 from whiteout.iglu import bounded_json
+from whiteout.protocol.iglu import parse_schema_key
 from whiteout.protocol.self_describing import SelfDescribingJson
 
 if TYPE_CHECKING:
@@ -102,8 +103,10 @@ class Masks:
             json = self._json(_PARTS[name], decode_base64(value))
             return json if json == WITHHELD else urlsafe_b64encode(json.encode()).decode()
         column = COLUMN_OF_PARAMETER.get(name)
-        # Nobody knows what a parameter without a column says.
-        return WITHHELD if column is None else self._column(column, value)
+        # Nobody knows what a parameter without a column says, or one that is not what it must be.
+        if column is None or not is_convertible(name, value):
+            return WITHHELD
+        return self._column(column, value)
 
     def _json(self, part: str, json: bytes) -> str:
         try:
@@ -130,7 +133,7 @@ class Masks:
             found = event.unstruct_event if part == "unstruct_event" else event.contexts[0]
             masked.append({"schema": one.schema, "data": found.data if found else None})
         data = masked if isinstance(inner, list) else masked[0]
-        return msgspec.json.encode({"schema": document.get("schema"), "data": data}).decode()
+        return msgspec.json.encode({"schema": _schema(document), "data": data}).decode()
 
     def _body(self, body: str) -> object:
         try:
@@ -144,7 +147,7 @@ class Masks:
         if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
             return WITHHELD
         return {
-            "schema": document.get("schema") if isinstance(document, dict) else None,
+            "schema": _schema(document),
             "data": [
                 {
                     name: self._parameter(name, value) if isinstance(value, str) else WITHHELD
@@ -168,6 +171,15 @@ def masks_of(enrichments: Iterable[Enrichment], request: Request) -> Masks | Non
         if is_privacy(enrichment) and enrichment.applies(request)
     ]
     return Masks(applicable) if applicable else None
+
+
+def _schema(document: object) -> str:
+    """The schema that an envelope names, if it is one."""
+    uri = document.get("schema") if isinstance(document, dict) else None
+    try:
+        return parse_schema_key(uri).uri if isinstance(uri, str) else WITHHELD
+    except ProtocolError:
+        return WITHHELD
 
 
 def _without_values(message: Mapping[str, Any]) -> Message:

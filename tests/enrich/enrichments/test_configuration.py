@@ -224,5 +224,5 @@ def test_what_is_not_configured_here_is_left_to_the_defaults(tmp_path: Path) -> 
 
     assert (anonymity.keep_tracker_identifiers, anonymity.geo_level) == (False, "none")
     configure(tmp_path, "whiteout", "anonymity_config", "1-0-0", {"geoLevel": "street"})
-    with pytest.raises(ConfigurationError, match="anonymity_config.json: .*geoLevel"):
+    with pytest.raises(ConfigurationError, match=r"anonymity_config\.json: .*geoLevel"):
         read_folder(tmp_path)

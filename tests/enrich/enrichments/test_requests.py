@@ -86,7 +86,8 @@ IDENTIFYING_HEADERS = (
     " X-Cluster-Client-IP X-Original-Forwarded-For X-Real-IP Via Authorization Proxy-Authorization"
     " Cookie Set-Cookie X-Api-Key X-Auth-Token X-Csrf-Token X-User-Id X-Request-Id X-Amzn-Trace-Id"
     " CF-Ray Referer X-Session-Token X-Azure-ClientIP X-Envoy-External-Address X-Goog-Iap-Jwt-X"
-    " Client-IP X-ClientIP IP Remote-Addr X-Remote-IP CloudFront-Viewer-Address X-Device-Id traceparent"
+    " Client-IP X-ClientIP IP Remote-Addr X-Remote-IP CloudFront-Viewer-Address X-Device-Id"
+    " traceparent"
 ).split()
 
 

@@ -27,6 +27,7 @@ from whiteout.enrich.pii_event import Replaced, transformation
 from whiteout.enrich.pseudonyms import HashFunction, KeyedPseudonyms, SaltedPseudonyms
 from whiteout.enrich.schemas import write_contexts, write_unstruct_event
 from whiteout.errors import ConfigurationError
+from whiteout.identifiers import NULL_UUID
 from whiteout.protocol.self_describing import SelfDescribingJson
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ class Pseudonymise:
         make = self._pseudonyms.at(request.payload.timestamp)
         for position, name in self._columns:
             value = fields[position]
-            if value is not None:
+            if value is not None and value != NULL_UUID:  # nobody: no pseudonym for all of them
                 fields[position] = pseudonym = make(value)
                 if replaced is not None:
                     replaced.append(Replaced(name, value, pseudonym))
@@ -159,7 +160,9 @@ class Pseudonymise:
 
     def mask(self, column: int, text: str) -> str | None:
         """What may stand in a column."""
-        return self._pseudonyms.at(0)(text) if column in self._positions else text
+        if column not in self._positions or text == NULL_UUID:
+            return text
+        return self._pseudonyms.at(0)(text)
 
     def mask_parts(self, event: EnrichedEvent) -> None:
         """Replace what the locators name in an event's self-describing parts."""

@@ -1,0 +1,428 @@
+"""The weaknesses of the official pipeline that enrich can close, one test or more for each.
+
+The names carry the ids of the table in `docs/privacy.md`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.enrich.conftest import (
+    ACME_SCHEMAS,
+    JSON_TYPE,
+    MINIMAL,
+    THING,
+    TP2,
+    Bench,
+    body_of,
+    contexts,
+    encode_base64,
+    get,
+    kind,
+    post,
+    thing,
+    unstruct_event,
+)
+from tests.enrich.enrichments.support import ENRICHMENTS, SNOWPLOW, bench_of, configure
+
+from whiteout.enrich import BadRow, EnrichedEvent
+from whiteout.enrich.enrichments import CURES
+from whiteout.identifiers import NULL_UUID
+from whiteout.iglu import EmbeddedRegistry, Resolver
+from whiteout.protocol.self_describing import CONTEXTS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ADDRESS = "203.0.113.77"
+COOKIE = "c00c1e00-0000-4000-8000-000000000001"
+USER, MAIL = "canary-user", "canary-mail"
+SECRETS = (ADDRESS, "203.0.113", COOKIE, USER, MAIL)
+ANONYMOUS = ("SP-Anonymous: *", JSON_TYPE)
+HEADERS = (
+    f"X-Forwarded-For: {ADDRESS}",
+    f"Forwarded: for={ADDRESS}",
+    f"True-Client-IP: {ADDRESS}",
+    f"Cookie: sp={COOKIE}",
+    f"Referer: https://a.example/?mail={MAIL}",
+    f"Authorization: Bearer {MAIL}",
+)
+URL = f"https://{MAIL}:pw@a.example/?mail={MAIL}&utm_source=s#{MAIL}"
+PERSON = {
+    "uid": USER,
+    "duid": USER,
+    "tnuid": COOKIE,
+    "ip": ADDRESS,
+    "url": URL,
+    "refr": URL,
+    "mac": USER,
+    "se_pr": USER,
+}
+
+
+@pytest.fixture(scope="module")
+def acme() -> Resolver:
+    schemas = {f"iglu:com.acme/{name}/jsonschema/1-0-0": s for name, s in ACME_SCHEMAS.items()}
+    return Resolver([EmbeddedRegistry(), EmbeddedRegistry(schemas, name="acme")])
+
+
+@pytest.fixture
+def masking(tmp_path: Path, acme: Resolver) -> Bench:
+    """All privacy enrichments at once."""
+    return masking_in(tmp_path, acme)
+
+
+def masking_in(folder: Path, resolver: Resolver, **settings: Any) -> Bench:  # noqa: ANN401
+    columns = ("user_id", "domain_userid", "network_userid", "user_ipaddress", "se_property")
+    pii = [{"pojo": {"field": name}} for name in columns]
+    pii += [
+        {
+            "json": {
+                "field": field,
+                "schemaCriterion": "iglu:com.acme/thing/jsonschema/1-*-*",
+                "jsonPath": "$.name",
+            }
+        }
+        for field in ("contexts", "unstruct_event")
+    ]
+    strategy = {"pseudonymize": {"hashFunction": "SHA-256", "salt": "s"}}
+    configure(folder, SNOWPLOW, "anon_ip", "1-0-1", {"anonOctets": 2})
+    configure(folder, "whiteout", "url_scrubbing_config", "1-0-0", {"keep": ["utm_source"]})
+    configure(
+        folder,
+        ENRICHMENTS,
+        "pii_enrichment_config",
+        "2-0-1",
+        {"pii": pii, "strategy": strategy},
+        emitEvent=True,
+    )
+    return bench_of(folder, resolver, **settings)
+
+
+def identified(*events: dict[str, str], **fields: Any) -> bytes:  # noqa: ANN401 - different types
+    full = ({**MINIMAL, **PERSON, **event} for event in events or ({},))
+    return post(
+        *full,
+        **{
+            "ip_address": ADDRESS,
+            "network_user_id": COOKIE,
+            "referer_uri": URL,
+            "headers": (*HEADERS, JSON_TYPE),
+            **fields,
+        },
+    )
+
+
+def text_of(result: EnrichedEvent | BadRow) -> str:
+    """All that a result says, Base64 opened."""
+    if isinstance(result, EnrichedEvent):
+        return result.tsv() + json.dumps(result.json_object())
+    text = result.json()
+    incomplete = result.incomplete.tsv() if result.incomplete else ""
+    words = text.replace('\\"', '"').split('"')
+    return "\n".join([text, incomplete, *map(opened, words)])
+
+
+def opened(word: str) -> str:
+    """What a word says in Base64, if it is any."""
+    try:
+        data = base64.urlsafe_b64decode(word.replace("+", "-").replace("/", "_") + "===")
+    except ValueError:
+        return ""
+    return data.decode("utf-8", "replace")
+
+
+def told(results: list[EnrichedEvent | BadRow]) -> list[str]:
+    """The secrets that are in the results."""
+    text = "\n".join(map(text_of, results))
+    return [secret for secret in SECRETS if secret in text]
+
+
+THINGS = contexts(thing(name=USER), thing(wrong=1))
+FAILING = [
+    pytest.param(identified({"tid": "x"}), "schema_violations", id="column"),
+    pytest.param(identified({"aid": "x" * 999}), "schema_violations", id="long column"),
+    pytest.param(identified({"se_pr": USER, "eid": MAIL}), "schema_violations", id="event id"),
+    pytest.param(identified({"e": "ad"}), "enrichment_failures", id="no schema"),
+    pytest.param(identified({"url": f"{URL}:99999"}), None, id="url"),
+    pytest.param(identified({"co": THINGS}), "schema_violations", id="entity"),
+    pytest.param(
+        identified({"cx": encode_base64(json.loads(THINGS))}), "schema_violations", id="base64"
+    ),
+    pytest.param(
+        identified(
+            {"e": "ue", "ue_pr": unstruct_event({"schema": THING, "data": {"name": [USER]}})}
+        ),
+        "schema_violations",
+        id="event",
+    ),
+    pytest.param(identified({"co": f"no json {USER}"}), "schema_violations", id="no json"),
+    pytest.param(
+        identified({"co": json.dumps({"schema": CONTEXTS, "data": [{"name": USER}]})}),
+        "schema_violations",
+        id="no iglu",
+    ),
+    pytest.param(identified(body=f"no json {USER}"), "tracker_protocol_violations", id="body"),
+    pytest.param(
+        identified(body=json.dumps({"a": [USER, {"b": MAIL}]})),
+        "tracker_protocol_violations",
+        id="body without schema",
+    ),
+    pytest.param(
+        identified(body=body_of({**MINIMAL, **PERSON, "unknown": USER})),
+        "tracker_protocol_violations",
+        id="body against its schema",
+    ),
+    pytest.param(
+        identified(body=body_of({"uid": {"deep": USER}})),
+        "tracker_protocol_violations",
+        id="body of other types",
+    ),
+    pytest.param(identified(content_type="text/plain"), "tracker_protocol_violations", id="type"),
+    pytest.param(identified(path="/com.acme/v1"), "adapter_failures", id="other vendor"),
+    pytest.param(identified(path="/nowhere"), "collector_payload_format_violation", id="path"),
+    pytest.param(
+        identified(network_user_id=USER), "collector_payload_format_violation", id="no uuid"
+    ),
+    pytest.param(
+        get(f"e=pv&uid={USER}&ip={ADDRESS}&url={URL}&%{USER}", ip_address=ADDRESS, headers=HEADERS),
+        None,
+        id="get",
+    ),
+    pytest.param(
+        get(f"uid={USER}&ip={ADDRESS}", ip_address=ADDRESS, headers=HEADERS, path="/a/b"),
+        "adapter_failures",
+        id="query",
+    ),
+]
+
+
+@pytest.mark.parametrize(("record", "expected"), FAILING)
+def test_W6_a_bad_row_is_masked_as_its_event_would_have_been(
+    record: bytes, expected: str | None, masking: Bench
+) -> None:
+    results = masking.all(record)
+
+    assert told(results) == []
+    if expected is not None:
+        (row,) = results
+        assert isinstance(row, BadRow)
+        assert kind(row) == expected
+
+
+@pytest.mark.parametrize(("record", "expected"), FAILING)
+def test_W6_without_privacy_enrichments_a_bad_row_does_hold_them(
+    record: bytes, expected: str | None, tmp_path: Path, acme: Resolver
+) -> None:
+    """Else the test before would prove nothing."""
+    results = bench_of(tmp_path, acme).all(record)
+
+    assert told(results) != []
+
+
+@pytest.mark.parametrize(("record", "expected"), FAILING)
+def test_W6_the_rest_of_a_failed_event_says_no_more(
+    record: bytes, expected: str | None, tmp_path: Path, acme: Resolver
+) -> None:
+    bench = masking_in(tmp_path, acme, incomplete_events=True)
+
+    assert told(bench.all(record)) == []
+
+
+TEXTS = st.sampled_from([USER, MAIL, ADDRESS, f"{MAIL}@{USER}", json.dumps({"a": USER})])
+SHAPES = st.recursive(
+    TEXTS,
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["schema", "data", "uid", "co", "name"]), inner)
+    ),
+    max_leaves=6,
+)
+
+
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(shape=SHAPES, where=st.sampled_from(["body", "events", "co", "cx", "ue_pr", "ue_px"]))
+def test_W6_no_shape_of_a_failing_request_is_told(
+    shape: object, where: str, masking: Bench
+) -> None:
+    if where == "body":
+        record = identified(body=json.dumps(shape))
+    elif where == "events":
+        record = identified(body=body_of(shape, shape))
+    elif where in ("cx", "ue_px"):
+        record = identified({where: encode_base64(shape), "tid": "x"})
+    else:
+        record = identified({where: json.dumps(shape), "tid": "x"})
+
+    assert told(masking.all(record)) == []
+
+
+def test_W6_an_event_that_fails_can_still_be_replayed(masking: Bench) -> None:
+    """Masked, but of the same shape."""
+    row = masking.bad(identified({"tid": "x", "cx": encode_base64(json.loads(THINGS))}))
+
+    raw = row.data["payload"]["raw"]
+    names = {pair["name"]: pair["value"] for pair in raw["parameters"]}
+    assert names["url"] == "https://a.example/?utm_source=s"
+    assert names["aid" if "aid" in names else "tv"] == "test-1"
+    assert len(names["uid"]) == 64
+    entities = json.loads(base64.urlsafe_b64decode(names["cx"]))["data"]
+    assert [entity["schema"] for entity in entities] == [THING, THING]
+    assert entities[1] == thing(wrong=1)
+    assert raw["headers"] == [JSON_TYPE]
+
+
+# --- the others ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_W1_headers_of_an_anonymous_record_reach_no_enrichment(
+    header: str, tmp_path: Path, acme: Resolver
+) -> None:
+    parameters = {"headersPattern": ".*"}
+    configure(tmp_path, ENRICHMENTS, "http_header_extractor_config", "1-0-0", parameters)
+    configure(tmp_path, SNOWPLOW, "cookie_extractor_config", "1-0-0", {"cookies": ["sp"]})
+
+    event = bench_of(tmp_path, acme).event(post(MINIMAL, headers=(header, *ANONYMOUS)))
+
+    assert event.derived_contexts == []
+    assert told([event]) == []
+
+
+@pytest.mark.parametrize("mark", [(), ("SP-Anonymous: *",)])
+def test_W2_no_header_becomes_the_address(
+    mark: tuple[str, ...], tmp_path: Path, acme: Resolver
+) -> None:
+    event = bench_of(tmp_path, acme).event(
+        get("e=pv&p=web&tv=t", headers=(*mark, *HEADERS[:3]), ip_address="192.0.2.7")
+    )
+
+    assert event["user_ipaddress"] == (None if mark else "192.0.2.7")
+
+
+@pytest.mark.parametrize("name", ["ip", "nuid", "tnuid"])
+def test_W3_parameters_do_not_undo_anonymity(name: str, tmp_path: Path, acme: Resolver) -> None:
+    bench = bench_of(tmp_path, acme)
+    by_body = post({**MINIMAL, name: ADDRESS}, headers=ANONYMOUS)
+    by_query = get(f"e=pv&p=web&tv=t&{name}={ADDRESS}", headers=ANONYMOUS)
+
+    for event in map(bench.event, (by_body, by_query)):
+        assert told([event]) == []
+        assert (event["user_ipaddress"], event["network_userid"]) == (None, NULL_UUID)
+
+
+def test_W4_nobody_gets_no_pseudonym_and_no_address(masking: Bench) -> None:
+    """One hash for all anonymous visitors would look like a person."""
+    event = masking.event(post(MINIMAL, headers=ANONYMOUS, ip_address="unknown"))
+
+    assert (event["network_userid"], event["user_ipaddress"]) == (NULL_UUID, None)
+
+
+@pytest.mark.parametrize("name", ["SP-Anonymous-Not", "SP-Anonymously"])
+def test_W5_a_header_that_only_begins_so_is_none(name: str, tmp_path: Path, acme: Resolver) -> None:
+    event = bench_of(tmp_path, acme).event(post(MINIMAL, headers=(f"{name}: *",)))
+
+    assert event["network_userid"] != NULL_UUID
+
+
+def test_W7_urls_are_scrubbed_and_keys_can_change(masking: Bench) -> None:
+    """The key: test_W7_a_key_in_a_file_makes_other_pseudonyms_in_each_period."""
+    assert told([masking.event(identified())]) == []
+
+
+def test_W8_no_enrichment_resolves_a_name(masking: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+    event = masking.event(post({**MINIMAL, "ip": "host.example"}))
+
+    assert event["user_ipaddress"] is None
+
+
+@pytest.mark.parametrize(
+    "address", ["[203.0.113.77]", "::ffff:cb00:714d", "::ffff:203.0.113.77", "203.0.113.77:80"]
+)
+def test_W9_no_form_of_an_address_escapes_the_mask(address: str, masking: Bench) -> None:
+    for record in (post({**MINIMAL, "ip": address}), post(MINIMAL, ip_address=address)):
+        event = masking.event(record)
+
+        assert told([event]) == []
+        assert "714d" not in event.tsv()
+
+
+@pytest.mark.parametrize("algorithm", ["MD5", "SHA256"])
+def test_W12_the_fingerprint_does_not_change_with_the_person(
+    algorithm: str, tmp_path: Path, acme: Resolver
+) -> None:
+    parameters = {"hashAlgorithm": algorithm, "excludeParameters": []}
+    configure(tmp_path, SNOWPLOW, "event_fingerprint_config", "1-0-1", parameters)
+    bench = bench_of(tmp_path, acme)
+    events = (MINIMAL, {**MINIMAL, **PERSON, "co": contexts(thing(name=USER))})
+
+    first, second = (bench.event(post(event, headers=ANONYMOUS)) for event in events)
+
+    assert first["event_fingerprint"] == second["event_fingerprint"]
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_W13_W15_no_address_cookie_or_credential_is_extracted(
+    header: str, tmp_path: Path, acme: Resolver
+) -> None:
+    parameters = {"headersPattern": ".*"}
+    configure(tmp_path, ENRICHMENTS, "http_header_extractor_config", "1-0-0", parameters)
+
+    event = bench_of(tmp_path, acme).event(post(MINIMAL, headers=(header, "Accept: x")))
+
+    assert [entity.data["name"] for entity in event.derived_contexts] == ["Accept"]
+
+
+def test_W14_an_anonymous_event_has_no_referrer_and_no_other_site(
+    tmp_path: Path, acme: Resolver
+) -> None:
+    configure(tmp_path, ENRICHMENTS, "cross_navigation_config", "1-0-0")
+    url = f"https://a.example/?_sp={USER}.1697175843762"
+
+    event = bench_of(tmp_path, acme).event(
+        post({**MINIMAL, "url": url}, headers=ANONYMOUS, referer_uri=URL)
+    )
+    without = bench_of(tmp_path, acme).event(post(MINIMAL, headers=ANONYMOUS, referer_uri=URL))
+
+    assert told([event, without]) == []
+    assert (event["refr_domain_userid"], without["page_url"]) == (None, None)
+
+
+def test_W21_an_id_that_is_no_uuid_does_not_cost_an_anonymous_event(
+    tmp_path: Path, acme: Resolver
+) -> None:
+    event = bench_of(tmp_path, acme).event(post(MINIMAL, headers=ANONYMOUS, network_user_id=USER))
+
+    assert event["network_userid"] == NULL_UUID
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["api_request_enrichment_config", "sql_query_enrichment_config", "weather_enrichment_config"],
+)
+def test_W24_W25_there_is_nothing_that_asks_an_outside_service(name: str) -> None:
+    """W8 shows the enrichments that there are without a network."""
+    assert "outside service" in CURES[name]
+
+
+def test_W26_the_mark_counts_for_every_event_of_a_request(tmp_path: Path, acme: Resolver) -> None:
+    record = post(*({**MINIMAL, "ip": ADDRESS} for _ in range(3)), headers=ANONYMOUS, path=TP2)
+
+    results = bench_of(tmp_path, acme).all(record)
+
+    assert len(results) == 3
+    assert told(results) == []
