@@ -99,6 +99,7 @@ def whiteout_client(port: int, features: dict[str, bool] = ONE_A_CALL, **limits:
             app_id="shop",
             device_platform=whiteout.DevicePlatform.MOBILE,
             platform_context_retriever=retriever,
+            install_autotracking=False,  # what is measured is the calls alone
             **features,
         ),
         whiteout.EmitterConfiguration(

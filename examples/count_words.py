@@ -31,6 +31,7 @@ def create_tracker(collector: str, storage: Path | None) -> whiteout.Tracker:
             application_version=VERSION,
             user_anonymisation=True,
             session_context=False,
+            install_autotracking=False,  # its makers want to know of uses alone
             platform_context_properties=[],  # the four basics, no memory or storage figures
         ),
         EmitterConfiguration(server_anonymisation=True, storage_dir=storage),

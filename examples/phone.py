@@ -44,6 +44,7 @@ def create_tracker(collector: str, storage: Path | None) -> whiteout.Tracker:
         collector,
         TrackerConfiguration(
             app_id="phone",
+            install_autotracking=False,  # see `consent.py` for one that tracks it
             device_platform=DevicePlatform.MOBILE,
             user_anonymisation=True,
             platform_context_properties=[

@@ -42,6 +42,7 @@ def create_tracker(collector: str, storage: Path | None) -> whiteout.Tracker:
             app_id="shop-desktop",
             application_version="1.4.2",
             application_build="1042",
+            install_autotracking=False,  # see `consent.py` for one that tracks it
             # The three switches of `Anonymisation.FULL`: two of them here, one below.
             user_anonymisation=True,
             session_context=False,

@@ -77,7 +77,11 @@ def main() -> None:
     tracker = whiteout.create_tracker(
         "site",
         arguments.collector,
-        TrackerConfiguration(app_id="site", device_platform=DevicePlatform.SERVER),
+        TrackerConfiguration(
+            app_id="site",
+            device_platform=DevicePlatform.SERVER,
+            install_autotracking=False,  # no visitor has installed anything
+        ),
         EmitterConfiguration(storage_dir=arguments.storage),
     )
     app = WsgiMiddleware(Site(tracker), tracker, subject_of=customer_of, name_of=view_of)

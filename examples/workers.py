@@ -25,7 +25,7 @@ def create_tracker(collector: str, storage: Path | None) -> whiteout.Tracker:
     return whiteout.create_tracker(
         "workers",
         collector,
-        TrackerConfiguration(app_id="workers", user_anonymisation=True),
+        TrackerConfiguration(app_id="workers", user_anonymisation=True, install_autotracking=False),
         EmitterConfiguration(server_anonymisation=True, storage_dir=storage),
     )
 

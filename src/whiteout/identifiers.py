@@ -274,6 +274,10 @@ IDENTIFIERS: tuple[Identifier, ...] = (
     _of_app(_VENDOR, "ad_click", "clickId"),
     _of_app(_VENDOR, "flash_context", "domainUserId"),
     _of_app(_VENDOR, "flash_context", "userFingerprint"),
+    # One click of one person, on the way to installing the app (leak L19).
+    _of_app("com.android.installreferrer.api", "referrer_details", "installReferrer"),
+    _of_app("com.android.installreferrer.api", "referrer_details", "referrerClickTimestamp"),
+    _of_app("com.android.installreferrer.api", "referrer_details", "installBeginTimestamp"),
     _of_app("org.ietf", "http_cookie"),
     _of_app("org.ietf", "http_header"),
     # What the collector would add by itself.

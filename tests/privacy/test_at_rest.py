@@ -245,7 +245,8 @@ none = whiteout.Anonymisation.NONE
 tracker = whiteout.create_tracker(
     settings["namespace"], "http://127.0.0.1:9",
     whiteout.TrackerConfiguration(
-        user_anonymisation=False, session_context=True, screen_engagement_autotracking=False
+        user_anonymisation=False, session_context=True, screen_engagement_autotracking=False,
+        install_autotracking=False
     ),
     whiteout.EmitterConfiguration(storage_dir=settings["folder"], server_anonymisation=False),
     whiteout.SubjectConfiguration(**settings["subject"]),

@@ -35,6 +35,7 @@ from whiteout import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from whiteout import Tracker
@@ -60,6 +61,12 @@ VALUES: Final[dict[str, Any]] = {
 }
 """What to set an option to, where neither the other truth value, 77 nor a text will do."""
 
+
+def _enter_and_leave(context: AbstractContextManager[object]) -> None:
+    with context:
+        pass
+
+
 CALLS: Final[dict[str, Callable[[Any], object]]] = {
     "track": lambda found: found.track(EVENT),
     "set_anonymisation": lambda found: found.set_anonymisation(Anonymisation.FULL, pending="drop"),
@@ -82,6 +89,9 @@ CALLS: Final[dict[str, Callable[[Any], object]]] = {
     "remove": lambda found: found.remove("another"),
     "get": lambda subject: subject.get("user_id"),
     "scope": lambda found: found.scope().__enter__() and None,
+    "begin": lambda tracker: tracker.begin(TrackerConfiguration()),
+    "permitting": lambda consent: _enter_and_leave(consent.permitting(Anonymisation.FULL)),
+    "withdraw": lambda _found: None,  # it goes on record, of a closed tracker too
     "forget": lambda _found: None,  # it erases the disk, of a closed tracker too
 }
 """How to call a method that cannot be called without arguments."""

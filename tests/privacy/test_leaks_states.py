@@ -22,7 +22,6 @@ from tests.privacy.support import (
 )
 from tests.support.clock import ManualClock
 from tests.support.collector import entity, unstructured
-from tests.support.trackers import STATELESS
 
 from whiteout import (
     DeepLinkReceived,
@@ -32,13 +31,14 @@ from whiteout import (
 )
 from whiteout.tracker.clock import SystemClock
 from whiteout.tracker.environment import Environment
+from whiteout.tracker.states.states import FEATURES
 
 if TYPE_CHECKING:
     from tests.privacy.support import Scene
 
     from whiteout import Anonymisation, Tracker
 
-STATEFUL = dict.fromkeys(STATELESS, True)
+STATEFUL = dict.fromkeys(FEATURES, True)
 PLAIN = Structured(category="a", action="b")
 PAIRS = [
     (before, after)

@@ -36,6 +36,7 @@ tracker = whiteout.create_tracker(
         user_anonymisation=whiteout.Anonymisation.USER in level,
         session_context=whiteout.Anonymisation.SESSION not in level,
         screen_engagement_autotracking=False,
+        install_autotracking=False,
     ),
     whiteout.EmitterConfiguration(
         storage_dir=settings["folder"],

@@ -52,6 +52,7 @@ class House:
                 app_id="shop",
                 user_anonymisation=USER in level,
                 session_context=SESSION not in level,
+                install_autotracking=False,
             ),
             EmitterConfiguration(
                 storage_dir=self.folder,

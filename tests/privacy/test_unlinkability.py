@@ -26,6 +26,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from hypothesis.stateful import run_state_machine_as_test as run
 from tests.privacy.support import (
     CLIENT,
+    FULL,
     LEVELS,
     NONE,
     PLATFORM,
@@ -44,6 +45,8 @@ from tests.support.trackers import STATELESS
 import whiteout
 from whiteout import (
     Answer,
+    ConfigurationError,
+    ConsentDocument,
     DeepLinkReceived,
     ListItemView,
     PageView,
@@ -154,9 +157,11 @@ class Unlinkability(RuleBasedStateMachine):
         self.secrets = {*SUBJECT.values(), *PLATFORM.values()}
         self.identified = "identified 0"
         self.level = NONE
+        self.floor = NONE  # what the user has answered
         self.side = self.identified
         self.screen: str | None = None  # that the line is on
         self.is_in_background = False
+        self.is_first_run = True
         self.tracker: Tracker
 
     # --- the life of an app -----------------------------------------------------------------
@@ -195,13 +200,33 @@ class Unlinkability(RuleBasedStateMachine):
 
     @rule(level=levels, pending=st.sampled_from(Pending))
     def switch_at_once(self, level: Anonymisation, pending: Pending) -> None:
+        if self.floor & ~level:
+            with pytest.raises(ConfigurationError, match="until the user consents"):
+                self.tracker.set_anonymisation(level, pending=pending)
+            return
         self.tracker.set_anonymisation(level, pending=pending)
         self._switched(level, pending)
+
+    @rule(level=levels)
+    def consent(self, level: Anonymisation) -> None:
+        marker = f"marker-{next(self.numbers)}"
+        self.tracker.consent.give(level, documents=[_document(marker)])
+        self.floor = level
+        self._switched(level, Pending.KEEP)
+        self.tracked[marker] = Tracked(self.side, self.level, self.user_id)
+
+    @rule(level=levels, pending=st.sampled_from(Pending))
+    def withdraw_consent(self, level: Anonymisation, pending: Pending) -> None:
+        marker = f"marker-{next(self.numbers)}"
+        self.tracker.consent.withdraw(level, pending=pending, documents=[_document(marker)])
+        self.floor = self.level | level
+        self._switched(self.floor, pending)
+        self.tracked[marker] = Tracked(f"single {marker}", FULL, self.user_id)
 
     @rule(flags=st.permutations([USER, SESSION, SERVER]), level=levels)
     def switch_one_by_one(self, flags: list[Anonymisation], level: Anonymisation) -> None:
         for flag in flags:
-            on = flag in level
+            on = flag in level or flag in self.floor
             if flag is USER:
                 self.tracker.user_anonymisation = on
             elif flag is SESSION:
@@ -284,10 +309,13 @@ class Unlinkability(RuleBasedStateMachine):
             environment=Environment(clock=self.clock, generator=random.Random(0)),
         )
         if level is not None:
-            self.level = level
+            self.level = level | self.floor
         assert self.tracker.anonymisation is self.level
         self.is_in_background = False
         self._begin_side()
+        if self.is_first_run:
+            self.is_first_run = False
+            self.tracked["install"] = Tracked(self.side, self.level, self.user_id)
 
     def _begin_side(self) -> None:
         anonymous = f"anonymous {next(self.numbers)}"
@@ -432,6 +460,10 @@ def _event(kind: str, marker: str) -> Event:  # noqa: PLR0911 - one a kind
             return Timing(category=marker, variable="v", timing=1)
 
 
+def _document(marker: str) -> ConsentDocument:
+    return ConsentDocument(document_id=marker, document_version="1")
+
+
 def _marker(event: dict[str, str]) -> str:
     if "ua" in event:
         return event["ua"]
@@ -439,17 +471,27 @@ def _marker(event: dict[str, str]) -> str:
         return event.get("se_la") or event["page"]
     body = unstructured(event)
     data = body["data"]
-    name = body["schema"].split("/")[1]
-    if name == "screen_end":
-        screen = entity(event, "screen")
-        assert screen is not None
-        assert entity(event, "screen_summary") is not None
-        return f"end of {screen['name']}"
-    if name == "deep_link_received":
-        return urlsplit(str(data["url"])).path.strip("/")
-    if name == "list_item_view":
-        return f"marker-{data['index']}"
-    return str(data.get("note") or data.get("category") or data["name"])
+    match body["schema"].split("/")[1]:
+        case "screen_end":
+            assert entity(event, "screen_summary") is not None
+            marker = f"end of {_the(event, 'screen')['name']}"
+        case "deep_link_received":
+            marker = urlsplit(str(data["url"])).path.strip("/")
+        case "list_item_view":
+            marker = f"marker-{data['index']}"
+        case "application_install":
+            marker = "install"
+        case "consent_granted" | "consent_withdrawn":
+            marker = _the(event, "consent_document")["id"]
+        case _:
+            marker = data.get("note") or data.get("category") or data["name"]
+    return str(marker)
+
+
+def _the(event: dict[str, str], name: str) -> dict[str, Any]:
+    found = entity(event, name)
+    assert found is not None
+    return found
 
 
 def _generated(event: dict[str, str]) -> set[str]:

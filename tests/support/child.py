@@ -28,7 +28,11 @@ def create(folder: str, endpoint: str, namespace: str = "app", **emitter: int) -
     return whiteout.create_tracker(
         namespace,
         endpoint,
-        TrackerConfiguration(platform_context=False, screen_engagement_autotracking=False),
+        TrackerConfiguration(
+            platform_context=False,
+            screen_engagement_autotracking=False,
+            install_autotracking=False,
+        ),
         EmitterConfiguration(storage_dir=folder, **emitter),  # type: ignore[arg-type] # as JSON
         SessionConfiguration(),
     )
@@ -70,6 +74,20 @@ def track_until_told(folder: str, endpoint: str, interval_s: float = 0.0) -> Non
             break
     say(f"delivered {tracker.flush(30)}")
     tracker.close(10)
+
+
+def answer_until_killed(folder: str, endpoint: str) -> None:
+    """Give consent and withdraw it in turn, and tell before and after each."""
+    tracker = create(folder, endpoint)
+    while True:
+        say("giving")
+        tracker.consent.give()
+        say("given")
+        tracker.track(ScreenView(name="known"))
+        say("withdrawing")
+        tracker.consent.withdraw()
+        say("withdrawn")
+        tracker.track(ScreenView(name="hidden"))
 
 
 def _wait_for_a_line(is_over: threading.Event) -> None:

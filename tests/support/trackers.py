@@ -44,6 +44,7 @@ STATELESS: Final[dict[str, Any]] = {
     "lifecycle_autotracking": False,
     "deep_link_context": False,
     "exception_autotracking": False,
+    "install_autotracking": False,
 }
 """Options of a tracker that sends nothing but what it is given: for tests of other things."""
 

@@ -53,16 +53,21 @@ class FakeTracker:
     before: Callable[[str], None] = lambda _step: None
     is_closed: bool = False
 
-    def set_anonymisation(
-        self, level: Anonymisation, *, pending: Pending | str = Pending.KEEP
-    ) -> None:
+    def prepare_switch(self, level: Anonymisation) -> None:
+        """No app is asked here."""
+
+    def switch_level(self, level: Anonymisation, pending: Pending, ended: object) -> None:
+        assert ended is None
         self.before("switch")
         self.calls.append(("switch", level, pending))
         if not self.is_closed:
             self.anonymisation = level
         self.before("switched")
 
-    def track(self, event: Event, *, anonymisation: Anonymisation = NONE) -> str | None:
+    def track(self, event: Event) -> str | None:
+        return self.track_alone(event, NONE)
+
+    def track_alone(self, event: Event, anonymisation: Anonymisation) -> str | None:
         self.before("track")
         self.calls.append(("track", event, self.anonymisation | anonymisation))
         return None
@@ -380,7 +385,7 @@ def test_with_a_real_tracker_the_withdrawal_is_on_neither_side_of_the_line(tmp_p
     """No id of the identified session, none of the anonymous one, and a request of its own kind."""
     wire = Wire()
     with a_tracker(wire.network, tmp_path) as tracker:
-        consent = Consent(tracker, ConsentFile(tmp_path, "app"), now_ms=lambda: FIRST_EVENT_MS)
+        consent = tracker.consent
         consent.give(documents=[RECEIPT])
         assert tracker.flush(10)
         consent.withdraw(USER)

@@ -141,6 +141,7 @@ def test_an_anonymous_install_leaves_nothing_that_identifies(tmp_path: Path) -> 
         session_context=False,
         platform_context=False,
         base64_encoding=False,
+        install_autotracking=False,
     )
     with a_tracker(wire.network, tmp_path, hidden) as tracker:
         assert track_install(tmp_path, "app", tracker.track)

@@ -265,7 +265,9 @@ def test_ttm_is_the_true_timestamp_and_dtm_the_devices(tmp_path: Path) -> None:
 def test_e38_the_version_suffix_is_cleaned_and_set_apart(
     tmp_path: Path, suffix: str | None, expected: str
 ) -> None:
-    tracker = TrackerConfiguration(platform_context=False, tracker_version_suffix=suffix)
+    tracker = TrackerConfiguration(
+        platform_context=False, tracker_version_suffix=suffix, **STATELESS
+    )
 
     assert sent(tmp_path, Structured(category="a", action="b"), tracker)["tv"] == expected
 
@@ -273,7 +275,7 @@ def test_e38_the_version_suffix_is_cleaned_and_set_apart(
 @pytest.mark.parametrize("platform", list(DevicePlatform))
 def test_p_is_the_configured_platform(tmp_path: Path, platform: DevicePlatform) -> None:
     tracker = TrackerConfiguration(
-        device_platform=platform, platform_context=False, session_context=False
+        device_platform=platform, platform_context=False, session_context=False, **STATELESS
     )
 
     payload = sent(tmp_path, Structured(category="a", action="b"), tracker)
@@ -415,7 +417,9 @@ def test_every_payload_has_known_keys_and_text_values(
 ) -> None:
     """`payload_data` 1-0-4 has text properties alone, and no others than those it names."""
     wire = Wire()
-    tracker_configuration = TrackerConfiguration(base64_encoding=is_base64)
+    tracker_configuration = TrackerConfiguration(
+        base64_encoding=is_base64, install_autotracking=False
+    )
     with a_tracker(wire.network, tmp_path, tracker_configuration, FULL_SUBJECT) as tracker:
         tracker.anonymisation = level
         for event in EVERYTHING:
@@ -434,7 +438,9 @@ def test_every_payload_has_known_keys_and_text_values(
 def test_every_request_body_is_valid_by_the_published_schemas(tmp_path: Path) -> None:
     jsonschema_rs = pytest.importorskip("jsonschema_rs")
     wire = Wire()
-    with a_tracker(wire.network, tmp_path, TrackerConfiguration(), FULL_SUBJECT) as tracker:
+    with a_tracker(
+        wire.network, tmp_path, TrackerConfiguration(install_autotracking=False), FULL_SUBJECT
+    ) as tracker:
         for event in EVERYTHING[:-1]:
             tracker.track(event)
         assert tracker.flush(10)

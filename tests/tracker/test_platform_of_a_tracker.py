@@ -107,7 +107,9 @@ def configuration(**options: Any) -> TrackerConfiguration:  # noqa: ANN401 - tho
             PlatformProperty.APP_SET_ID_SCOPE,
         ],
     )
-    return TrackerConfiguration(device_platform=DevicePlatform.MOBILE, **options)
+    return TrackerConfiguration(
+        device_platform=DevicePlatform.MOBILE, install_autotracking=False, **options
+    )
 
 
 def test_an_identified_event_carries_what_the_retriever_says(

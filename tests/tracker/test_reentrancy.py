@@ -51,7 +51,8 @@ def test_a_signal_handler_that_tracks_neither_hangs_nor_loses_an_event(tmp_path:
     program = """
         import signal, sys, whiteout
         tracker = whiteout.create_tracker(
-            "app", sys.argv[1], whiteout.EmitterConfiguration(storage_dir=sys.argv[2])
+            "app", sys.argv[1], whiteout.EmitterConfiguration(storage_dir=sys.argv[2]),
+            whiteout.TrackerConfiguration(install_autotracking=False),
         )
         ids = []
         def handle(number, frame):

@@ -41,7 +41,7 @@ def wire() -> Wire:
 
 @pytest.fixture
 def tracker(wire: Wire, tmp_path: Path) -> Iterator[Tracker]:
-    configuration = TrackerConfiguration(platform_context=False)
+    configuration = TrackerConfiguration(platform_context=False, install_autotracking=False)
     with a_tracker(wire.network, tmp_path, configuration, OWNER) as running:
         yield running
 

@@ -32,6 +32,7 @@ from whiteout.events.schema import SCHEMAS
 from whiteout.tracker.environment import Environment
 from whiteout.tracker.states.fact import SCREEN_VIEW, Fact
 from whiteout.tracker.states.screen_summary import ScreenSummaryMachine
+from whiteout.tracker.states.states import FEATURES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -402,7 +403,7 @@ def test_switching_a_feature_acts_at_once_and_forgets_its_state(scene: Scene) ->
     assert screens(scene) == ["home", None, None, "cart", "cart", "home"]
 
 
-@pytest.mark.parametrize("option", STATELESS)
+@pytest.mark.parametrize("option", FEATURES)
 def test_a_switch_takes_nothing_but_true_and_false(scene: Scene, option: str) -> None:
     wrong: dict[str, Any] = {option: 1}
     with scene.tracker() as tracker, pytest.raises(ConfigurationError, match=option):
@@ -414,7 +415,7 @@ def test_a_switch_takes_nothing_but_true_and_false(scene: Scene, option: str) ->
 def test_all_four_features_are_on_unless_the_app_says_otherwise(scene: Scene) -> None:
     """Reference 2.1."""
     with a_tracker(scene.wire.network, scene.folder, TrackerConfiguration()) as tracker:
-        assert all(getattr(tracker, option) for option in STATELESS)
+        assert all(getattr(tracker, option) for option in FEATURES)
 
 
 @pytest.mark.parametrize("level", [Anonymisation.USER, Anonymisation.SESSION, Anonymisation.FULL])

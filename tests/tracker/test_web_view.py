@@ -313,7 +313,9 @@ def test_an_event_for_several_trackers_is_as_anonymous_as_the_strictest_of_them(
 
 
 def test_each_of_several_trackers_makes_its_own_ids(wire: Wire, tmp_path: Path) -> None:
-    anonymous = TrackerConfiguration(platform_context=False, user_anonymisation=True)
+    anonymous = TrackerConfiguration(
+        platform_context=False, user_anonymisation=True, install_autotracking=False
+    )
     storage = EmitterConfiguration(storage_dir=tmp_path)
     with (
         a_tracker(wire.network, tmp_path, storage, namespace="identified") as identified,

@@ -105,6 +105,7 @@ def play(endpoint: str, storage_dir: Path, namespace: str, secrets: Secrets) -> 
             application_version="2.4.1",
             user_anonymisation=False,
             session_context=True,
+            install_autotracking=False,  # the demo compares levels, and that comes before them all
         ),
         whiteout.EmitterConfiguration(storage_dir=storage_dir, server_anonymisation=False),
     )

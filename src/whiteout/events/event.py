@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from whiteout.errors import ConfigurationError
 from whiteout.events.properties import wrong_value
@@ -32,6 +32,8 @@ class Event(ABC):
         ConfigurationError: a required text is empty, a number is not finite, a value has the wrong
             type, an entity is not a `SelfDescribingJson`, or `true_timestamp` has no time zone.
     """
+
+    TIME_PARAMETER: ClassVar[str] = "ttm"  # what `true_timestamp` becomes
 
     entities: Sequence[SelfDescribingJson] = ()
     true_timestamp: datetime | None = None

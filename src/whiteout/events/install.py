@@ -15,7 +15,12 @@ class Install(DescribedEvent):
 
     The tracker tracks it by itself (`install_autotracking`); an app that switched that off may
     track its own. The native Android tracker calls it `ApplicationInstallEvent`.
+
+    Its `true_timestamp` takes the place of the device's time (`dtm`): an app that was installed
+    before it had a tracker can say when.
     """
+
+    TIME_PARAMETER: ClassVar[str] = "dtm"
 
     SCHEMA: ClassVar[str] = "iglu:com.snowplowanalytics.mobile/application_install/jsonschema/1-0-0"
     DESCRIPTION: ClassVar[str] = "The app ran for the first time"

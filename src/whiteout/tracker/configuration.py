@@ -15,12 +15,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from whiteout.errors import ConfigurationError
+from whiteout.identifiers import Anonymisation
 from whiteout.strict.profile import CAMPAIGN_PARAMETERS, PrivacyProfile, SafeProperties
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from whiteout.identifiers import Identifier
+    from whiteout.protocol.self_describing import SelfDescribingJson
     from whiteout.tracker.network import NetworkConnection
     from whiteout.tracker.platform import PlatformContextRetriever, PlatformProperty
     from whiteout.tracker.session import SessionState
@@ -84,6 +86,8 @@ class TrackerConfiguration:
         user_anonymisation: hide who the user is. None: not said, which keeps the stricter of what
             the namespace had before (leak L34), and is off for a new one.
         session_context: attach the session entity. None: not said, as above; on for a new one.
+        before_consent: the flags that hold until the user has answered, whatever else is said of
+            them; the answer is `tracker.consent.give` or `withdraw`. None: nobody is asked.
         platform_context: attach the platform entity. None: not said, which keeps the stricter of
             what the namespace had before in this process, and is on for a new one (leak L34).
         platform_context_properties: only these, besides the four basics. None: not said, as above;
@@ -112,6 +116,10 @@ class TrackerConfiguration:
         error_messages_while_anonymous: leave the messages of errors as they are under user
             anonymity, where they are hidden otherwise (leak L28). Say so only if no message of the
             app, or of what it uses, ever quotes what a user did.
+        install_autotracking: track an `Install` event at the first start of this installation, once
+            for each namespace.
+        install_referrer: asked at that start alone, in `create_tracker`, for the entity of an
+            `InstallReferrer` to put on the event; None: there is nobody to ask.
         tracker_version_suffix: added to `tv`, letters, digits, dots and dashes.
         identifying_properties: properties of the app's own schemas that the gate masks; made with
             `whiteout.identifying_property`.
@@ -126,6 +134,7 @@ class TrackerConfiguration:
     base64_encoding: bool = True
     user_anonymisation: bool | None = None
     session_context: bool | None = None
+    before_consent: Anonymisation | None = None
     platform_context: bool | None = None
     platform_context_properties: Collection[PlatformProperty] | None = None
     platform_context_retriever: PlatformContextRetriever | None = None
@@ -140,6 +149,8 @@ class TrackerConfiguration:
     exception_autotracking: bool | None = None
     diagnostic_autotracking: bool = False
     error_messages_while_anonymous: bool = False
+    install_autotracking: bool = True
+    install_referrer: Callable[[], SelfDescribingJson | None] | None = None
     tracker_version_suffix: str | None = None
     identifying_properties: tuple[Identifier, ...] = ()
     privacy_profile: PrivacyProfile | None = None
@@ -160,8 +171,11 @@ class TrackerConfiguration:
             "geo_location_context",
             "diagnostic_autotracking",
             "error_messages_while_anonymous",
+            "install_autotracking",
         ):
             _flag(name, getattr(self, name))
+        _level("before_consent", self.before_consent)
+        _function("install_referrer", self.install_referrer)
         for name in (
             "user_anonymisation",
             "session_context",
@@ -461,6 +475,18 @@ def _text(name: str, value: object, limit: int) -> None:
         raise ConfigurationError(f"{name} must be text, got {type(value).__name__}")
     if len(value) > limit:
         raise ConfigurationError(f"{name} must be at most {limit} characters, got {len(value)}")
+
+
+def _level(name: str, value: object) -> None:
+    if value is not None and not isinstance(value, Anonymisation):
+        raise ConfigurationError(
+            f"{name} must be an Anonymisation such as Anonymisation.FULL, got {value!r}"
+        )
+
+
+def _function(name: str, value: object) -> None:
+    if value is not None and not callable(value):
+        raise ConfigurationError(f"{name} must be a function, got {type(value).__name__}")
 
 
 def _flag(name: str, value: object) -> None:

@@ -17,15 +17,22 @@ Under which level the event is tracked:
   somebody. Nothing of the anonymous time is in it, and it is the first event of its line.
 - `ConsentWithdrawn` under all three flags, whatever was withdrawn. An identified event would be the
   processing that the user has just forbidden; one with a session would say of an anonymous session
-  who began it. It names no document but those that the app passes to `withdraw`: what was stored
+  who began it. It is on a line of its own, so that no other event is sent in one request with it.
+  It names no document but those that the app passes to `withdraw`: what was stored
   when consent was given stays on that side. Where a law wants to know whose consent it was, the app
   tells its own server, or tracks a `ConsentWithdrawn` of its own before.
+
+The answer is a floor under the tracker's level, not at its start alone: below it, setters raise.
+A tracker whose app asks nobody has no floor.
+
+Locks: this one first, then that of privacy, then the tracker's.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import threading
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -36,10 +43,11 @@ from whiteout.tracker.configuration import Pending
 from whiteout.tracker.consent_record import ConsentRecord, ConsentState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from whiteout.events.event import Event
     from whiteout.tracker.consent_record import ConsentFile
+    from whiteout.tracker.inspectable import InspectableEvent
 
 _NONE: Final = Anonymisation.NONE
 _FULL: Final = Anonymisation.FULL
@@ -51,8 +59,12 @@ class _Tracker(Protocol):
 
     @property
     def anonymisation(self) -> Anonymisation: ...
-    def set_anonymisation(self, level: Anonymisation, *, pending: Pending | str = ...) -> None: ...
-    def track(self, event: Event, *, anonymisation: Anonymisation = ...) -> str | None: ...
+    def prepare_switch(self, level: Anonymisation) -> InspectableEvent | None: ...
+    def switch_level(
+        self, level: Anonymisation, pending: Pending, ended: InspectableEvent | None
+    ) -> None: ...
+    def track(self, event: Event) -> str | None: ...
+    def track_alone(self, event: Event, anonymisation: Anonymisation) -> str | None: ...
 
 
 class Consent:
@@ -83,7 +95,12 @@ class Consent:
         self._before_consent = before_consent
         self._warn = warn
         self._record = file.load() if record is None else record
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
+
+    @property
+    def record(self) -> ConsentRecord:
+        """The answer, for a tracker that takes the place of this one."""
+        return self._record
 
     @property
     def state(self) -> ConsentState:
@@ -106,7 +123,7 @@ class Consent:
 
     @property
     def floor(self) -> Anonymisation:
-        """What a tracker's level holds at least when it starts now."""
+        """What the tracker's level holds at least, until the user answers otherwise."""
         return self._current().floor(self._before_consent)
 
     def give(
@@ -135,9 +152,12 @@ class Consent:
         expires_at_ms = None if expiry is None else _epoch_ms(expiry)
         if expires_at_ms is not None and expires_at_ms <= now_ms:
             raise ConfigurationError("expiry must be in the future, got a moment that has passed")
-        with self._lock:
-            self.take_up()
-            self._tracker.set_anonymisation(level)
+        self.take_up()
+        ended = self._tracker.prepare_switch(level)
+        with self.lock:
+            if self._is_due():  # an answer was broken off meanwhile
+                self._take_up(None)
+            self._tracker.switch_level(level, Pending.KEEP, ended)
             if self._tracker.anonymisation != level:
                 return  # it is closed: what it does not do must not be on record
             self._save(
@@ -177,7 +197,8 @@ class Consent:
         _check_level(level)
         event = ConsentWithdrawn(all=all, documents=documents)
         owed = _pending(pending)
-        with self._lock:
+        ended = self._tracker.prepare_switch(level | self._tracker.anonymisation)
+        with self.lock:
             level |= self._tracker.anonymisation
             record = ConsentRecord(
                 state=ConsentState.WITHDRAWN,
@@ -186,51 +207,101 @@ class Consent:
                 pending=owed,
             )
             self._save(record)
-            self._tracker.set_anonymisation(level, pending=owed)
+            self._tracker.switch_level(level, owed, ended)
             if owed is not Pending.KEEP:
                 self._save(replace(record, pending=Pending.KEEP))
-        self._tracker.track(event, anonymisation=_FULL)
+        self._tracker.track_alone(event, _FULL)
 
-    def take_up(self) -> None:
+    @contextmanager
+    def permitting(
+        self, level: Anonymisation, *, removed: Anonymisation | None = None
+    ) -> Iterator[InspectableEvent | None]:
+        """Hold the lock while the app itself switches the level.
+
+        Args:
+            level: that it switches to.
+            removed: the flags that it takes off; None: all that `level` lacks.
+
+        Yields:
+            what the switch ends, as the app has seen it (see `Passage.extended_end`).
+
+        Raises:
+            ConfigurationError: the user has to be asked first.
+        """
+        self.take_up()
+        ended = self._tracker.prepare_switch(level)
+        with self.lock:
+            held = self.floor & (~level if removed is None else removed)
+            if held:
+                names = " | ".join(f"Anonymisation.{flag.name}" for flag in held)
+                raise ConfigurationError(
+                    f"the level must hold {names} until the user consents: see tracker.consent.give"
+                )
+            yield ended
+
+    def take_up(self, *, waits: bool = True) -> None:
         """Do what an interrupted `withdraw` still owes, and end consent that has expired.
 
         For the tracker: once at its start, before anything is sent, and now and then afterwards,
         on a thread of its own and under none of its locks. Takes 1 us where nothing is due.
-        """
-        record = self._record
-        is_due = record.pending is not Pending.KEEP or record.has_expired(self._now_ms())
-        if not is_due:
-            return
-        with self._lock:
-            record = self._current()
-            level = self._tracker.anonymisation | record.floor(self._before_consent)
-            if record is not self._record:
-                self._save(record)
-            self._tracker.set_anonymisation(level, pending=record.pending)
-            if record.pending is not Pending.KEEP:
-                self._save(replace(record, pending=Pending.KEEP))
 
-    def forget(self) -> None:
+        Args:
+            waits: False for the tracker's threads, which others wait for while they hold the lock:
+                it is done next time then.
+        """
+        if not self._is_due():
+            return
+        ended = self._tracker.prepare_switch(self._tracker.anonymisation | self.floor)
+        if not self.lock.acquire(blocking=waits):
+            return
+        try:
+            if self._is_due():
+                self._take_up(ended)
+        finally:
+            self.lock.release()
+
+    def _is_due(self) -> bool:
+        record = self._record
+        return record.pending is not Pending.KEEP or record.has_expired(self._now_ms())
+
+    def _take_up(self, ended: InspectableEvent | None) -> None:
+        before, self._record = self._record, self._latest()
+        record = self._current()
+        level = self._tracker.anonymisation | record.floor(self._before_consent)
+        if record is not before:
+            self._save(record)
+        self._tracker.switch_level(level, record.pending, ended)
+        if record.pending is not Pending.KEEP:
+            self._save(replace(record, pending=Pending.KEEP))
+
+    def forget(self) -> bool:
         """Forget when the answer was given and to which documents; the answer itself stays.
 
         For `Tracker.forget`.
-        """
-        with self._lock:
-            record = self._record
-            if record.decided_at_ms is not None or record.documents:
-                self._save(replace(record, decided_at_ms=None, documents=()))
 
-    def after_fork(self) -> None:
-        """In a forked child: a lock that another thread held would never be freed."""
-        self._lock = threading.RLock()
+        Returns:
+            False where the disk refused.
+        """
+        with self.lock:
+            record = self._latest()
+            if record.decided_at_ms is None and not record.documents:
+                return True
+            return self._save(replace(record, decided_at_ms=None, documents=()))
 
     def _current(self) -> ConsentRecord:
         return self._record.current(self._before_consent, self._now_ms())
 
-    def _save(self, record: ConsentRecord) -> None:
+    def _latest(self) -> ConsentRecord:
+        """The record to amend: in another process of the namespace, consent may be withdrawn."""
+        stored = self._file.load()
+        return stored if stored.state is ConsentState.WITHDRAWN else self._record
+
+    def _save(self, record: ConsentRecord) -> bool:
         self._record = record
-        if not self._file.save(record):
+        is_stored = self._file.save(record)
+        if not is_stored:
             self._warn("consent-file", "the consent could not be stored for the next start")
+        return is_stored
 
 
 def _check_level(level: object) -> None:

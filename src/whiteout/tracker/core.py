@@ -11,12 +11,16 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 from whiteout.identifiers import Anonymisation
+from whiteout.tracker.configuration import Pending
+from whiteout.tracker.consent import Consent
+from whiteout.tracker.consent_record import ConsentFile, ConsentRecord, ConsentState
 from whiteout.tracker.counters import Counters
 from whiteout.tracker.decisions import first_profile
 from whiteout.tracker.engine import Engine, forget_stored
 from whiteout.tracker.error_tracking import ErrorTracking
 from whiteout.tracker.folder import open_folder, safe_name
 from whiteout.tracker.identity import IdentityFiles
+from whiteout.tracker.install import track_install
 from whiteout.tracker.journal import left_behind
 from whiteout.tracker.lines import Lines
 from whiteout.tracker.live import Live, LiveConfigurations
@@ -24,7 +28,7 @@ from whiteout.tracker.live_options import Pauses
 from whiteout.tracker.network import HttpConnection
 from whiteout.tracker.passage import Passage
 from whiteout.tracker.privacy_switch import PrivacySwitch
-from whiteout.tracker.scope import back_in_scope
+from whiteout.tracker.scope import back_in_scope, scoped
 from whiteout.tracker.shared_part import SharedPart
 from whiteout.tracker.states.states import FEATURES, States
 from whiteout.tracker.tracker_gate import gate_of
@@ -47,6 +51,7 @@ if TYPE_CHECKING:
         TrackerConfiguration,
     )
     from whiteout.tracker.environment import Environment
+    from whiteout.tracker.inspectable import InspectableEvent
     from whiteout.tracker.journal import LeftBehind
     from whiteout.tracker.network import NetworkConnection
 
@@ -72,6 +77,7 @@ class Core:
         level: Anonymisation | None,
         profile: PrivacyProfile | None,
         gdpr: GdprConfiguration | None,
+        consent: ConsentRecord | None,
         extensions: Sequence[object],
         pauses: Pauses | None,
     ) -> None:
@@ -122,23 +128,30 @@ class Core:
             clock=environment.clock,
             process_lock=process_lock,
         )
+        self.consent = self._new_consent(tracker.before_consent, consent)
         if extensions:
             self.app_code(extensions)
         left = left_behind(self._folder, self._name) if self._folder is not None else []
-        self.privacy.take_up(tracker, emitter, level, left)
+        self.privacy.take_up(tracker, emitter, level, left, self.consent.floor)
         self._use_new_engine(left)
         self.privacy.settle_what_was_due()
+        self.consent.take_up()
         self._stay_paused(pauses or Pauses())
         self.engine.start()
         self.errors.switch_diagnostics(on=tracker.diagnostic_autotracking)
         self.errors.switch_exceptions(on=tracker.exception_autotracking is not False)
+
+    def begin(self, tracker: TrackerConfiguration) -> None:
+        """Track what the start itself is worth; under no lock, since the app is asked."""
+        if tracker.install_autotracking and not self.passage.paused:
+            track_install(self._folder, self._name, self.track, referrer=tracker.install_referrer)
 
     def close(self, timeout_s: float) -> bool:
         """Stop, once; True: everything was delivered."""
         self.errors.close()
         if self._app_code is not None:  # before any lock: its functions may call the tracker
             timeout_s -= self._app_code.close(max(_PLUGINS_S, timeout_s / 2))
-        with self.privacy.lock:
+        with self.consent.lock, self.privacy.lock:
             with self.lock:
                 if self.passage.closed:
                     return True
@@ -176,9 +189,41 @@ class Core:
         """Erase what is stored; see `Tracker.forget`."""
         if self._app_code is not None:
             self._app_code.forget()
-        return self.privacy.forget(
-            lambda: self._folder is None or forget_stored(self._folder, self._name)
-        )
+        with self.consent.lock:
+            is_forgotten = self.consent.forget()
+            return is_forgotten & self.privacy.forget(
+                lambda: self._folder is None or forget_stored(self._folder, self._name)
+            )
+
+    # --- what consent asks for --------------------------------------------------------------------
+
+    @property
+    def anonymisation(self) -> Anonymisation:
+        """The level."""
+        return self.lines.level
+
+    def prepare_switch(self, level: Anonymisation) -> InspectableEvent | None:
+        """Have the app see what a switch to `level` ends; before any lock."""
+        return self.passage.extended_end(level)
+
+    def switch_level(
+        self, level: Anonymisation, pending: Pending, ended: InspectableEvent | None
+    ) -> None:
+        """Switch as the user has answered."""
+        self._check_process()
+        if pending is not Pending.KEEP:
+            self.forget_queued()
+        self.privacy.change(level, pending, ended)
+
+    def track(self, event: Event) -> str | None:
+        """As `Tracker.track`."""
+        self._check_process()
+        return self.passage.track(event, Anonymisation.NONE)
+
+    def track_alone(self, event: Event, anonymisation: Anonymisation) -> str | None:
+        """Track an event that shares no session, line or request with any other."""
+        with scoped(self.passage.owner, None, anonymisation, is_alone=True):
+            return self.track(event)
 
     def pauses(self) -> Pauses:
         """What is paused; of a tracker that is closed nothing."""
@@ -195,6 +240,7 @@ class Core:
     def before_fork(self) -> None:
         """Let no thread be in the middle of anything when the process is copied."""
         locks = self._fork_locks = ExitStack()
+        locks.enter_context(self.consent.lock)
         locks.enter_context(self.privacy.lock)
         locks.enter_context(self.engine.writer.lock)
         locks.enter_context(self.lock)
@@ -231,6 +277,30 @@ class Core:
             self.is_forked = False
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _check_process(self) -> None:
+        if self.is_forked:
+            self.revive()
+
+    def _new_consent(
+        self, before_consent: Anonymisation | None, running: ConsentRecord | None
+    ) -> Consent:
+        """The user's answer as it was stored.
+
+        Args:
+            before_consent: the level before any answer.
+            running: the answer that the tracker knew which this one replaces; a withdrawal counts
+                also where the disk has refused to keep it.
+        """
+        is_withdrawn = running is not None and running.state is ConsentState.WITHDRAWN
+        return Consent(
+            self,
+            ConsentFile(self._folder, self._name),
+            now_ms=self._environment.clock.now_ms,
+            before_consent=before_consent,
+            warn=self.counters.warn,
+            record=running if is_withdrawn else None,
+        )
 
     def _new_passage(self, tracker: TrackerConfiguration, session: SessionConfiguration) -> Passage:
         gate = self.gate
@@ -297,6 +367,7 @@ class Core:
         self.errors.drain()
         is_due = bool(started) or self.live.session.current.continue_session_on_restart
         self.privacy.keep_identity_if_free(is_due=is_due)
+        self.consent.take_up(waits=False)
         callback = self.live.session.current.on_session_update
         for state in started if callback is not None else ():
             try:

@@ -17,14 +17,15 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from whiteout.events.install import Install
+from whiteout.protocol.self_describing import SelfDescribingJson
 from whiteout.tracker.process_lock import ProcessLock
+from whiteout.tracker.serialisation import dumps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from whiteout.events.event import Event
-    from whiteout.protocol.self_describing import SelfDescribingJson
 
 # Of one length, so that the second is written where the disk is full.
 _PENDING: Final = b"pending"
@@ -49,7 +50,7 @@ def track_install(
         name: of the namespace, as in file names.
         track: the tracker's; when it returns, the event survives the end of the process.
         referrer: gives the entity of `InstallReferrer`, where the app knows one. Called only for
-            the event; what it raises means none.
+            the event; what it raises, or has no JSON form, means none.
 
     Raises:
         Exception: what `track` raises; the next start tries again.
@@ -82,9 +83,12 @@ def _entities(
         return ()
     try:
         entity = referrer()
+        if not isinstance(entity, SelfDescribingJson):
+            return ()
+        dumps(entity.as_dict())
     except Exception:  # noqa: BLE001 - the app's code; the event is worth more than where it is from
         return ()
-    return () if entity is None else (entity,)
+    return (entity,)
 
 
 def _is_tracked(path: Path) -> bool:

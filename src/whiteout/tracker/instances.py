@@ -142,16 +142,18 @@ def create_tracker(
         pauses = before.pauses() if before is not None else None
         if before is not None:
             before.close(timeout=0.0)
+        said = settled(of_kind.get(TrackerConfiguration) or TrackerConfiguration(), before)  # type: ignore[arg-type]  # by its type
         tracker = Tracker(
             namespace,
             network,
-            settled(of_kind.get(TrackerConfiguration) or TrackerConfiguration(), before),  # type: ignore[arg-type]  # by its type
+            said,
             of_kind.get(EmitterConfiguration) or EmitterConfiguration(),  # type: ignore[arg-type]  # by its type
             of_kind.get(SessionConfiguration) or SessionConfiguration(),  # type: ignore[arg-type]  # by its type
             of_kind.get(SubjectConfiguration) or SubjectConfiguration(),  # type: ignore[arg-type]  # by its type
             environment=environment or Environment(),
             process_lock=_REGISTRY.lock,
             level=before.anonymisation if before is not None else None,
+            consent=before.consent.record if before is not None else None,
             gdpr=of_kind.get(GdprConfiguration),  # type: ignore[arg-type]  # by its type
             extensions=extensions,
             pauses=pauses,
@@ -159,7 +161,8 @@ def create_tracker(
         )
         _REGISTRY.trackers[namespace] = tracker
         _REGISTRY.live.add(tracker)
-        return tracker
+    tracker.begin(said)
+    return tracker
 
 
 def get_tracker(namespace: str) -> Tracker | None:

@@ -170,6 +170,8 @@ class Lines:
         if version != self._templates_version:
             self._clear_templates()
             self._templates_version = version
+        if scope.is_alone:
+            return self._build_scoped(scope, bits)
         if scope.subject is None and not scope.is_service:
             template = self._scope_templates.get(bits)
             if template is None:
@@ -310,7 +312,9 @@ class Lines:
 
     def _build_scoped(self, scope: EventScope, bits: int) -> Template:
         number = self.number
-        if (bits ^ self.bits) & _CLIENT:
+        if scope.is_alone:
+            number = int.from_bytes(self._new_uuid()[:6], "big") + 1
+        elif (bits ^ self.bits) & _CLIENT:
             # One line for all scopes of a level: none of them says which of them events are of.
             known = self._scope_numbers.get(bits & _CLIENT)
             number = known or int.from_bytes(self._new_uuid()[:6], "big") + 1

@@ -87,7 +87,7 @@ def _parameters(
     if more is not None:
         parameters = {**more, **parameters}
     if event.true_timestamp is not None:
-        parameters["ttm"] = str(_epoch_ms(event.true_timestamp))
+        parameters[event.TIME_PARAMETER] = str(_epoch_ms(event.true_timestamp))
     return dumps(gate.parameters(parameters, level) if level else parameters)[1:-1]
 
 

@@ -77,10 +77,19 @@ class PrivacySwitch:
         emitter: EmitterConfiguration,
         running: Anonymisation | None,
         left: list[LeftBehind],
+        floor: Anonymisation,
     ) -> None:
-        """Begin where the last process ended, as far as the level allows to know of it."""
+        """Begin where the last process ended, as far as the level allows to know of it.
+
+        Args:
+            tracker: what the app says.
+            emitter: the same.
+            running: the level of the tracker that this one replaces; None: there is none.
+            left: journals of processes that are gone.
+            floor: what the level holds at least, whatever is said.
+        """
         before = self.decisions.current
-        level = first_level(tracker, emitter, running, before.level)
+        level = first_level(tracker, emitter, running, before.level) | floor
         is_identified = not level & _CLIENT
         line, installation_id = None, None
         if is_identified:
@@ -105,15 +114,24 @@ class PrivacySwitch:
         if decided.pending is not Pending.KEEP:
             self._settle_pending(decided.pending, decided.pending_level)
 
-    def change(self, level: Anonymisation, pending: Pending) -> None:
-        """Switch the level; see `Tracker.set_anonymisation`."""
-        ended = self._passage.extended_end(level)  # of the app's making, so before any lock
+    def change(
+        self, level: Anonymisation, pending: Pending, ended: InspectableEvent | None
+    ) -> None:
+        """Switch the level; see `Tracker.set_anonymisation`.
+
+        Args:
+            level: from now on.
+            pending: what becomes of waiting events.
+            ended: of `Passage.extended_end`; it is of the app's making, so it comes from before any
+                lock.
+        """
         with self.lock:
             self._change(level, pending, ended)
 
-    def change_flags(self, *, add: Anonymisation, remove: Anonymisation) -> None:
+    def change_flags(
+        self, *, add: Anonymisation, remove: Anonymisation, ended: InspectableEvent | None
+    ) -> None:
         """Switch some flags on and some off, in one step; the rest stays."""
-        ended = self._passage.extended_end((self._lines.level | add) & ~remove)
         with self.lock:
             self._change((self._lines.level | add) & ~remove, Pending.KEEP, ended)
 

@@ -39,6 +39,7 @@ class EventScope:
         geolocation: where that subject is, unmasked; None: it does not say.
         is_service: of the tracker's own errors, which are nobody's doing: they carry neither
             session nor states, nor what is said of the user's consent and place.
+        is_alone: each event in it is on a line of its own.
         templates: what events of this scope share, by level; under the tracker's lock.
     """
 
@@ -48,6 +49,7 @@ class EventScope:
     subject: Mapping[str, str] | None
     geolocation: SelfDescribingJson | None = None
     is_service: bool = False
+    is_alone: bool = False
     templates: dict[tuple[int, int], Template] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -72,9 +74,19 @@ def scope_of(owner: object, scope: EventScope | None) -> EventScope | None:
 
 @contextmanager
 def scoped(
-    owner: object, subject: SubjectConfiguration | None, anonymisation: Anonymisation
+    owner: object,
+    subject: SubjectConfiguration | None,
+    anonymisation: Anonymisation,
+    *,
+    is_alone: bool = False,
 ) -> Iterator[None]:
     """Let events of `owner` be of that subject and level; see `Tracker.scope`.
+
+    Args:
+        owner: whose events.
+        subject: as in `Tracker.scope`.
+        anonymisation: the same.
+        is_alone: each event is on a line of its own, in no request with another.
 
     Raises:
         ConfigurationError: an argument is of another type.
@@ -96,7 +108,12 @@ def scoped(
         parameters, geolocation = parameters_of(subject), geolocation_of(subject)
     bits = anonymisation.value | (around.bits if around is not None else 0)
     scope = EventScope(
-        owner=owner, outer=outer, bits=bits, subject=parameters, geolocation=geolocation
+        owner=owner,
+        outer=outer,
+        bits=bits,
+        subject=parameters,
+        geolocation=geolocation,
+        is_alone=is_alone,
     )
     token = CURRENT.set(scope)
     try:

@@ -114,16 +114,19 @@ class Template:
         Its values are all text, its keys those of `payload_data` 1-0-4.
         """
         parameters, body, entities = event.data.split(SEPARATOR_BYTE)
-        middle = self._middle
-        if parameters != _PLAIN and (b'"tv":' in parameters or b'"ua":' in parameters):
-            middle = self._middle_without(parameters)  # of a page in a web view
+        middle, time = self._middle, b'","dtm":"%d"' % event.created_ms
+        if parameters != _PLAIN:
+            if b'"tv":' in parameters or b'"ua":' in parameters:
+                middle = self._middle_without(parameters)  # of a page in a web view
+            if b'"dtm":' in parameters:
+                time = b'"'  # of an installation in the past
         return b"".join(
             (
                 b"{",
                 parameters,
                 middle,
                 event.event_id,
-                b'","dtm":"%d"' % event.created_ms,
+                time,
                 self._body(body) if body else b"",
                 self._entities(entities, event.event_index)
                 if self.entities or self.session or entities

@@ -2,8 +2,9 @@
 
 Owners: `_lock` guards what an event passes through (`_passage`: lines, states, the end of the
 journal; the subject); it is held for microseconds, never across I/O or the app's code. The lock of
-`_privacy` lets one change of the level, `forget` or `close` happen at a time. What is behind the
-journal is the engine's. All of it is put together in `core`.
+`_privacy` lets one change of the level, `forget` or `close` happen at a time, and that of
+`consent`, which is taken before it, one answer of the user. What is behind the journal is the
+engine's. All of it is put together in `core`.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
         SubjectConfiguration,
         TrackerConfiguration,
     )
+    from whiteout.tracker.consent import Consent
+    from whiteout.tracker.consent_record import ConsentRecord
     from whiteout.tracker.counters import DropReason
     from whiteout.tracker.engine import Engine
     from whiteout.tracker.environment import Environment
@@ -72,6 +75,7 @@ class Tracker(LiveOptions):
         level: Anonymisation | None = None,
         profile: PrivacyProfile | None = None,
         gdpr: GdprConfiguration | None = None,
+        consent: ConsentRecord | None = None,
         extensions: Sequence[object] = (),
         pauses: Pauses | None = None,
     ) -> None:
@@ -88,6 +92,7 @@ class Tracker(LiveOptions):
             level=level,
             profile=profile,
             gdpr=gdpr,
+            consent=consent,
             extensions=extensions,
             pauses=pauses,
         )
@@ -110,6 +115,14 @@ class Tracker(LiveOptions):
         )
         self._emitter_controller = EmitterController(self, self._live.emitter, self._changes)
         self._network_controller = NetworkController(self._live.network, self._changes)
+
+    def begin(self, configuration: TrackerConfiguration) -> None:
+        """Track what the start itself is worth; called once, under no lock.
+
+        Args:
+            configuration: what the tracker was made with.
+        """
+        self._core.begin(configuration)
 
     # --- tracking -----------------------------------------------------------------------------
 
@@ -383,6 +396,11 @@ class Tracker(LiveOptions):
     # --- anonymity ----------------------------------------------------------------------------
 
     @property
+    def consent(self) -> Consent:
+        """What the user allows; where that was asked, the level stays within the answer."""
+        return self._core.consent
+
+    @property
     def anonymisation(self) -> Anonymisation:
         """The level of the next event. Setting it switches all three groups in one step."""
         return self._lines.level
@@ -431,7 +449,9 @@ class Tracker(LiveOptions):
                 that nothing links them to what was sent before), `drop` does not send them.
 
         Raises:
-            ConfigurationError: `level` is no `Anonymisation`, or `pending` none of the three.
+            ConfigurationError: `level` is no `Anonymisation`, or `pending` none of the three; or
+                `level` lacks a flag that holds until the user consents (see `consent`), for which
+                the setters of single flags raise, too.
         """
         if not isinstance(level, Anonymisation):
             raise ConfigurationError(
@@ -439,15 +459,19 @@ class Tracker(LiveOptions):
             )
         pending = _pending(pending)
         self._check_process()
-        if pending is not Pending.KEEP:
-            self._core.forget_queued()
-        self._privacy.change(level, pending)
+        if self._passage.closed:
+            return
+        with self.consent.permitting(level) as ended:
+            if pending is not Pending.KEEP:
+                self._core.forget_queued()
+            self._privacy.change(level, pending, ended)
 
     def forget(self) -> bool:
         """Erase what is stored of the user: identifiers, session, cookies, waiting events.
 
         The subject's four identifiers and its place are cleared too, and the next event begins a
-        new line with a new installation id, or none while anonymous. The level stays.
+        new line with a new installation id, or none while anonymous. The level stays, and of
+        consent what was answered: not when, nor to which documents.
 
         Returns:
             False where the disk refused; then call it again.
@@ -458,7 +482,10 @@ class Tracker(LiveOptions):
     def change_level(self, *, add: Anonymisation, remove: Anonymisation) -> None:
         """Switch some flags on and some off, in one step; the rest stays."""
         self._check_process()
-        self._privacy.change_flags(add=add, remove=remove)
+        if self._passage.closed:
+            return
+        with self.consent.permitting((self._lines.level | add) & ~remove, removed=remove) as ended:
+            self._privacy.change_flags(add=add, remove=remove, ended=ended)
 
     # --- what the controllers ask for -----------------------------------------------------------
 
