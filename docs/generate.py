@@ -36,6 +36,7 @@ _LIVE = (
     ("whiteout.tracker.emitter_controller", "EmitterController", "tracker.emitter"),
     ("whiteout.tracker.controllers", "SessionController", "tracker.session"),
     ("whiteout.tracker.subject", "Subject", "tracker.subject"),
+    ("whiteout.tracker.consent", "Consent", "tracker.consent"),
     ("whiteout.tracker.gdpr", "GdprController", "tracker.gdpr"),
 )
 _OWNERS = {
@@ -49,6 +50,12 @@ _OWNERS = {
 
 # Public only to the tracker's own parts.
 _INSIDE = {
+    "Consent.floor",
+    "Consent.forget",
+    "Consent.permitting",
+    "Consent.record",
+    "Consent.take_up",
+    "Tracker.begin",
     "Tracker.after_fork",
     "Tracker.before_fork",
     "Tracker.change_level",

@@ -86,7 +86,7 @@ def main() -> None:
     tracker = whiteout.create_tracker(
         "editor",
         arguments.collector,
-        TrackerConfiguration(app_id="editor"),
+        TrackerConfiguration(app_id="editor", install_autotracking=False),
         EmitterConfiguration(storage_dir=arguments.storage),
         PluginConfiguration(identifier="quiet", filter=is_no_noise, filter_schemas=["se"]),
         PluginConfiguration(

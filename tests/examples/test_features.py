@@ -198,3 +198,38 @@ def test_the_editor_leaves_noise_out_and_tells_the_shop_only_while_it_may(
     documents = {kind(event): entity(event, "document") for event in events}
     assert documents.pop("se") == {"suffix": "md"}
     assert set(documents.values()) == {None}
+
+
+def test_the_diary_keeps_to_what_its_user_answered(
+    collector: RealCollector, tmp_path: Path
+) -> None:
+    seen = []
+    for answer in ([], ["--answer", "yes"], [], ["--answer", "no"], []):
+        state, delivered = run("consent.py", collector.url, "--storage", tmp_path, *answer)
+        assert delivered == "everything was delivered"
+        seen.append((state, collector.new_events()))
+
+    assert [state for state, _ in seen] == [
+        "consent: unknown, hidden: FULL",
+        "consent: given, hidden: NONE",
+        "consent: given, hidden: NONE",
+        "consent: withdrawn, hidden: FULL",
+        "consent: withdrawn, hidden: FULL",
+    ]
+    first, yes, after, no, last = ([kind(event) for event in events] for _, events in seen)
+    assert sorted(first) == ["application_install", "screen_end", "screen_view", "screen_view"]
+    assert Counter(yes) == Counter(after) + Counter(["consent_granted"])
+    assert "consent_withdrawn" in no
+    assert "application_install" not in [*yes, *after, *no, *last]
+    for _, events in (seen[0], seen[3], seen[4]):
+        for event in events:
+            if "uid" in event:
+                assert kind(event) in {"screen_view", "screen_end"}  # before the answer
+            else:
+                assert entity(event, "geolocation_context") is None
+    assert all(entity(event, "geolocation_context") for event in seen[2][1])
+    for _, events in seen:
+        for event in events:
+            basis = entity(event, "gdpr")
+            assert basis is not None
+            assert basis["basisForProcessing"] in {"consent", "legitimate_interests"}

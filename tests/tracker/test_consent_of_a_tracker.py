@@ -279,7 +279,7 @@ def test_a_forked_child_keeps_to_the_answer_and_can_change_it(tmp_path: Path) ->
 
 
 def test_a_withdrawal_in_another_process_is_not_undone_by_forgetting(tmp_path: Path) -> None:
-    """This process knows the answer of before, and must not write it back."""
+    """This process knows the answer of before and must not write it back."""
     with a_tracker(Wire().network, tmp_path, configured()) as tracker:
         tracker.consent.give(documents=[POLICY])
         withdrawn = ConsentRecord(state=ConsentState.WITHDRAWN, level=FULL, decided_at_ms=5)
@@ -322,7 +322,9 @@ def test_the_apps_code_runs_under_no_lock_of_an_answer(tmp_path: Path) -> None:
     waited: list[bool] = []
 
     def entities(_event: object) -> list[Any]:
-        thread = threading.Thread(target=setattr, args=(tracker, "user_anonymisation", True))
+        thread = threading.Thread(
+            target=setattr, args=(tracker.emitter, "server_anonymisation", True)
+        )
         thread.start()
         thread.join(10)
         waited.append(not thread.is_alive())

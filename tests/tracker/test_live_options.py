@@ -447,6 +447,9 @@ def live_options() -> list[Any]:
 
 
 FIXED = {
+    "before_consent": "what comes after it is the user's answer",
+    "install_autotracking": "it is about the first start, which is over",
+    "install_referrer": "the same",
     **dict.fromkeys(
         (
             "identifying_properties",

@@ -65,7 +65,9 @@ def wire() -> Wire:
 
 @pytest.fixture
 def tracker(wire: Wire, tmp_path: Path) -> Iterator[Tracker]:
-    configuration = TrackerConfiguration(platform_context=False, base64_encoding=False)
+    configuration = TrackerConfiguration(
+        platform_context=False, base64_encoding=False, install_autotracking=False
+    )
     with a_tracker(wire.network, tmp_path, configuration) as running:
         yield running
 

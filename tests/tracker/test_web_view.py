@@ -165,7 +165,10 @@ def test_M4_a_page_s_screen_view_of_the_second_form_is_no_view_of_the_app(  # no
     """Whatever a page says: it moves no screen, no summary, no lifecycle and no deep link."""
     mobile, web = "iglu:com.snowplowanalytics.mobile", "iglu:com.snowplowanalytics.snowplow"
     with a_tracker(
-        wire.network, tmp_path, TrackerConfiguration(platform_context=False), namespace="states"
+        wire.network,
+        tmp_path,
+        TrackerConfiguration(platform_context=False, install_autotracking=False),
+        namespace="states",
     ) as tracker:
         bridge = WebViewBridge(["states"], allowed_origins=[ORIGIN])
         tracker.track(ScreenView(name="of the app"))
