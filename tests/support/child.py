@@ -224,7 +224,9 @@ def die_of_an_exception(folder: str, endpoint: str, where: str, *, anonymous: bo
     tracker = whiteout.create_tracker(
         "app",
         endpoint,
-        TrackerConfiguration(platform_context=False, user_anonymisation=anonymous),
+        TrackerConfiguration(
+            platform_context=False, user_anonymisation=anonymous, install_autotracking=False
+        ),
         EmitterConfiguration(storage_dir=folder),
     )
     if where == "main":
@@ -234,7 +236,9 @@ def die_of_an_exception(folder: str, endpoint: str, where: str, *, anonymous: bo
         whiteout.create_tracker(
             "second",
             endpoint,
-            TrackerConfiguration(platform_context=False, user_anonymisation=anonymous),
+            TrackerConfiguration(
+                platform_context=False, user_anonymisation=anonymous, install_autotracking=False
+            ),
             EmitterConfiguration(storage_dir=folder),
         )
         _fail()
