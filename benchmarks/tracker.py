@@ -1,6 +1,10 @@
 """The tracker beside its peers, in one run.
 
     python benchmarks/tracker.py [--rounds 3] [--quick]
+    python benchmarks/tracker.py --features
+
+With `--features` Whiteout alone: every automatic feature on beside all of them off, by call and by
+event on the wire. A screen view also ends the screen before then: two events a call.
 
 Client pinned to core 0, sink to core 1; candidates take turns within a round; medians of rounds.
 Queue limits of peers are lifted for speed and memory, never for losses. Burst figures are always
@@ -28,6 +32,9 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 LIBRARIES = ("snowplow-async", "whiteout", "snowplow-async-best", "segment", "posthog", "node")
 BASELINE = "snowplow-async"
+FEATURES = ("whiteout-bare", "whiteout-all")
+EVENTS_A_CALL = {"whiteout-all": 2}
+MOST_FOR_ALL_FEATURES = 1.5
 PATTERNS = {
     "whiteout": '"eid": ?"([0-9a-f-]{36})"',
     "snowplow-async": '"eid": ?"([0-9a-f-]{36})"',
@@ -36,6 +43,7 @@ PATTERNS = {
     "segment": '"messageId": ?"([^"]{8,64})"',
     "posthog": '"uuid": ?"([0-9a-f-]{36})"',
 }
+PATTERNS |= dict.fromkeys(FEATURES, PATTERNS["whiteout"])
 WARM_UP = 20
 LONGEST_RUN_S = 120.0
 
@@ -95,7 +103,8 @@ def run(library: str, mode: str, calls: int) -> dict[str, float]:
         called = json.loads(first)
         # The sink is left alone until the client has flushed: counting costs it the interpreter.
         process.stdout.readline()
-        wanted = calls + WARM_UP
+        # All calls, and the ends of all screens but the last.
+        wanted = EVENTS_A_CALL.get(library, 1) * (calls + WARM_UP - 1) + 1
         deadline = time.time() + LONGEST_RUN_S
         arrived = 0
         while arrived < wanted and time.time() < deadline:
@@ -114,7 +123,7 @@ def run(library: str, mode: str, calls: int) -> dict[str, float]:
         process.kill()
         process.wait()
         requests = ask("requests")
-    result["lost"] = wanted - arrived
+    result["lost"] = max(0, wanted - arrived)
     result["events_a_request"] = wanted / max(1, requests)
     result["called_s"] = called["called_s"]
     result["delivered_per_s"] = calls / max(delivered_s, 1e-9)
@@ -128,6 +137,18 @@ def import_ms(module: str) -> float:
         started = time.perf_counter()
         subprocess.run(pinned(0, [sys.executable, "-c", code]), check=True, env=os.environ)
         return (time.perf_counter() - started) * 1e3
+
+    return once(f"import {module}") - once("pass")
+
+
+def import_mb(module: str) -> float:
+    """Megabytes of memory above a bare interpreter."""
+
+    def once(code: str) -> float:
+        program = f"{code}\nprint(open('/proc/self/statm').read().split()[1])"
+        command = pinned(0, [sys.executable, "-c", program])
+        pages = subprocess.run(command, check=True, capture_output=True, env=os.environ).stdout
+        return int(pages) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
     return once(f"import {module}") - once("pass")
 
@@ -160,13 +181,35 @@ def table(title: str, rows: dict[str, list[dict[str, float]]], columns: list[str
         print(f"{library:22}{cells}   {ratios}")
 
 
+def features(rounds: int, calls: int) -> None:
+    """What the automatic features cost, as ratios."""
+    columns = ["p50_us", "mean_us", "cpu_us"]
+    for mode, number in (("burst", calls), ("paced", calls // 20)):
+        results: dict[str, list[dict[str, float]]] = {library: [] for library in FEATURES}
+        for _ in range(rounds):
+            for library in FEATURES:
+                results[library].append(run(library, mode, number))
+        print(f"\n{mode}: {number} calls, median of {rounds} rounds, all features to none")
+        for column in columns:
+            bare, full = (statistics.median(r[column] for r in results[lib]) for lib in FEATURES)
+            of_event = full / bare / EVENTS_A_CALL["whiteout-all"]
+            print(
+                f"{column:10}{bare:8.1f} -> {full:8.1f} a call: {full / bare:.2f}; an event on "
+                f"the wire: {of_event:.2f} (aim {MOST_FOR_ALL_FEATURES})"
+            )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="a tenth of the calls")
     parser.add_argument("--only", nargs="*", help="these libraries beside the baseline")
+    parser.add_argument("--features", action="store_true", help="Whiteout's, beside none of them")
     options = parser.parse_args()
     scale = 10 if options.quick else 1
+    if options.features:
+        features(options.rounds, 20_000 // scale)
+        return
     chosen = [
         library for library in LIBRARIES if not options.only or library in {BASELINE, *options.only}
     ]
@@ -185,10 +228,11 @@ def main() -> None:
             for library in libraries:
                 rows[library].append(run(library, mode, calls // scale))
         table(f"{mode}: {calls // scale} calls, median of rounds", rows, columns)
-    print("\nimport, ms above a bare interpreter (median of 7)")
+    print("\nimport, ms and MB above a bare interpreter (medians of 7)")
     for module in ("snowplow_tracker", "whiteout"):
         times = [import_ms(module) for _ in range(7)]
-        print(f"{module:22}{statistics.median(times):18.1f}")
+        sizes = [import_mb(module) for _ in range(7)]
+        print(f"{module:22}{statistics.median(times):18.1f}{statistics.median(sizes):18.1f}")
 
 
 if __name__ == "__main__":

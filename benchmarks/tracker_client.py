@@ -75,6 +75,15 @@ ONE_A_CALL = {"screen_engagement_autotracking": False}
 """What keeps a call to one event: else a screen view also ends the screen before, summed up."""
 
 
+def automatic(*, on: bool) -> dict[str, bool]:
+    """Every option that tracks or attaches something by itself: all on, or all off."""
+    import whiteout
+
+    names = whiteout.TrackerConfiguration.__dataclass_fields__
+    states = {"screen_context", "deep_link_context"}
+    return {name: on for name in names if name in states or name.endswith("_autotracking")}
+
+
 def whiteout_client(port: int, features: dict[str, bool] = ONE_A_CALL, **limits: int) -> Client:
     """Whiteout with `features` of its tracker configuration, and limits of its emitter's."""
     import whiteout
@@ -182,6 +191,8 @@ def posthog_client(port: int, **limits: int) -> Client:
 
 CLIENTS: dict[str, Callable[[int], Client]] = {
     "whiteout": whiteout_client,
+    "whiteout-all": lambda port: whiteout_client(port, automatic(on=True)),
+    "whiteout-bare": lambda port: whiteout_client(port, automatic(on=False)),
     "snowplow-async": lambda port: _snowplow(port, None, with_session=False),
     "snowplow-async-best": lambda port: _snowplow(port, 100, with_session=True),
     "segment": lambda port: segment_client(port, max_queue_size=10_000_000),
