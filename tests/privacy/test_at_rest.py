@@ -104,13 +104,21 @@ def test_L24_withdrawn_consent_reaches_what_waits_on_the_disk(
     assert tracker.emitter.db_count >= (40 if pending == "anonymise" else 0)
 
 
+@pytest.mark.parametrize("is_stored", [True, False], ids=["from the store", "from the journal"])
 def test_L24_what_was_delivered_is_gone_from_the_disk_after_the_switch(
-    scene: Scene, collector: Collector
+    scene: Scene,
+    collector: Collector,
+    is_stored: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
     """Neither the journal nor the database's write-ahead log keeps a copy."""
     tracker = scene.tracker(NONE)
+    if is_stored:
+        tracker.emitter.pause()
     for _ in range(20):
         tracker.track(PageView(page_url=LINK))
+    if is_stored:
+        tracker._engine.drain()
+        tracker.emitter.resume()
     assert tracker.flush()
     tracker.anonymisation = FULL
 

@@ -23,6 +23,7 @@ from tests.privacy.support import (
 )
 from tests.support.clock import ManualClock, fixed_environment
 from tests.support.collector import entity, unstructured
+from tests.support.trackers import poll
 
 import whiteout
 from whiteout import (
@@ -114,6 +115,21 @@ def test_L1_the_identified_session_never_names_an_anonymous_one(
     resumed = session_of(by_id(collector.events, after))
     assert resumed["previousSessionId"] == last["sessionId"]
     assert resumed["userId"] == last["userId"]
+
+
+@pytest.mark.parametrize("level", ANONYMOUS)
+def test_L1_a_first_identified_session_has_none_before_it(
+    scene: Scene, collector: Collector, level: Anonymisation
+) -> None:
+    tracker = scene.tracker(level)
+    tracker.track(screen())
+    tracker.anonymisation = NONE
+    first = tracker.track(screen())
+    assert tracker.flush()
+
+    session = session_of(by_id(collector.events, first))
+    assert session["previousSessionId"] is None
+    assert session["sessionIndex"] == 1
 
 
 def test_L2_each_line_counts_its_own_sessions(scene: Scene, collector: Collector) -> None:
@@ -259,6 +275,23 @@ def test_L22_no_id_of_a_screen_is_seen_twice(scene: Scene, collector: Collector)
     assert len({body["id"] for body in bodies}) == 6
     first_of_a_side = bodies[0::2]
     assert not {key for body in first_of_a_side for key in body if key.startswith("previous")}
+
+
+def test_L29_the_second_session_of_an_anonymous_run_is_masked_too(scene: Scene) -> None:
+    told: list[SessionState] = []
+    tracker = scene.tracker(USER, session=SessionConfiguration(on_session_update=told.append))
+    session = tracker.session
+    assert session is not None
+    tracker.track(screen())
+    session.start_new_session()
+    tracker.track(screen())
+
+    state = session.state
+    assert state is not None
+    assert state.session_index == 2
+    assert state.previous_session_id is None
+    assert poll(lambda: len(told) == 2)
+    assert {heard.previous_session_id for heard in told} == {None}
 
 
 @pytest.mark.parametrize("level", [USER, FULL])

@@ -350,6 +350,16 @@ def test_L38_no_time_in_a_payload_is_finer_than_a_minute(level: Anonymisation) -
     assert SESSION in level or ":00Z" in text
 
 
+def test_L38_the_time_that_the_app_gives_an_event_is_cut_too() -> None:
+    moment = dt.datetime.fromtimestamp(ANNA.moment_ms / 1000, dt.UTC)
+    event = Structured(category="tea", action="buy", true_timestamp=moment)
+
+    text = own_part(event, USER, STRICT, lambda: EVENT_ID).decode()
+
+    assert f'"ttm":"{NOON_MS}"' in text.replace(" ", "")
+    assert str(ANNA.moment_ms) not in text
+
+
 def test_L38_events_that_are_anonymised_after_the_fact_have_coarse_times_too() -> None:
     template = _template(ANNA, NONE, STRICT)
     own = own_part(_events(ANNA)[2], NONE, STRICT, lambda: EVENT_ID)
