@@ -356,17 +356,24 @@ def test_the_end_of_a_screen_is_told_and_can_be_vetoed(tmp_path: Path) -> None:
 # --- the tracker's life ---------------------------------------------------------------------------
 
 
+def plugin_threads() -> set[threading.Thread]:
+    """Those that run; other tests may have left some."""
+    return {thread for thread in threading.enumerate() if thread.name == "whiteout-plugins"}
+
+
 def test_a_tracker_without_plugins_makes_nothing_for_them(tmp_path: Path) -> None:
+    before = plugin_threads()
     with a_tracker(Wire().network, tmp_path) as tracker:
         tracker.track(STRUCTURED)
 
         assert tracker._passage.extensions is None
-        assert not [t for t in threading.enumerate() if t.name == "whiteout-plugins"]
+        assert plugin_threads() == before
 
 
 def test_after_track_runs_on_a_thread_of_the_tracker_and_close_waits_for_it(
     tmp_path: Path,
 ) -> None:
+    before = plugin_threads()
     threads: list[str] = []
 
     def slow(_event: InspectableEvent) -> None:
@@ -380,7 +387,7 @@ def test_after_track_runs_on_a_thread_of_the_tracker_and_close_waits_for_it(
         tracker.close(20)
 
     assert threads == ["whiteout-plugins"] * 100
-    assert not [t for t in threading.enumerate() if t.name == "whiteout-plugins" and t.is_alive()]
+    assert plugin_threads() <= before
 
 
 def test_a_plugin_that_hangs_does_not_hold_up_a_close(tmp_path: Path) -> None:
