@@ -77,7 +77,7 @@ def test_fifty_kills_at_random_moments_lose_nothing(tmp_path: Path) -> None:
         ids = kill_children(tmp_path, collector, 50, generator)
         deliver_the_rest(tmp_path, collector)
 
-        assert len(ids) > 200
+        assert len(ids) > 50  # some of the lives are too short for one
         assert_all_arrived(collector, ids, kills=50)
 
 
