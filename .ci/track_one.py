@@ -43,6 +43,7 @@ def main() -> None:
         tracker = whiteout.create_tracker(
             "wheel",
             f"http://127.0.0.1:{server.server_port}",
+            whiteout.TrackerConfiguration(install_autotracking=False),
             whiteout.EmitterConfiguration(storage_dir=folder),
         )
         event_id = tracker.track(whiteout.ScreenView(name="First"))
