@@ -422,3 +422,78 @@ def test_the_collector_loads_nothing_of_the_lake() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout == "[]\n"
+
+
+# --- enrichments -----------------------------------------------------------------------------
+
+
+def enrichment(name: str, parameters: dict[str, Any]) -> str:
+    vendor = "com.snowplowanalytics.snowplow"
+    data = {"vendor": vendor, "name": name, "enabled": True, "parameters": parameters}
+    return json.dumps({"schema": f"iglu:{vendor}/{name}/jsonschema/1-0-1", "data": data})
+
+
+def test_a_folder_of_enrichments_and_a_resolver_are_used(tmp_path: Path) -> None:
+    folder = tmp_path / "enrichments"
+    folder.mkdir()
+    (folder / "anon_ip.json").write_text(enrichment("anon_ip", {"anonOctets": 3}))
+    resolver = tmp_path / "iglu_resolver.json"
+    schema = "iglu:com.snowplowanalytics.iglu/resolver-config/jsonschema/1-0-1"
+    resolver.write_text(
+        json.dumps({"schema": schema, "data": {"cacheSize": 5, "repositories": []}})
+    )
+    data = tmp_path / "data"
+    with up(data, "--enrichments", str(folder), "--resolver", str(resolver)) as running:
+        running.post({"ip": "198.51.100.7"})
+        assert running.stop() == (0, "")
+
+    (row,) = query(data, "SELECT user_ipaddress FROM events")
+    assert row == {"user_ipaddress": "198.x.x.x"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("anon_ip.json", enrichment("anon_ip", {}), "anonOctets"),
+        ("my.js", "", "write JavaScript as a Python enrichment"),
+    ],
+)
+def test_an_enrichment_that_cannot_be_used_stops_it_before_it_listens(
+    name: str, content: str, problem: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(content)
+
+    done = whiteout("up", "--data", str(tmp_path / "d"), "--enrichments", str(tmp_path))
+
+    assert done.returncode == 2
+    assert f"{name}: " in done.stderr
+    assert problem in done.stderr
+    assert "listening" not in done.stdout
+
+
+def test_what_undoes_pseudonyms_is_kept_only_where_it_is_asked_for(tmp_path: Path) -> None:
+    vendor = "com.snowplowanalytics.snowplow.enrichments"
+    name = "pii_enrichment_config"
+    strategy = {"pseudonymize": {"hashFunction": "SHA-256", "salt": "s"}}
+    document = {
+        "schema": f"iglu:{vendor}/{name}/jsonschema/2-0-1",
+        "data": {
+            "vendor": vendor,
+            "name": name,
+            "enabled": True,
+            "emitEvent": True,
+            "parameters": {"pii": [{"pojo": {"field": "user_id"}}], "strategy": strategy},
+        },
+    }
+    (tmp_path / "pii.json").write_text(json.dumps(document))
+    vault, data = tmp_path / "vault.tsv", tmp_path / "data"
+    options = ("--enrichments", str(tmp_path))
+    for more in ((), ("--pii-events", str(vault))):
+        with up(data, *options, *more) as running:
+            running.post({"uid": "somebody"})
+            assert running.stop() == (0, "")
+
+    assert vault.read_text().count("somebody") == 1
+    assert vault.stat().st_mode & 0o077 == 0
+    stored = query(data, "SELECT DISTINCT length(user_id) AS size FROM events")
+    assert stored == [{"size": 64}]

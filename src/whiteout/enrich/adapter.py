@@ -1,6 +1,7 @@
 """From a request to its events: Snowplow's tracker protocol by GET (`tp1`, `tp2`) and POST (`tp2`).
 
-Other vendors' webhooks are not read; they become bad rows, from which they can be replayed.
+Redirects and the Iglu webhook have modules of their own. Other vendors' webhooks are not read; they
+become bad rows, from which they can be replayed.
 
 Source: reference section 2.3. One bad element of a body fails the whole request.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from whiteout.enrich import failure
+from whiteout.enrich import failure, redirect, webhook
 from whiteout.enrich.envelopes import usual_events
 from whiteout.errors import ProtocolError
 from whiteout.iglu import ResolutionError, SchemaError, bounded_json
@@ -52,6 +53,14 @@ def adapt(request: Request, resolver: Resolver) -> list[Parameters] | Rejected:
         if request.parameters:
             return [dict(request.parameters)]
         message = failure.unmet_expectation("querystring", None, "empty querystring: no event")
+    elif (request.vendor, request.version) == (redirect.VENDOR, redirect.VERSION):
+        event = redirect.redirect_event(request.parameters)
+        return [event] if "tv" in event else _rejected(event)
+    elif (request.vendor, request.version) == (webhook.VENDOR, webhook.VERSION):
+        event = webhook.webhook_event(request)
+        if "tv" in event:
+            return [event]
+        message = event
     else:
         message = failure.unmet_expectation(
             "vendor/version",

@@ -31,7 +31,7 @@ _HEADER = "sp-anonymous"
 _MEDIA_TYPE = re.compile(
     r"[a-z]{1,30}/[a-z.+-]{1,60}(?:; ?charset=[a-z0-9-]{1,20})?", re.IGNORECASE
 )
-_URL_PARAMETERS = frozenset({"url", "refr"})
+_URL_PARAMETERS = frozenset({"url", "refr", "u"})  # the last where a redirect leads
 _HARMLESS_PARAMETERS = PARAMETERS - SERVER_PARAMETERS - _URL_PARAMETERS
 
 TRACKER_IDENTIFIERS = frozenset({"ip", "tnuid"})

@@ -187,7 +187,7 @@ class Enricher:
             fields=mapped.fields,
             unstruct_event=parts.unstruct_event,
             contexts=parts.contexts,
-            derived_contexts=[],
+            derived_contexts=[*parts.superseded.values()],
         )
         outcome.enriching = derive(request, mapped, parts.unstruct_event)
         try:

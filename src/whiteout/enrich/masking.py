@@ -16,10 +16,10 @@ import msgspec
 
 from whiteout.enrich.anonymity import WITHHELD, query_text
 from whiteout.enrich.atomic import ATOMIC_COLUMNS, COLUMN_INDEX
+from whiteout.enrich.base64_json import decode_base64
 from whiteout.enrich.event import EnrichedEvent
 from whiteout.enrich.failure import RawEvent
 from whiteout.enrich.mapping import COLUMN_OF_PARAMETER, is_convertible
-from whiteout.enrich.schemas import decode_base64
 from whiteout.errors import ConfigurationError, ProtocolError
 from whiteout.iglu import bounded_json
 from whiteout.protocol.iglu import parse_schema_key

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from whiteout.errors import ProtocolError
 from whiteout.iglu.embedded import SCHEMAS
 from whiteout.iglu.errors import (
     LookupProblem,
@@ -14,6 +15,7 @@ from whiteout.iglu.errors import (
     SchemaError,
 )
 from whiteout.iglu.validator import Validator, compile_schema
+from whiteout.protocol.iglu import parse_schema_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from whiteout.iglu.registries import Registry
     from whiteout.protocol.iglu import SchemaKey
 
+_SUPERSEDED_BY = "$supersededBy"
 _FIRST_RETRY_MS = 500
 _LAST_RETRY_MS = 60_000
 
@@ -105,12 +108,28 @@ class Resolver:
                 compiled = error
             self._keep(self._validators, key, compiled)
             if isinstance(compiled, Validator) and self._schema_ttl_ms is None:
-                self._keep(self._by_uri, key.uri, compiled)
+                if _SUPERSEDED_BY not in schema:  # else the short way would pass it by
+                    self._keep(self._by_uri, key.uri, compiled)
                 if schema == SCHEMAS.get(key.uri):
                     self._standard.add(key.uri)
         if isinstance(compiled, SchemaError):
             raise compiled
         return compiled
+
+    def superseding(self, key: SchemaKey) -> SchemaKey:
+        """The version that data of that schema is judged by: itself, or a greater one it names.
+
+        Raises:
+            ResolutionError: no registry has the schema, or could be asked.
+        """
+        version = self.lookup(key).get(_SUPERSEDED_BY)
+        if not isinstance(version, str):
+            return key
+        try:
+            newer = parse_schema_key(f"iglu:{key.vendor}/{key.name}/{key.format}/{version}")
+        except ProtocolError:
+            return key
+        return max(key, newer)
 
     def compiled(self, uri: str) -> Validator | None:
         """The validator of an Iglu URI if it is at hand, in a fraction of the time of `validator`.

@@ -19,6 +19,7 @@ CROSS_NAVIGATION = uri_of("cross_navigation", "1-0-0")
 FAILURE = uri_of("failure", "1-0-0")
 PARENT_EVENT = uri_of("parent_event", "1-0-0")
 PII_TRANSFORMATION = uri_of("pii_transformation", "1-0-0")
+VALIDATION_INFO = "iglu:com.snowplowanalytics.iglu/validation_info/jsonschema/1-0-0"
 URI_REDIRECT = uri_of("uri_redirect", "1-0-0")
 HTTP_COOKIE = "iglu:org.ietf/http_cookie/jsonschema/1-0-0"
 HTTP_HEADER = "iglu:org.ietf/http_header/jsonschema/1-0-0"
@@ -206,6 +207,10 @@ ENRICHMENT_SCHEMAS: Mapping[str, dict[str, Any]] = by_uri(
                 ),
             },
             required=["pii", "strategy"],
+        ),
+        VALIDATION_INFO: closed_object(
+            {"originalSchema": STRING, "validatedWith": STRING},
+            required=["originalSchema", "validatedWith"],
         ),
         URI_REDIRECT: closed_object(
             {"uri": {"type": "string", "format": "uri", "maxLength": 8192}}, required=["uri"]
