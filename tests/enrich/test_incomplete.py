@@ -11,6 +11,7 @@ from tests.enrich.conftest import (
     NEW_UUID,
     NOW_MS,
     Bench,
+    body_of,
     contexts,
     kind,
     messages,
@@ -19,7 +20,7 @@ from tests.enrich.conftest import (
     unstruct_event,
 )
 
-from whiteout.enrich import EnrichedEvent, Enricher, EnrichSettings
+from whiteout.enrich import DROPPED, Enriched, EnrichedEvent, Enricher, EnrichSettings
 from whiteout.enrich.enrichments.interface import EnrichmentError
 from whiteout.iglu import EmbeddedRegistry, Resolver
 
@@ -150,6 +151,27 @@ def test_W6_the_entities_never_hold_the_data(resolver: Resolver) -> None:
 
 def test_without_the_setting_there_is_none(bench: Bench) -> None:
     assert bench.bad(post({**MINIMAL, "tid": "x"})).incomplete is None
+
+
+def test_BE28_results_are_sorted_by_where_they_go(resolver: Resolver) -> None:
+    bench = bench_with(resolver)
+    body = body_of({**MINIMAL, "aid": "a"}, {**MINIMAL, "aid": "b", "tid": "x"}, MINIMAL)
+    results = [
+        *bench.enricher.enrich(post(body=body)),
+        DROPPED,
+        *bench.enricher.enrich(b"no record"),
+    ]
+
+    enriched = Enriched.sort(results)
+
+    assert [event["app_id"] for event in enriched.good] == ["a", None]
+    assert list(map(kind, enriched.failed)) == [
+        "schema_violations",
+        "collector_payload_format_violation",
+    ]
+    assert [event["app_id"] for event in enriched.incomplete] == ["b"]
+    assert enriched.dropped == 1
+    assert repr(enriched) == "Enriched(good=2, failed=2, incomplete=1)"
 
 
 # --- superseded schemas ----------------------------------------------------------------------

@@ -124,6 +124,50 @@ DROPPED = Dropped()
 """The only one there needs to be."""
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Enriched:
+    """What became of records, by where it goes; each in the order of the records.
+
+    Attributes:
+        good: events that passed.
+        failed: bad rows, one for each event or request that did not.
+        incomplete: what is left of failed events, where `EnrichSettings.incomplete_events` asks
+            for it. Beside their bad rows, not in place of them.
+        dropped: how many events a function of the user's let vanish.
+    """
+
+    good: list[EnrichedEvent]
+    failed: list[BadRow]
+    incomplete: list[EnrichedEvent]
+    dropped: int = 0
+
+    @classmethod
+    def sort(cls, results: Iterable[EnrichedEvent | BadRow | Dropped]) -> Enriched:
+        """Sort what `Enricher.enrich` gave for one record, or for many.
+
+        Example:
+            `Enriched.sort(enricher.enrich(record))`
+        """
+        good: list[EnrichedEvent] = []
+        failed: list[BadRow] = []
+        incomplete: list[EnrichedEvent] = []
+        dropped = 0
+        for result in results:
+            if isinstance(result, EnrichedEvent):
+                good.append(result)
+            elif isinstance(result, BadRow):
+                failed.append(result)
+                if result.incomplete is not None:
+                    incomplete.append(result.incomplete)
+            else:
+                dropped += 1
+        return cls(good, failed, incomplete, dropped)
+
+    def __repr__(self) -> str:
+        counts = ("good", "failed", "incomplete")
+        return f"Enriched({', '.join(f'{name}={len(getattr(self, name))}' for name in counts)})"
+
+
 def read_column(name: str, text: str) -> Any:  # noqa: ANN401 - of the column's type
     """The value of a column's text.
 
