@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.support.trackers import Wire, a_tracker
+from tests.support.collector import Collector, entity, unstructured
+from tests.support.trackers import STATELESS, Wire, a_tracker
 
 import whiteout
-from whiteout import TrackerConfiguration
+from whiteout import (
+    Anonymisation,
+    EmitterConfiguration,
+    HttpMethod,
+    NetworkConfiguration,
+    SelfDescribingJson,
+    Structured,
+    TrackerConfiguration,
+)
 from whiteout.events.install import Install, InstallReferrer
 from whiteout.tracker.install import track_install
 
@@ -160,3 +170,186 @@ def test_where_nothing_can_be_remembered_nothing_is_tracked(tmp_path: Path) -> N
     assert not track_install(tmp_path, "app", never)
     assert not track_install(tmp_path / "gone", "app", never)
     assert not track_install(None, "app", never)
+
+
+# --- on a tracker ----------------------------------------------------------------------------
+
+CLICK = InstallReferrer(
+    google_play_instant_param=True,
+    install_referrer="utm_source=newsletter&gclid=CANARY",
+    referrer_click_timestamp="2026-11-23T10:00:00Z",
+    install_begin_timestamp="2026-11-23T10:00:05Z",
+).self_describing()
+EVENT = Structured(category="a", action="b")
+
+
+def installing(**options: Any) -> TrackerConfiguration:  # noqa: ANN401 - options
+    return TrackerConfiguration(
+        platform_context=False,
+        **{**STATELESS, "base64_encoding": False, "install_autotracking": True, **options},
+    )
+
+
+def kinds(events: list[dict[str, str]]) -> list[str]:
+    return [
+        event["e"] if event["e"] != "ue" else unstructured(event)["schema"].split("/")[1]
+        for event in events
+    ]
+
+
+def test_g17_a_tracker_tracks_the_first_start_before_all_else_and_no_other(tmp_path: Path) -> None:
+    with Collector() as collector:
+        for _ in range(3):  # restarts
+            with a_tracker(collector.url, tmp_path, installing()) as tracker:
+                tracker.track(EVENT)
+                with a_tracker(collector.url, tmp_path, installing()) as again:  # takes its place
+                    assert again.flush(10)
+
+        assert kinds(list(collector.events)) == ["application_install", "se", "se", "se"]
+        assert unstructured(collector.events[0])["data"] == {}
+
+
+def test_each_namespace_of_a_process_tracks_its_own(tmp_path: Path) -> None:
+    wire = Wire()
+    with (
+        a_tracker(wire.network, tmp_path, installing(), namespace="one") as one,
+        a_tracker(wire.network, tmp_path, installing(), namespace="two") as two,
+    ):
+        assert one.flush(10)
+        assert two.flush(10)
+
+    assert sorted(event["tna"] for event in wire.events) == ["one", "two"]
+
+
+def test_switched_off_it_is_not_even_remembered(tmp_path: Path) -> None:
+    wire = Wire()
+    with a_tracker(wire.network, tmp_path, installing(install_autotracking=False)) as tracker:
+        assert tracker.flush(10)
+    assert not list(tmp_path.glob("*.install"))
+    with a_tracker(wire.network, tmp_path, installing()) as tracker:
+        assert tracker.flush(10)
+
+    assert kinds(wire.events) == ["application_install"]
+
+
+def test_what_an_app_forgets_is_not_that_it_was_installed(tmp_path: Path) -> None:
+    wire = Wire()
+    with a_tracker(wire.network, tmp_path, installing()) as tracker:
+        assert tracker.flush(10)
+        assert tracker.forget()
+    with a_tracker(wire.network, tmp_path, installing()) as tracker:
+        assert tracker.flush(10)
+
+    assert kinds(wire.events) == ["application_install"]
+
+
+@pytest.mark.parametrize(
+    ("level", "names"),
+    [
+        (
+            Anonymisation.NONE,
+            {
+                "googlePlayInstantParam",
+                "installReferrer",
+                "referrerClickTimestamp",
+                "installBeginTimestamp",
+            },
+        ),
+        (Anonymisation.USER, {"googlePlayInstantParam"}),
+        (Anonymisation.FULL, {"googlePlayInstantParam"}),
+    ],
+)
+def test_L19_the_click_before_the_installation_is_no_hidden_users(  # noqa: N802 - the leak's id
+    tmp_path: Path, level: Anonymisation, names: set[str]
+) -> None:
+    wire = Wire()
+    configuration = installing(before_consent=level, install_referrer=lambda: CLICK)
+    with a_tracker(wire.network, tmp_path, configuration) as tracker:
+        tracker.emitter.pause()
+        at_rest = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
+        tracker.emitter.resume()
+        assert tracker.flush(10)
+
+    (event,) = wire.events
+    referrer = entity(event, "referrer_details")
+    assert referrer is not None
+    assert referrer.keys() == names
+    assert (b"CANARY" in at_rest) is (level is Anonymisation.NONE)
+
+
+@pytest.mark.parametrize("answer", ["text", InstallReferrer, object(), None])
+def test_an_answer_that_cannot_be_sent_costs_the_entity_only(
+    tmp_path: Path, answer: object
+) -> None:
+    wire = Wire()
+    odd = SelfDescribingJson("iglu:com.acme/odd/jsonschema/1-0-0", {"a": object()})
+    for namespace, given in (("one", answer), ("two", odd)):
+        configuration = installing(install_referrer=lambda given=given: given)
+        with a_tracker(wire.network, tmp_path, configuration, namespace=namespace) as tracker:
+            assert tracker.flush(10)
+
+    assert kinds(wire.events) == ["application_install"] * 2
+
+
+def test_the_app_is_asked_under_no_lock(tmp_path: Path) -> None:
+    """It may wait for another thread, which makes a tracker too."""
+    made: list[bool] = []
+
+    def ask() -> SelfDescribingJson | None:
+        def make_another() -> None:
+            whiteout.create_tracker(
+                "other",
+                Wire().network,
+                installing(install_autotracking=False),
+                EmitterConfiguration(storage_dir=tmp_path),
+            ).close(0)
+
+        thread = threading.Thread(target=make_another)
+        thread.start()
+        thread.join(10)
+        made.append(not thread.is_alive())
+        return None
+
+    with a_tracker(Wire().network, tmp_path, installing(install_referrer=ask)):
+        whiteout.remove_tracker("other")
+
+    assert made == [True]
+
+
+def test_a_tracker_that_is_paused_from_the_start_leaves_it_to_a_later_one(tmp_path: Path) -> None:
+    """One that takes the place of a paused tracker is paused."""
+    wire = Wire()
+    with a_tracker(wire.network, tmp_path, installing(install_autotracking=False)) as tracker:
+        tracker.pause()
+        with a_tracker(wire.network, tmp_path, installing()) as again:
+            assert not again.is_tracking
+    with a_tracker(wire.network, tmp_path, installing()) as tracker:
+        assert tracker.flush(10)
+
+    assert kinds(wire.events) == ["application_install"]
+
+
+@pytest.mark.parametrize("base64_encoding", [False, True])
+@pytest.mark.parametrize("method", HttpMethod)
+def test_g17_a_true_timestamp_takes_the_place_of_the_devices_time(
+    tmp_path: Path, method: HttpMethod, *, base64_encoding: bool
+) -> None:
+    with Collector() as collector:
+        network = NetworkConfiguration(endpoint=collector.url, method=method)
+        configuration = installing(install_autotracking=False, base64_encoding=base64_encoding)
+        with a_tracker(network, tmp_path, configuration) as tracker:
+            tracker.track(Install(true_timestamp=dt.datetime(2024, 5, 1, tzinfo=dt.UTC)))
+            tracker.track(
+                Structured(
+                    category="a",
+                    action='"dtm":',  # what a page says is no parameter
+                    true_timestamp=dt.datetime(2024, 5, 1, tzinfo=dt.UTC),
+                )
+            )
+            assert tracker.flush(10)
+        installed, other = sorted(collector.events, key=lambda event: event["e"], reverse=True)
+
+    assert installed["dtm"] == "1714521600000"
+    assert "ttm" not in installed
+    assert other["ttm"] == "1714521600000"
+    assert int(other["dtm"]) > 1_714_521_600_000
