@@ -47,6 +47,7 @@ from whiteout.tracker.configuration import TrackerConfiguration as TrackerConfig
 from whiteout.tracker.instances import create_tracker as create_tracker
 from whiteout.tracker.instances import get_tracker as get_tracker
 from whiteout.tracker.instances import remove_tracker as remove_tracker
+from whiteout.tracker.instances import setup_remote as setup_remote
 from whiteout.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -81,12 +82,20 @@ if TYPE_CHECKING:
     from whiteout.tracker.platform import PlatformContextRetriever as PlatformContextRetriever
     from whiteout.tracker.platform import PlatformProperty as PlatformProperty
     from whiteout.tracker.plugins import PluginConfiguration as PluginConfiguration
+    from whiteout.tracker.remote.bundle import ConfigurationBundle as ConfigurationBundle
+    from whiteout.tracker.remote.settings import ConfigurationState as ConfigurationState
+    from whiteout.tracker.remote.settings import RemoteConfiguration as RemoteConfiguration
+    from whiteout.tracker.remote.setup import RemoteSetup as RemoteSetup
     from whiteout.tracker.schema_rules import SchemaRuleset as SchemaRuleset
     from whiteout.tracker.session import SessionState as SessionState
     from whiteout.tracker.tracker import Tracker as Tracker
     from whiteout.tracker.web_view import WebViewBridge as WebViewBridge
 
 _LOADED_LATER = {
+    "RemoteSetup": "whiteout.tracker.remote.setup",
+    "RemoteConfiguration": "whiteout.tracker.remote.settings",
+    "ConfigurationState": "whiteout.tracker.remote.settings",
+    "ConfigurationBundle": "whiteout.tracker.remote.bundle",
     "Answer": "whiteout.tracker.network",
     "BasisForProcessing": "whiteout.events.gdpr",
     "ConsentDocument": "whiteout.events.consent",

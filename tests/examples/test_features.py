@@ -233,3 +233,25 @@ def test_the_diary_keeps_to_what_its_user_answered(
             basis = entity(event, "gdpr")
             assert basis is not None
             assert basis["basisForProcessing"] in {"consent", "legitimate_interests"}
+
+
+# --- kiosk -----------------------------------------------------------------------------------
+
+
+def test_the_kiosk_is_anonymous_until_the_file_is_known_and_follows_it_then(
+    collector: RealCollector, tmp_path: Path
+) -> None:
+    printed = run("kiosk.py", collector.url, "--storage", tmp_path)
+
+    events = collector.new_events()
+    assert printed == ["default: advertising, tickets", "fetched: tickets"]
+    told = {(event["tna"], event["se_la"]): event for event in events}
+    assert told.keys() == {
+        ("tickets", "before"),
+        ("advertising", "before"),
+        ("tickets", "after"),
+    }
+    assert "uid" not in told["tickets", "before"]
+    assert entity(told["tickets", "before"], "client_session") is None
+    assert told["tickets", "after"]["uid"] == "clerk-3"
+    assert told["tickets", "after"]["aid"] == "kiosk-7"

@@ -88,6 +88,10 @@ CALLS: Final[dict[str, Callable[[Any], object]]] = {
     ),
     "remove": lambda found: found.remove("another"),
     "get": lambda subject: subject.get("user_id"),
+    "owner_of": lambda tracker: tracker.owner_of("network"),
+    "set_minimum": lambda tracker: tracker.set_minimum(Anonymisation.FULL),
+    "watch": lambda tracker: tracker.watch(None),
+    "give": lambda consent: consent.give(),
     "scope": lambda found: found.scope().__enter__() and None,
     "begin": lambda tracker: tracker.begin(TrackerConfiguration()),
     "permitting": lambda consent: _enter_and_leave(consent.permitting(Anonymisation.FULL)),
@@ -96,7 +100,8 @@ CALLS: Final[dict[str, Callable[[Any], object]]] = {
 }
 """How to call a method that cannot be called without arguments."""
 
-OF_FORKS: Final = frozenset({"before_fork", "after_fork"})
+INSIDE: Final = frozenset({"before_fork", "after_fork", "belong_to"})
+"""What the parts of a tracker ask of each other."""
 
 
 @pytest.fixture
@@ -106,7 +111,7 @@ def collector() -> Iterator[Collector]:
 
 
 def attributes(found: object) -> list[str]:
-    return [name for name in dir(type(found)) if not name.startswith("_") and name not in OF_FORKS]
+    return [name for name in dir(type(found)) if not name.startswith("_") and name not in INSIDE]
 
 
 def is_property(found: object, name: str) -> bool:

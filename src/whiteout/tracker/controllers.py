@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from whiteout.tracker.live import NoStrayAttributes
+from whiteout.tracker.live import Controlled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +24,11 @@ class _MoveApp(Protocol):
     def __call__(self, *, is_visible: bool) -> str | None: ...
 
 
-class SessionController(NoStrayAttributes):
+class SessionController(Controlled):
     """`tracker.session`: the running session. What it shows is masked as the level asks (L29)."""
+
+    _section = "session"
+    _changes: LiveChanges
 
     def __init__(
         self,

@@ -80,6 +80,7 @@ class Core:
         consent: ConsentRecord | None,
         extensions: Sequence[object],
         pauses: Pauses | None,
+        minimum: Anonymisation,
     ) -> None:
         tracker = settled(tracker, None)
         self.live = LiveConfigurations(Live(tracker), Live(network), Live(emitter), Live(session))
@@ -120,6 +121,7 @@ class Core:
             new_uuid=environment.new_uuid,
             connection=self.connection,
             continues_session=session.continue_session_on_restart,
+            minimum=minimum,
         )
         self.errors = ErrorTracking(
             self._track_raised,
@@ -199,8 +201,8 @@ class Core:
 
     @property
     def anonymisation(self) -> Anonymisation:
-        """The level."""
-        return self.lines.level
+        """The level, as it was decided."""
+        return self.privacy.decided
 
     def prepare_switch(self, level: Anonymisation) -> InspectableEvent | None:
         """Have the app see what a switch to `level` ends; before any lock."""

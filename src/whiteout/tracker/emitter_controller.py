@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from whiteout.identifiers import Anonymisation
 from whiteout.tracker.configuration import check_flag
-from whiteout.tracker.live import NoStrayAttributes
+from whiteout.tracker.live import Controlled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,8 +29,11 @@ class _Owner(Protocol):
     def flush(self, timeout: float) -> bool: ...
 
 
-class EmitterController(NoStrayAttributes):
+class EmitterController(Controlled):
     """`tracker.emitter`: sending. Its options act on the next round of requests."""
+
+    _section = "emitter"
+    _changes: LiveChanges
 
     def __init__(
         self, owner: _Owner, live: Live[EmitterConfiguration], changes: LiveChanges

@@ -6,9 +6,10 @@ import atexit
 import os
 import threading
 import weakref
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from whiteout.errors import ConfigurationError
+from whiteout.identifiers import Anonymisation
 from whiteout.tracker.configuration import (
     EmitterConfiguration,
     NetworkConfiguration,
@@ -18,11 +19,16 @@ from whiteout.tracker.configuration import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from whiteout.events.gdpr import GdprConfiguration
     from whiteout.tracker.environment import Environment
     from whiteout.tracker.focal_meter import FocalMeterConfiguration
     from whiteout.tracker.global_contexts import GlobalContextsConfiguration
     from whiteout.tracker.plugins import PluginConfiguration
+    from whiteout.tracker.remote.bundle import ConfigurationBundle
+    from whiteout.tracker.remote.settings import ConfigurationState, RemoteConfiguration
+    from whiteout.tracker.remote.setup import RemoteSetup
     from whiteout.tracker.tracker import Tracker
 
     _Configuration = (
@@ -55,6 +61,7 @@ class _Registry:
         self.live: weakref.WeakSet[Tracker] = weakref.WeakSet()
         self._forking: list[Tracker] = []
         self._has_hooks = False
+        self.remote: RemoteSetup | None = None
 
     def add_hooks(self) -> None:
         if self._has_hooks:
@@ -69,6 +76,8 @@ class _Registry:
             )
 
     def _at_exit(self) -> None:
+        if self.remote is not None:  # else it might make a tracker while they are closed
+            self.remote.close()
         for tracker in list(self.live):
             tracker.close(timeout=0.0)
 
@@ -81,6 +90,8 @@ class _Registry:
     def _after_fork(self, *, in_child: bool) -> None:
         while self._forking:
             self._forking.pop().after_fork(in_child=in_child)
+        if in_child and self.remote is not None:
+            self.remote.after_fork()
         self.lock.release()
 
 
@@ -108,9 +119,6 @@ def create_tracker(
     """
     # 50 ms that a program which only imports this does not pay.
     from whiteout.events.gdpr import GdprConfiguration  # noqa: PLC0415 - see above
-    from whiteout.tracker.environment import Environment  # noqa: PLC0415 - see above
-    from whiteout.tracker.tracker import Tracker  # noqa: PLC0415 - see above
-    from whiteout.tracker.unsaid import settled  # noqa: PLC0415 - see above
 
     if not isinstance(namespace, str) or not 1 <= len(namespace) <= _MAX_NAMESPACE:
         raise ConfigurationError(
@@ -136,28 +144,60 @@ def create_tracker(
         from whiteout.tracker.app_code import check_configurations  # noqa: PLC0415 - as above
 
         check_configurations(extensions)
+    return _make(namespace, network, of_kind, extensions, environment=environment)
+
+
+def _make(  # noqa: PLR0913 - those of `create_tracker`, and what holds for remote configurations
+    namespace: str,
+    network: NetworkConfiguration,
+    of_kind: Mapping[type, Any],
+    extensions: Sequence[object] = (),
+    *,
+    environment: Environment | None = None,
+    minimum: Anonymisation | None = None,
+) -> Tracker:
+    """Make a tracker, and let it take the place of the one that had the namespace.
+
+    Args:
+        namespace: as of `create_tracker`.
+        network: the same.
+        of_kind: configurations by kind.
+        extensions: the others.
+        environment: the same.
+        minimum: what the level holds at least, with options of privacy that all have been said;
+            None: as the tracker before had it, and what is unsaid keeps the stricter.
+    """
+    from whiteout.events.gdpr import GdprConfiguration  # noqa: PLC0415 - as above
+    from whiteout.tracker.environment import Environment  # noqa: PLC0415 - as above
+    from whiteout.tracker.tracker import Tracker  # noqa: PLC0415 - as above
+    from whiteout.tracker.unsaid import settled  # noqa: PLC0415 - as above
+
+    said = of_kind.get(TrackerConfiguration) or TrackerConfiguration()
     with _REGISTRY.lock:
         _REGISTRY.add_hooks()
         before = _REGISTRY.trackers.pop(namespace, None)
         pauses = before.pauses() if before is not None else None
         if before is not None:
             before.close(timeout=0.0)
-        said = settled(of_kind.get(TrackerConfiguration) or TrackerConfiguration(), before)  # type: ignore[arg-type]  # by its type
+        if minimum is None:
+            said = settled(said, before)
+            minimum = before.minimum if before is not None else Anonymisation.NONE
         tracker = Tracker(
             namespace,
             network,
             said,
-            of_kind.get(EmitterConfiguration) or EmitterConfiguration(),  # type: ignore[arg-type]  # by its type
-            of_kind.get(SessionConfiguration) or SessionConfiguration(),  # type: ignore[arg-type]  # by its type
-            of_kind.get(SubjectConfiguration) or SubjectConfiguration(),  # type: ignore[arg-type]  # by its type
+            of_kind.get(EmitterConfiguration) or EmitterConfiguration(),
+            of_kind.get(SessionConfiguration) or SessionConfiguration(),
+            of_kind.get(SubjectConfiguration) or SubjectConfiguration(),
             environment=environment or Environment(),
             process_lock=_REGISTRY.lock,
-            level=before.anonymisation if before is not None else None,
+            level=before.decided if before is not None else None,
             consent=before.consent.record if before is not None else None,
-            gdpr=of_kind.get(GdprConfiguration),  # type: ignore[arg-type]  # by its type
+            gdpr=of_kind.get(GdprConfiguration),
             extensions=extensions,
             pauses=pauses,
             profile=before.privacy_profile if before is not None else None,
+            minimum=minimum,
         )
         _REGISTRY.trackers[namespace] = tracker
         _REGISTRY.live.add(tracker)
@@ -183,3 +223,64 @@ def remove_tracker(namespace: str, timeout: float = 5.0) -> bool:
         return False
     tracker.close(timeout)
     return True
+
+
+def setup_remote(
+    remote: str | RemoteConfiguration,
+    *defaults: ConfigurationBundle,
+    default_version: int = -1,
+    on_success: Callable[[list[str], ConfigurationState], object] | None = None,
+) -> RemoteSetup:
+    """Make trackers as a file on a server says: first as is known already, then as is fetched.
+
+    When it returns, the trackers of the cached file, or else of the default bundles, run; reach
+    them by `get_tracker`. Until a file was ever fetched they are as anonymous as
+    `RemoteConfiguration.before_fetch` says. What is fetched later changes the trackers that run, so
+    that an app keeps its references; a namespace that it disables is removed.
+
+    Args:
+        remote: where the file is; a URL, or more of it.
+        *defaults: what holds as long as no file is known, and for what a file does not mention.
+        default_version: a file is applied if its version is greater; -1: any is.
+        on_success: called after each application, with the namespaces that run and where the
+            configuration comes from: on this thread first, then on the one that fetches.
+
+    Returns:
+        the set-up; one that was made before in this process applies nothing any more.
+
+    Raises:
+        ConfigurationError: an argument is wrong.
+    """
+    from whiteout.tracker.clock import SystemClock  # noqa: PLC0415 - as above
+    from whiteout.tracker.counters import Counters  # noqa: PLC0415 - as above
+    from whiteout.tracker.folder import open_folder  # noqa: PLC0415 - as above
+    from whiteout.tracker.remote.settings import RemoteConfiguration  # noqa: PLC0415 - as above
+    from whiteout.tracker.remote.setup import RemoteSetup  # noqa: PLC0415 - as above
+    from whiteout.tracker.remote.trackers import RemoteTrackers  # noqa: PLC0415 - as above
+
+    if isinstance(remote, str):
+        remote = RemoteConfiguration(endpoint=remote)
+    if not isinstance(remote, RemoteConfiguration):
+        raise ConfigurationError(
+            f"remote must be a URL or a RemoteConfiguration, got {type(remote).__name__}"
+        )
+    clock = SystemClock()
+    counters = Counters(clock)
+    trackers = RemoteTrackers(defaults, create=_make, get=get_tracker, remove=remove_tracker)
+    setup = trackers.setup = RemoteSetup(
+        remote,
+        defaults,
+        trackers.carry_out,
+        folder=open_folder(remote.storage_dir, counters),
+        clock=clock,
+        counters=counters,
+        default_version=default_version,
+        on_success=on_success,
+    )
+    with _REGISTRY.lock:
+        _REGISTRY.add_hooks()
+        before, _REGISTRY.remote = _REGISTRY.remote, setup
+    if before is not None:
+        before.close()
+    setup.start()
+    return setup

@@ -9,7 +9,7 @@ happen at a time; what reads the device anew must know which level holds.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Protocol, TypeVar
 
 from whiteout.identifiers import Anonymisation
 from whiteout.tracker.configuration import (
@@ -94,6 +94,16 @@ class LiveChanges:
         self._shared = shared
         self._privacy = privacy
         self._check_process = check_process
+        self._watch: Watch | None = None
+
+    @property
+    def watch(self) -> Watch | None:
+        """Who hears of what the app sets; nobody once the tracker is closed."""
+        return None if self._passage.closed else self._watch
+
+    @watch.setter
+    def watch(self, watch: Watch) -> None:
+        self._watch = watch
 
     def tracker(self, name: str, value: object) -> None:
         """Change an option of `TrackerConfiguration`: for the next event."""
@@ -155,15 +165,39 @@ class LiveChanges:
         self._live.session.current = changed
 
 
-class NoStrayAttributes:
+class Watch(Protocol):
+    """Hears of what an app sets."""
+
+    def before(self, section: str, name: str, value: object) -> None:
+        """It is about to set it; raises `ConfigurationError` where that is not allowed."""
+        ...
+
+    def after(self, section: str, name: str, value: object) -> None:
+        """It has set it, and this is what it reads now."""
+        ...
+
+
+class Controlled:
     """What an app may set is what the class has: a misspelt option would change nothing, silently.
 
     Raises:
         AttributeError: an attribute that the class does not have is set.
     """
 
+    _section: ClassVar[str]
+    """Of the configuration: `tracker`, `network`, `subject`, `session` or `emitter`."""
+    _changes: LiveChanges | None = None
+
     def __setattr__(self, name: str, value: Any) -> None:  # noqa: ANN401 - of any attribute
-        kinds = type(self).__mro__
-        if not name.startswith("_") and not any(name in vars(kind) for kind in kinds):
+        if name.startswith("_"):
+            super().__setattr__(name, value)
+            return
+        if not any(name in vars(kind) for kind in type(self).__mro__):
             raise AttributeError(f"{type(self).__name__} has no option {name!r}")
+        watch = self._changes.watch if self._changes is not None else None
+        if watch is None:
+            super().__setattr__(name, value)
+            return
+        watch.before(self._section, name, value)
         super().__setattr__(name, value)
+        watch.after(self._section, name, getattr(self, name))

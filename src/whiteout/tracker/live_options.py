@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from whiteout.tracker.configuration import check_flag
-from whiteout.tracker.live import NoStrayAttributes
+from whiteout.tracker.live import Controlled
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -23,9 +23,10 @@ class Pauses(NamedTuple):
     sessions: bool = False
 
 
-class LiveOptions(NoStrayAttributes):
+class LiveOptions(Controlled):
     """The properties. `Tracker` sets the two attributes before an app sees it."""
 
+    _section = "tracker"
     _live: LiveConfigurations
     _changes: LiveChanges
 

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from whiteout.tracker.configuration import HttpMethod
-from whiteout.tracker.live import NoStrayAttributes
+from whiteout.tracker.live import Controlled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,12 +15,15 @@ if TYPE_CHECKING:
     from whiteout.tracker.live import Live, LiveChanges
 
 
-class NetworkController(NoStrayAttributes):
+class NetworkController(Controlled):
     """`tracker.network`: where events go, those included that wait already.
 
     A change acts on the next request, and what failed before is tried again at once. A request that
     is under way ends as it began.
     """
+
+    _section = "network"
+    _changes: LiveChanges
 
     def __init__(self, live: Live[NetworkConfiguration], changes: LiveChanges) -> None:
         self._live = live

@@ -45,6 +45,7 @@ class PrivacySwitch:
         new_uuid: random UUIDs.
         connection: holds the cookies.
         continues_session: whether the stored session goes on at a restart.
+        minimum: what the level holds at least; nobody's decision, and not stored as one.
     """
 
     def __init__(  # noqa: PLR0913 - one argument a collaborator
@@ -58,6 +59,7 @@ class PrivacySwitch:
         new_uuid: Callable[[], bytes],
         connection: NetworkConnection,
         continues_session: bool,
+        minimum: Anonymisation,
     ) -> None:
         self._passage = passage
         self._lines = passage.lines
@@ -70,6 +72,8 @@ class PrivacySwitch:
         self.decisions = Decisions(files, counters)
         self.installation = Installation(files, counters, passage.uuid, connection)
         self._identity_is_due = False
+        self.decided = _NONE  # by the app or the user; the level is this and the minimum
+        self.minimum = minimum
 
     def take_up(
         self,
@@ -89,7 +93,8 @@ class PrivacySwitch:
             floor: what the level holds at least, whatever is said.
         """
         before = self.decisions.current
-        level = first_level(tracker, emitter, running, before.level) | floor
+        self.decided = first_level(tracker, emitter, running, before.level) | floor
+        level = self.decided | self.minimum
         is_identified = not level & _CLIENT
         line, installation_id = None, None
         if is_identified:
@@ -106,7 +111,7 @@ class PrivacySwitch:
             self.installation.follow(left)
         self._shared.refresh(with_identifiers=not level & Anonymisation.USER)
         self._lines.resume(level, installation_id, line)
-        self.decisions.take_up(level, self._gate.profile, is_identified=is_identified)
+        self.decisions.take_up(self.decided, self._gate.profile, is_identified=is_identified)
 
     def settle_what_was_due(self) -> None:
         """Do with waiting events what an earlier process has decided and not done."""
@@ -128,12 +133,23 @@ class PrivacySwitch:
         with self.lock:
             self._change(level, pending, ended)
 
+    def set_minimum(self, minimum: Anonymisation, ended: InspectableEvent | None) -> None:
+        """What the level holds at least from now on, whatever was and will be decided.
+
+        Args:
+            minimum: flags.
+            ended: as for `change`, for the level that follows.
+        """
+        with self.lock:
+            self.minimum = minimum
+            self._change(self.decided, Pending.KEEP, ended)
+
     def change_flags(
         self, *, add: Anonymisation, remove: Anonymisation, ended: InspectableEvent | None
     ) -> None:
         """Switch some flags on and some off, in one step; the rest stays."""
         with self.lock:
-            self._change((self._lines.level | add) & ~remove, Pending.KEEP, ended)
+            self._change((self.decided | add) & ~remove, Pending.KEEP, ended)
 
     def forget(self, forget_closed: Callable[[], bool]) -> bool:
         """Erase what is stored; see `Tracker.forget`.
@@ -199,12 +215,19 @@ class PrivacySwitch:
             self.lock.release()
 
     def _change(
-        self, level: Anonymisation, pending: Pending, ended: InspectableEvent | None
+        self, decided: Anonymisation, pending: Pending, ended: InspectableEvent | None
     ) -> None:
         old = self._lines.level
+        level = decided | self.minimum
         passage = self._passage
-        if passage.closed or (level == old and pending is Pending.KEEP):
+        if passage.closed:
             return
+        if level == old and pending is Pending.KEEP:
+            if decided != self.decided:  # within the minimum: it acts once that is lowered
+                self.decided = decided
+                self.decisions.switch(decided, pending, crosses=False)
+            return
+        self.decided = decided
         crosses = bool((level ^ old) & _CLIENT)
         if crosses:
             passage.end_screen(ended)  # first, since it counts in the session that is stored now
@@ -212,7 +235,7 @@ class PrivacySwitch:
             # Now, since nothing identifying is written afterwards, and the journal, which knows the
             # session too, is erased.
             self.keep_identity()
-        self.decisions.switch(level, pending, crosses=crosses)
+        self.decisions.switch(decided, pending, crosses=crosses)
         if not level & Anonymisation.USER:
             self._shared.refresh(with_identifiers=True)
         installation_id = None if level & _CLIENT else self.installation.id

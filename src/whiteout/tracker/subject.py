@@ -19,7 +19,7 @@ from whiteout.tracker.configuration import (
     check_size,
     check_text,
 )
-from whiteout.tracker.live import NoStrayAttributes
+from whiteout.tracker.live import Controlled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from whiteout.protocol.self_describing import SelfDescribingJson
     from whiteout.tracker.configuration import SubjectConfiguration
+    from whiteout.tracker.live import LiveChanges
 
 # Source: reference section 6.
 _PARAMETERS = {
@@ -56,12 +57,14 @@ class _Field:
         subject.change(self._name, value)
 
 
-class Subject(NoStrayAttributes):
+class Subject(Controlled):
     """The values of `SubjectConfiguration`, live.
 
     Setting one acts on the next event; None clears it. Identifying values stay in memory: what
     leaves the device is decided by the gate, event by event.
     """
+
+    _section = "subject"
 
     user_id = _Field()
     network_user_id = _Field()
@@ -122,6 +125,10 @@ class Subject(NoStrayAttributes):
             if not self._is_closed:
                 self._values[name] = value
                 self._on_change()
+
+    def belong_to(self, changes: LiveChanges) -> None:
+        """Let those hear of changes who hear of the tracker's others."""
+        self._changes = changes
 
     def close(self) -> None:
         """Change nothing from now on (leak L26)."""

@@ -17,7 +17,7 @@ from whiteout.tracker.configuration import Pending, check_flag
 from whiteout.tracker.controllers import SessionController
 from whiteout.tracker.core import Core
 from whiteout.tracker.emitter_controller import EmitterController
-from whiteout.tracker.live import LiveChanges
+from whiteout.tracker.live import LiveChanges, Watch
 from whiteout.tracker.live_options import LiveOptions, Pauses
 from whiteout.tracker.network_controller import NetworkController
 from whiteout.tracker.scope import scoped
@@ -78,6 +78,7 @@ class Tracker(LiveOptions):
         consent: ConsentRecord | None = None,
         extensions: Sequence[object] = (),
         pauses: Pauses | None = None,
+        minimum: Anonymisation = _NONE,
     ) -> None:
         self._namespace = namespace
         self._core = Core(
@@ -95,6 +96,7 @@ class Tracker(LiveOptions):
             consent=consent,
             extensions=extensions,
             pauses=pauses,
+            minimum=minimum,
         )
         self._lock = self._core.lock
         self._counters = self._core.counters
@@ -110,6 +112,7 @@ class Tracker(LiveOptions):
             privacy=self._privacy,
             check_process=self._check_process,
         )
+        self._shared.subject.belong_to(self._changes)
         self._session_controller = SessionController(
             self._passage, self._move_app, self._live.session, self._changes
         )
@@ -461,6 +464,7 @@ class Tracker(LiveOptions):
         self._check_process()
         if self._passage.closed:
             return
+        self._check_minimum(level)
         with self.consent.permitting(level) as ended:
             if pending is not Pending.KEEP:
                 self._core.forget_queued()
@@ -484,8 +488,52 @@ class Tracker(LiveOptions):
         self._check_process()
         if self._passage.closed:
             return
+        self._check_minimum(~remove)
         with self.consent.permitting((self._lines.level | add) & ~remove, removed=remove) as ended:
             self._privacy.change_flags(add=add, remove=remove, ended=ended)
+
+    # --- what a remote configuration asks for ---------------------------------------------------
+
+    @property
+    def decided(self) -> Anonymisation:
+        """The level as app and user have decided, whatever the minimum is."""
+        return self._privacy.decided
+
+    @property
+    def minimum(self) -> Anonymisation:
+        """What the level holds at least."""
+        return self._privacy.minimum
+
+    def set_minimum(self, minimum: Anonymisation) -> None:
+        """Let the level hold these flags at least; what was decided stays, and acts beyond them."""
+        self._check_process()
+        if self._passage.closed or minimum == self._privacy.minimum:
+            return
+        ended = self._passage.extended_end(self._privacy.decided | minimum)
+        self._privacy.set_minimum(minimum, ended)
+
+    def watch(self, watch: Watch) -> None:
+        """Let `watch` hear of each option that the app sets."""
+        self._changes.watch = watch
+
+    def owner_of(self, section: str) -> object:
+        """What has the live options of a section of the configuration."""
+        owners = {
+            "network": self._network_controller,
+            "emitter": self._emitter_controller,
+            "session": self._session_controller,
+            "subject": self._shared.subject,
+        }
+        return owners.get(section, self)
+
+    def _check_minimum(self, level: Anonymisation) -> None:
+        lacking = self._privacy.minimum & ~level
+        if lacking:
+            names = " | ".join(f"Anonymisation.{flag.name}" for flag in lacking)
+            raise ConfigurationError(
+                f"the level must hold {names}: the remote configuration asks for it, or is not "
+                "known yet"
+            )
 
     # --- what the controllers ask for -----------------------------------------------------------
 

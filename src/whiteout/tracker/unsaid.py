@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from whiteout.tracker.remote.privacy import PRIVACY
+from whiteout.tracker.remote.privacy import FLAGS, PRIVACY
 
 if TYPE_CHECKING:
     from whiteout.tracker.configuration import TrackerConfiguration
 
-_STORED: Final = frozenset({"user_anonymisation", "session_context", "privacy_profile"})
+_STORED: Final = FLAGS | {"privacy_profile"}
 _BUILT_IN: Final[dict[str, Any]] = {
     "platform_context": True,
     "application_context": True,

@@ -25,7 +25,7 @@ from whiteout.tracker.configuration import (
 )
 from whiteout.tracker.remote.bundle import ConfigurationBundle
 from whiteout.tracker.remote.options import KINDS, members_of
-from whiteout.tracker.remote.privacy import PRIVACY, demanded_level
+from whiteout.tracker.remote.privacy import FLAGS, PRIVACY, demanded_level
 from whiteout.tracker.unsaid import settled
 
 if TYPE_CHECKING:
@@ -253,11 +253,12 @@ def _merged(
     )
 
 
-_FLAGS: Final = frozenset({"user_anonymisation", "session_context", "server_anonymisation"})
-
-
 def _make_most_private(merged: Sections) -> None:
-    """Every row at its most private; the flags stay as said, for `minimum` covers them."""
+    """Every row at its most private.
+
+    The flags stay as said, for `minimum` covers them. So does the profile, which trackers store as
+    the app's decision: it would outlast the reason for it.
+    """
     for row in PRIVACY:
-        if row.name in _FIELDS[row.section] and row.name not in _FLAGS:
+        if row.name in _FIELDS[row.section] and row.name not in FLAGS | {"privacy_profile"}:
             merged[row.section][row.name] = row.most_private(members_of(row.section, row.name))

@@ -56,6 +56,17 @@ class PrivacyOption:
             )
         return any(said) if self.stricter is Stricter.ON else all(said)
 
+    def is_within(self, value: object, limit: object) -> bool:
+        """Whether a value tells no more than another; None as a limit allows everything."""
+        if limit is None:
+            return True
+        if value is None:
+            return False
+        if self.stricter is Stricter.FEWER:
+            (few, many) = _collections([value, limit])
+            return set(few) <= set(many)
+        return self.strictest((limit, value)) == value
+
     def most_private(self, members: type[enum.Enum] | None = None) -> object:
         """The most private value there is.
 
@@ -70,6 +81,9 @@ class PrivacyOption:
 def _collections(said: list[Any]) -> list[tuple[object, ...]]:
     return [tuple(value) for value in said]
 
+
+FLAGS: Final = frozenset({"user_anonymisation", "session_context", "server_anonymisation"})
+"""The options that make the level; see `demanded_level`."""
 
 PRIVACY: Final = (
     PrivacyOption("tracker", "user_anonymisation", Stricter.ON, "who the user is"),

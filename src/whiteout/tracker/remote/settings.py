@@ -36,8 +36,9 @@ class RemoteConfiguration:
         method: GET; there is no other (the native trackers take POST and send GET).
         timeout: seconds for the whole fetch, 1 to 60; default 15, as on Android.
         before_fetch: the least anonymous level while nothing has ever been fetched. None: full
-            anonymity, with every option of `privacy.PRIVACY` at its most private. A level: at least
-            that, with the other options as the default bundle says (leak L27a).
+            anonymity, with the other options of privacy, but for the profile, at their most
+            private. A level: at least that, with the other options as the default bundle says
+            (leak L27a).
         storage_dir: the folder for the cache; by default the user's data folder.
     """
 

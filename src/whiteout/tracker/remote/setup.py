@@ -166,6 +166,12 @@ class RemoteSetup:
             if not self._is_applying and (planned := self._now_planned(namespace)) is not None:
                 self._running[namespace] = planned
 
+    def demanded(self, namespace: str, section: str, name: str) -> object:
+        """What an option of privacy must be at least as private as; None: nothing is demanded."""
+        with self._lock:
+            planned = effective(replace(self._sources, live={})).get(namespace)
+        return None if planned is None else getattr(getattr(planned, section), name)
+
     def forget(self) -> bool:
         """Delete the cached file; False: the disk refused."""
         return self._cache.forget()
@@ -174,6 +180,8 @@ class RemoteSetup:
         """Apply nothing more, not even what a fetch under way brings. The trackers go on."""
         with self._lock:
             self._is_closed = True
+        with self._applying:  # what is being applied is applied whole
+            return
 
     def after_fork(self) -> None:
         """In a forked child: the thread is gone, and a lock that it held would never be freed."""

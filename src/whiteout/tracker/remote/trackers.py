@@ -1,0 +1,209 @@
+"""Makes the trackers of this process what a plan says; the seam between a set-up and them.
+
+A tracker that runs is changed, not made anew: an app keeps its reference, its plugins, its session.
+What gets stricter comes first and what gets looser last, so that no event in between tells more
+than both configurations do.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import fields, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from whiteout.errors import ConfigurationError
+from whiteout.tracker.remote.options import KINDS
+from whiteout.tracker.remote.plan import Do
+from whiteout.tracker.remote.privacy import FLAGS, OF
+from whiteout.tracker.subject import system_language, system_timezone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from whiteout.identifiers import Anonymisation
+    from whiteout.tracker.configuration import NetworkConfiguration
+    from whiteout.tracker.remote.bundle import ConfigurationBundle
+    from whiteout.tracker.remote.plan import Planned, Step
+    from whiteout.tracker.remote.setup import RemoteSetup
+    from whiteout.tracker.tracker import Tracker
+
+
+class _Create(Protocol):
+    """Makes a tracker, in the place of the one that has the namespace."""
+
+    def __call__(
+        self,
+        namespace: str,
+        network: NetworkConfiguration,
+        of_kind: Mapping[type, Any],
+        /,
+        *,
+        minimum: Anonymisation,
+    ) -> Tracker: ...
+
+
+class RemoteTrackers:
+    """Carries out the steps of one set-up.
+
+    Owner: the thread that applies a plan, one at a time.
+
+    Args:
+        defaults: the app's bundles.
+        create: makes a tracker.
+        get: the tracker of a namespace.
+        remove: closes it, within so many seconds.
+    """
+
+    setup: RemoteSetup
+
+    def __init__(
+        self,
+        defaults: Iterable[ConfigurationBundle],
+        *,
+        create: _Create,
+        get: Callable[[str], Tracker | None],
+        remove: Callable[[str, float], object],
+    ) -> None:
+        self._defaults = {bundle.namespace: bundle for bundle in defaults}
+        self._create = create
+        self._get = get
+        self._remove = remove
+        self._applied: dict[str, tuple[Tracker, Planned]] = {}
+
+    def carry_out(self, step: Step) -> None:
+        """Make one step so.
+
+        Raises:
+            WhiteoutError: it cannot be done.
+        """
+        planned = step.planned
+        if planned is None:
+            self._drop(step.namespace)
+            return
+        tracker, before = self._applied.get(step.namespace, (None, None))
+        if tracker is None or before is None or self._get(step.namespace) is not tracker:
+            tracker = self._make(planned)
+            tracker.watch(_Watch(self.setup, step.namespace))
+        elif step.do is Do.CHANGE_MINIMUM:
+            tracker.set_minimum(planned.minimum)
+        elif any(
+            getattr(before.tracker, name) != getattr(planned.tracker, name) for name in _OF_GATE
+        ):
+            tracker = self._make(planned)
+            tracker.watch(_Watch(self.setup, step.namespace))
+        else:
+            _change(tracker, before, planned)
+        self._applied[step.namespace] = tracker, planned
+
+    def _make(self, planned: Planned) -> Tracker:
+        """Make a tracker whose level was decided by nobody but app and user, now or earlier.
+
+        What the remote file says of the flags is the minimum: stored as a decision it would hold
+        when the file says so no longer, and off, it would undo what the user has decided.
+        """
+        default = self._defaults.get(planned.namespace)
+        said = default.sections if default is not None else {}
+        of_tracker = said.get("tracker", {})
+        flags: dict[str, Any] = {
+            "user_anonymisation": of_tracker.get("user_anonymisation") or None,
+            "session_context": False if of_tracker.get("session_context") is False else None,
+        }
+        server = said.get("emitter", {}).get("server_anonymisation") or None
+        of_kind = {
+            type(one): one
+            for one in (
+                replace(planned.tracker, **flags),
+                replace(planned.emitter, server_anonymisation=server),
+                planned.session,
+                planned.subject,
+            )
+        }
+        return self._create(planned.namespace, planned.network, of_kind, minimum=planned.minimum)
+
+    def _drop(self, namespace: str) -> None:
+        """Close it at once: what waits is kept, and not sent."""
+        tracker, _ = self._applied.pop(namespace, (None, None))
+        if tracker is None or self._get(namespace) is tracker:
+            self._remove(namespace, 0.0)
+        else:
+            tracker.close(0.0)
+
+
+class _Watch:
+    """Hears of options that an app sets on one tracker.
+
+    Args:
+        setup: which the tracker belongs to.
+        namespace: the tracker's.
+    """
+
+    def __init__(self, setup: RemoteSetup, namespace: str) -> None:
+        self._setup = setup
+        self._namespace = namespace
+
+    def before(self, section: str, name: str, value: object) -> None:
+        """The app is about to set it.
+
+        Raises:
+            ConfigurationError: it would tell more than a default bundle or the remote file allows.
+        """
+        if (section, name) in OF and name not in FLAGS:
+            demanded = self._setup.demanded(self._namespace, section, name)
+            if not OF[section, name].is_within(value, demanded):
+                raise ConfigurationError(
+                    f"{name} must stay as private as the remote configuration asks: {demanded!r}"
+                )
+
+    def after(self, section: str, name: str, value: object) -> None:
+        """The app has set it."""
+        if name in _NAMES[section] and name not in FLAGS:
+            self._setup.note_live(self._namespace, section, name, value)
+
+
+_OF_GATE: Final = ("privacy_profile", "error_messages_while_anonymous")
+"""Options of privacy that hold for a tracker's whole life: where they change it is made anew."""
+
+_NAMES: Final[Mapping[str, frozenset[str]]] = {
+    section: frozenset(each.name for each in fields(kind)) for section, kind in KINDS.items()
+}
+_OF_SYSTEM: Final[Mapping[str, Callable[[], str | None]]] = {
+    "timezone": system_timezone,
+    "language": system_language,
+}
+
+
+def _change(tracker: Tracker, before: Planned, after: Planned) -> None:
+    """Give a running tracker the options that differ, and no others: the rest may be live."""
+    tracker.set_minimum(before.minimum | after.minimum)
+    looser: list[Callable[[], None]] = []
+    for section, kind in KINDS.items():
+        owner = tracker.owner_of(section)
+        for each in fields(kind):
+            old = getattr(getattr(before, section), each.name)
+            new = getattr(getattr(after, section), each.name)
+            if old == new or each.name in FLAGS:
+                continue
+            if section == "subject" and new is None and each.name in _OF_SYSTEM:
+                new = _OF_SYSTEM[each.name]()
+            row = OF.get((section, each.name))
+            if row is None or row.is_within(new, old):
+                _set(owner, each.name, new)
+            else:
+                looser.append(partial(_set, owner, each.name, new))
+    for act in looser:
+        act()
+    tracker.set_minimum(after.minimum)
+
+
+def _set(owner: object, name: str, value: object) -> None:
+    """Set an option as an app does, without its counting as the app's doing.
+
+    What cannot change while a tracker runs is taken up at the next start.
+    """
+    option: Any = inspect.getattr_static(type(owner), name, None)
+    is_settable = option.fset is not None if isinstance(option, property) else True
+    if not hasattr(type(option), "__set__") or not is_settable:
+        return
+    if option.__get__(owner, type(owner)) != value:
+        option.__set__(owner, value)
