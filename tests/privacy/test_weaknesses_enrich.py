@@ -338,6 +338,69 @@ def test_W7_urls_are_scrubbed_and_keys_can_change(masking: Bench) -> None:
     assert told([masking.event(identified())]) == []
 
 
+def test_W7_what_pseudonyms_do_not_reach_can_be_erased(tmp_path: Path, acme: Resolver) -> None:
+    """Titles, user agents, numbers: also in the bad row, and in what is left of a failed event."""
+    erased = {"field": "contexts", "schemaCriterion": f"{THING[:-5]}1-*-*", "jsonPath": "$.maybe"}
+    parameters = {"columns": ["page_title", "useragent", "txn_id"], "json": [erased]}
+    configure(tmp_path, "whiteout", "value_erasure_config", "1-0-0", parameters)
+    bench = bench_of(tmp_path, acme, incomplete_events=True)
+    sent = {
+        **MINIMAL,
+        "page": USER,
+        "tid": "424242",
+        "co": contexts(thing(name="good", maybe=MAIL)),
+    }
+
+    good = bench.event(post(sent, user_agent=USER))
+    row = bench.bad(post({**sent, "dtm": "x"}, user_agent=USER))
+
+    assert row.incomplete is not None
+    for result in (good, row):
+        assert told([result]) == []
+        assert "424242" not in text_of(result)
+    assert (good.contexts[0].data, row.incomplete.contexts[0].data) == ({"name": "good"},) * 2
+
+
+def test_W8_a_function_of_the_operator_s_sees_the_masked_address(
+    tmp_path: Path, acme: Resolver
+) -> None:
+    body = "event['se_label'] = repr([event, headers])"
+    (tmp_path / "enrich.py").write_text(f"def enrich(event, headers, config):\n    {body}\n")
+    parameters = {"script": "enrich.py", "timeLimitMs": 5_000}
+    configure(tmp_path, "whiteout", "python_script_config", "1-0-0", parameters)
+    configure(tmp_path, SNOWPLOW, "anon_ip", "1-0-1", {"anonOctets": 2})
+    record = post(MINIMAL, ip_address=ADDRESS, headers=(*HEADERS[:4], JSON_TYPE))
+
+    event = bench_of(tmp_path, acme).event(record)
+
+    assert "203.0.x.x" in (event["se_label"] or "")
+    assert ADDRESS not in event.tsv()
+    assert f"sp={COOKIE}" not in event.tsv()
+
+
+def test_W8_robots_are_looked_for_by_the_masked_address(tmp_path: Path, acme: Resolver) -> None:
+    """A list that names the whole address does not match what is left of it."""
+    files = {"ip.txt": ADDRESS, "browsers.txt": "mozilla|1|0|\n", "robots.txt": ""}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    parameters = {
+        name: {"database": file, "uri": ""}
+        for name, file in zip(
+            ("ipFile", "includeUseragentFile", "excludeUseragentFile"), files, strict=True
+        )
+    }
+    name = "iab_spiders_and_robots_enrichment"
+    configure(tmp_path, ENRICHMENTS, name, "1-0-1", parameters)
+    record = post(MINIMAL, ip_address=ADDRESS, user_agent="Mozilla/5.0")
+
+    whole = bench_of(tmp_path, acme).event(record)
+    configure(tmp_path, SNOWPLOW, "anon_ip", "1-0-1", {"anonOctets": 1})
+    masked = bench_of(tmp_path, acme).event(record)
+
+    found = [event.derived_contexts[0].data["spiderOrRobot"] for event in (whole, masked)]
+    assert found == [True, False]
+
+
 def test_W8_no_enrichment_resolves_a_name(masking: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("the network was asked")
@@ -373,6 +436,24 @@ def test_W12_the_fingerprint_does_not_change_with_the_person(
     first, second = (bench.event(post(event, headers=ANONYMOUS)) for event in events)
 
     assert first["event_fingerprint"] == second["event_fingerprint"]
+
+
+def test_W12_the_fingerprint_does_not_confirm_a_guess_at_what_was_masked(
+    tmp_path: Path, acme: Resolver
+) -> None:
+    parameters = {"hashAlgorithm": "SHA256", "excludeParameters": []}
+    configure(tmp_path, SNOWPLOW, "event_fingerprint_config", "1-0-1", parameters)
+    bench = masking_in(tmp_path, acme)
+    guesses = [post({**MINIMAL, "url": URL, "ip": f"203.0.113.{last}"}) for last in (1, 2)]
+
+    first, second = (bench.event(guess)["event_fingerprint"] for guess in guesses)
+    (tmp_path / "pii_enrichment_config.json").unlink()
+    keyless = bench_of(tmp_path, acme)
+    third, fourth = (keyless.event(guess)["event_fingerprint"] for guess in guesses)
+
+    assert first != second  # keyed: nobody without the key can try them out
+    assert third == fourth  # without a key what is masked takes no part
+    assert len({first, second, third}) == 3
 
 
 @pytest.mark.parametrize("header", HEADERS)

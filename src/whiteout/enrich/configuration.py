@@ -22,6 +22,7 @@ from whiteout.enrich.enrichments.interface import (
     read_parameters,
 )
 from whiteout.enrich.enrichments.pseudonymise import Pseudonymise
+from whiteout.enrich.masking import is_privacy
 from whiteout.errors import ConfigurationError, ProtocolError
 from whiteout.protocol.iglu import parse_schema_key
 
@@ -139,31 +140,43 @@ def _assemble(folder: Path, files: Iterable[tuple[Path, _File]]) -> Configured:
 def _make(
     folder: Path, found: list[tuple[int, Path, Configuration]], anonymity: Anonymity
 ) -> Configured:
-    """Make them, those first on which others depend."""
-    surroundings = Surroundings(folder=folder, anonymous_geo=anonymity.geo_level)
+    """Make them, those first that take away: the others ask what is hidden."""
+    privacy = _Privacy()
     made: dict[Path, Enrichment] = {}
-    anonymise: AnonymiseIp | None = None
-    pseudonymise: Pseudonymise | None = None
-    emits = False
-    for order, path, configuration in reversed(found):  # the privacy enrichments run last
-        enrichment = _make_one(KINDS[order], path, configuration, surroundings)
-        made[path] = enrichment
-        if isinstance(enrichment, AnonymiseIp):
-            anonymise = enrichment
-        elif isinstance(enrichment, Pseudonymise):
-            pseudonymise, emits = enrichment, bool(configuration.emit_event)
+    for order, path, configuration in sorted(found, key=lambda one: not KINDS[one[0]].is_privacy):
         surroundings = Surroundings(
             folder=folder,
-            mask_address=anonymise.mask_address if anonymise else None,
-            key_of=pseudonymise.key_of if pseudonymise else None,
+            mask_address=privacy.address.mask_address if privacy.address else None,
+            key_of=privacy.pseudonyms.key_of if privacy.pseudonyms else None,
+            hidden_parameters=privacy.hidden,
             anonymous_geo=anonymity.geo_level,
         )
+        made[path] = enrichment = _make_one(KINDS[order], path, configuration, surroundings)
+        privacy.add(enrichment, configuration)
     return Configured(
         enrichments=tuple(made[path] for _, path, _ in found),
         anonymity=anonymity,
-        pseudonyms=pseudonymise,
-        emits_pii=emits,
+        pseudonyms=privacy.pseudonyms,
+        emits_pii=privacy.emits_pii,
     )
+
+
+@dataclass(slots=True)
+class _Privacy:
+    """What takes away, as far as it is made."""
+
+    address: AnonymiseIp | None = None
+    pseudonyms: Pseudonymise | None = None
+    emits_pii: bool = False
+    hidden: frozenset[str] = frozenset()
+
+    def add(self, enrichment: Enrichment, configuration: Configuration) -> None:
+        if isinstance(enrichment, AnonymiseIp):
+            self.address = enrichment
+        if isinstance(enrichment, Pseudonymise):
+            self.pseudonyms, self.emits_pii = enrichment, bool(configuration.emit_event)
+        if is_privacy(enrichment):
+            self.hidden |= enrichment.hidden_parameters
 
 
 def _make_one(

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from whiteout.enrich.load import Request
 
 _ADDRESS, _NETWORK_USERID = COLUMN_INDEX["user_ipaddress"], COLUMN_INDEX["network_userid"]
-_PAGE_URL = COLUMN_INDEX["page_url"]
+_PAGE_URL, _USERAGENT = COLUMN_INDEX["page_url"], COLUMN_INDEX["useragent"]
 _BASE64, _PLAIN = frozenset({"cx", "ue_px"}), frozenset({"co", "ue_pr"})
 _PARTS = {"co": "contexts", "cx": "contexts", "ue_pr": "unstruct_event", "ue_px": "unstruct_event"}
 _KEPT_HEADER = "sp-anonymous"
@@ -58,6 +58,7 @@ class Masks:
             payload,
             ip_address=self._column(_ADDRESS, payload.ip_address) or "unknown",
             network_user_id=self._column(_NETWORK_USERID, payload.network_user_id),
+            user_agent=self._column(_USERAGENT, payload.user_agent),
             referer_uri=self._column(_PAGE_URL, payload.referer_uri),
             querystring=query_text(parameters),
             body=None if payload.body is None else WITHHELD,

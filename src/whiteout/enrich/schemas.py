@@ -94,9 +94,8 @@ def judge_again(event: EnrichedEvent, resolver: Resolver, violations: list[Messa
     unstruct = event.unstruct_event
     if unstruct is not None and not is_valid_entity(unstruct, resolver, violations):
         event.unstruct_event = None
-    event.contexts = [
-        entity for entity in event.contexts if is_valid_entity(entity, resolver, violations)
-    ]
+    for entities in (event.contexts, event.derived_contexts):
+        entities[:] = [one for one in entities if is_valid_entity(one, resolver, violations)]
     write_parts(event)
 
 

@@ -99,3 +99,11 @@ def test_any_text_is_a_path_or_refused(text: str) -> None:
     except ConfigurationError:
         return
     path.find(SHOP)
+
+
+def test_W7_a_path_finds_all_places_of_a_large_document() -> None:
+    """What a limit leaves out would stay in clear."""
+    document = {"mails": [{"to": f"{number}@a.example"} for number in range(30_000)]}
+
+    assert len(JsonPath("$.mails[*].to").find(document)) == 30_000
+    assert len(JsonPath("$..to").find(document)) == 30_000

@@ -206,3 +206,37 @@ def test_W12_where_columns_are_pseudonymised_the_fingerprint_is_keyed(
 
     assert len({plain, keyed("a"), keyed("b")}) == 3
     assert keyed("a") == keyed("a")
+
+
+@pytest.mark.parametrize(
+    ("vendor", "name", "version", "parameters", "first", "second"),
+    [
+        (SNOWPLOW, "anon_ip", "1-0-1", {"anonOctets": 1}, {"ip": "192.0.2.1"}, {"ip": "192.0.2.2"}),
+        ("whiteout", "url_scrubbing_config", "1-0-0", {"keep": []},
+         {"url": "http://a/?m=me"}, {"url": "http://a/?m=you"}),
+        ("whiteout", "value_erasure_config", "1-0-0", {"columns": ["page_title"]},
+         {"page": "me"}, {"page": "you"}),
+        ("whiteout", "value_erasure_config", "1-0-0", {"json": [{
+            "field": "contexts", "schemaCriterion": "iglu:com.acme/thing/jsonschema/1-*-*",
+            "jsonPath": "$.maybe"}]},
+         {"co": contexts(thing(name="a", maybe="me"))},
+         {"co": contexts(thing(name="a", maybe="you"))}),
+    ],
+)  # fmt: skip
+def test_W12_without_a_key_the_fingerprint_holds_nothing_that_is_taken_away(  # noqa: PLR0913, PLR0917 - parts of a file
+    vendor: str,
+    name: str,
+    version: str,
+    parameters: dict[str, Any],
+    first: dict[str, str],
+    second: dict[str, str],
+    tmp_path: Path,
+    resolver: Resolver,
+) -> None:
+    def prints(bench: Bench) -> set[str | None]:
+        events = ({**MINIMAL, **first}, {**MINIMAL, **second}, {**MINIMAL, "aid": "b", **first})
+        return {bench.event(post(event))["event_fingerprint"] for event in events}
+
+    assert len(prints(fingerprinting(tmp_path, resolver))) == 3
+    configure(tmp_path, vendor, name, version, parameters)
+    assert len(prints(bench_of(tmp_path, resolver))) == 2

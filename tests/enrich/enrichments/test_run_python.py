@@ -251,6 +251,46 @@ def test_addresses_and_pseudonyms_come_after_it(
     assert event["user_ipaddress"] == "198.51.100.x"
 
 
+SEEN = "event['page_title'] = str(event.get('user_ipaddress')) + ' ' + ' '.join(headers)"
+HEADERS = ("X-Forwarded-For: 198.51.100.7", "Accept: x", "Cookie: a=b")
+
+
+@pytest.mark.parametrize(
+    ("address", "sees", "seen"),
+    [
+        ("198.51.100.7", False, "198.51.100.x Accept: x"),
+        ("no.address", False, "None Accept: x"),
+        ("198.51.100.7", True, f"198.51.100.7 {' '.join(HEADERS)}"),
+    ],
+)
+def test_W8_it_sees_the_masked_address_unless_it_asks_for_the_whole(  # noqa: PLR0913, PLR0917 - fixtures too
+    address: str,
+    sees: bool,  # noqa: FBT001 - the case's
+    seen: str,
+    scripted: Scripted,
+    tmp_path: Path,
+    resolver: Resolver,
+) -> None:
+    scripted(SEEN)
+    parameters = {"script": "1.py", "timeLimitMs": 2_000, "seesAddress": sees}
+    name = "python_script_config"
+    configure(tmp_path, "whiteout", name, "1-0-0", parameters, file="1.json")
+    configure(tmp_path, SNOWPLOW, "anon_ip", "1-0-1", {"anonOctets": 1})
+    record = post({**MINIMAL, "ip": address}, headers=HEADERS)
+
+    event = bench_of(tmp_path, resolver).event(record)
+
+    assert event["page_title"] == seen
+    assert event["user_ipaddress"] == ("198.51.100.x" if address[0].isdigit() else None)
+
+
+def test_without_ip_anonymisation_it_sees_the_address(scripted: Scripted) -> None:
+    """It stands in the event anyway."""
+    event = scripted(SEEN).event(post({**MINIMAL, "ip": "198.51.100.7"}, headers=HEADERS))
+
+    assert event["page_title"] == f"198.51.100.7 {' '.join(HEADERS)}"
+
+
 @pytest.mark.parametrize(
     ("script", "problem"),
     [

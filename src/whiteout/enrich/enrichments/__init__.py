@@ -13,6 +13,7 @@ from whiteout.enrich.enrichments import (
     attribute_campaign,
     detect_bots,
     detect_spiders,
+    erase_values,
     extract_cookies,
     extract_headers,
     fingerprint_event,
@@ -45,6 +46,7 @@ KINDS: tuple[Kind, ...] = (
     look_up_networks.KIND,
     detect_bots.KIND,
     run_python.KIND,
+    erase_values.KIND,
     anonymise_ip.KIND,
     pseudonymise.KIND,
 )

@@ -47,6 +47,7 @@ class AnonymiseIp:
 
     schema = f"iglu:{SNOWPLOW}/anon_ip/jsonschema/1-0-1"
     identifier = "anon-ip"
+    hidden_parameters = frozenset({"ip"})
 
     def __init__(self, *, octets: int, segments: int | None = None) -> None:
         if not 1 <= octets <= _OCTETS:
@@ -113,7 +114,7 @@ def make(configuration: Configuration, surroundings: Surroundings) -> AnonymiseI
     return AnonymiseIp(octets=parameters.anon_octets, segments=parameters.anon_segments)
 
 
-KIND = Kind(vendor=SNOWPLOW, name="anon_ip", version="1-0-1", make=make)
+KIND = Kind(vendor=SNOWPLOW, name="anon_ip", version="1-0-1", make=make, is_privacy=True)
 
 
 def lookup_form(masked: str) -> str:

@@ -40,6 +40,11 @@ _IDENTIFYING = re.compile(
 )
 
 
+def identifies(name: str) -> bool:
+    """Whether a header of that name may carry an address, a cookie, a credential or an id."""
+    return _IDENTIFYING.search(name) is not None
+
+
 class ExtractHeaders:
     """Adds an entity `http_header` for each header.
 
@@ -63,7 +68,7 @@ class ExtractHeaders:
 
         @lru_cache(maxsize=1024)  # names repeat; patterns of users may be slow
         def is_taken(name: str) -> bool:
-            return compiled.fullmatch(name) is not None and _IDENTIFYING.search(name) is None
+            return compiled.fullmatch(name) is not None and not identifies(name)
 
         self._is_taken = is_taken
 

@@ -1,8 +1,8 @@
 """A hash over the parameters of an event, by which two deliveries of it are known as one.
 
 Source: reference section 2.10.5. Of an anonymous event only parameters that tell nothing of a
-person take part, and where columns are pseudonymised the hash is keyed (W12): otherwise it would
-confirm guesses at what was taken away.
+person take part; where columns are pseudonymised the hash is keyed, and without a key nothing takes
+part that is masked or erased (W12): otherwise it would confirm guesses at what was taken away.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class FingerprintEvent:
         algorithm: the hash function.
         exclude: parameters that take no part.
         key_of: the key for events of a request; None for a plain hash.
+        hidden: parameters that take no part in a plain hash.
     """
 
     schema = f"iglu:{SNOWPLOW}/event_fingerprint_config/jsonschema/1-0-1"
@@ -56,8 +57,10 @@ class FingerprintEvent:
         algorithm: Algorithm,
         exclude: Iterable[str],
         key_of: Callable[[Request], bytes | None] | None = None,
+        hidden: frozenset[str] = frozenset(),
     ) -> None:
         self._algorithm = algorithm.lower()
+        self._hidden = hidden
         self._exclude = frozenset(exclude)
         self._key_of = key_of
 
@@ -65,15 +68,17 @@ class FingerprintEvent:
         self, event: EnrichedEvent, request: Request, parameters: Parameters
     ) -> Sequence[SelfDescribingJson]:
         """No entity: the column is set."""
+        key = self._key_of(request) if self._key_of else None
         names = sorted(parameters.keys() - self._exclude)
         if request.anonymous:
             names = [name for name in names if name in HARMLESS]
+        if key is None and self._hidden:
+            names = [name for name in names if name not in self._hidden]
         text = "".join(
             f"{name}{_SEPARATOR}{value}{_SEPARATOR}"
             for name in names
             if (value := parameters[name]) is not None
         ).encode("utf-8", "surrogatepass")
-        key = self._key_of(request) if self._key_of else None
         if key is not None:
             event.fields[_FINGERPRINT] = hmac.new(key, text, self._algorithm).hexdigest()
         else:
@@ -94,6 +99,7 @@ def make(configuration: Configuration, surroundings: Surroundings) -> Fingerprin
         algorithm=parameters.hash_algorithm,
         exclude=parameters.exclude_parameters,
         key_of=surroundings.key_of,
+        hidden=surroundings.hidden_parameters,
     )
 
 

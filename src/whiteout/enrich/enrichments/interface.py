@@ -64,7 +64,14 @@ class Enrichment(Protocol):
 
 
 class PrivacyEnrichment(Enrichment, Protocol):
-    """An enrichment that takes away; what it does to columns is done to bad rows too (W6)."""
+    """An enrichment that takes away; what it does to columns is done to bad rows too (W6).
+
+    Attributes:
+        hidden_parameters: those of the tracker protocol that hold what it takes away; no hash
+            without a key is made over them (W12).
+    """
+
+    hidden_parameters: frozenset[str]
 
     def applies(self, request: Request) -> bool:
         """Whether events of this request are changed at all."""
@@ -85,12 +92,14 @@ class Surroundings:
         mask_address: what IP anonymisation makes of an address; addresses are looked up in that
             form only (W8).
         key_of: the key for a hash over what is pseudonymised, for requests where it is (W12).
+        hidden_parameters: parameters that hold what is taken away otherwise (W12).
         anonymous_geo: how finely the address of an anonymous event may be placed.
     """
 
     folder: Path
     mask_address: Callable[[str], str | None] | None = None
     key_of: Callable[[Request], bytes | None] | None = None
+    hidden_parameters: frozenset[str] = frozenset()
     anonymous_geo: GeoLevel = "none"
 
 
@@ -152,6 +161,7 @@ class Kind:
             read too.
         make: makes the enrichment.
         repeatable: whether there may be several.
+        is_privacy: whether it takes away; such ones are made first, since others ask them.
     """
 
     vendor: str
@@ -159,6 +169,7 @@ class Kind:
     version: str
     make: Callable[[Configuration, Surroundings], Enrichment] = field(repr=False)
     repeatable: bool = False
+    is_privacy: bool = False
 
     @property
     def schema(self) -> str:

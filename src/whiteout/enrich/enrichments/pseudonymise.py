@@ -101,6 +101,7 @@ class Pseudonymise:
 
     schema = f"iglu:{ENRICHMENTS_VENDOR}/pii_enrichment_config/jsonschema/2-0-1"
     identifier = "pii-pseudonymisation"
+    hidden_parameters: frozenset[str] = frozenset()  # its key goes into such hashes instead
 
     def __init__(
         self,
@@ -298,4 +299,10 @@ def _pseudonyms(strategy: _Strategy, surroundings: Surroundings) -> Pseudonyms:
     return KeyedPseudonyms(keyed.hash_function, key, period_days=keyed.period_days)
 
 
-KIND = Kind(vendor=ENRICHMENTS_VENDOR, name="pii_enrichment_config", version="2-0-1", make=make)
+KIND = Kind(
+    vendor=ENRICHMENTS_VENDOR,
+    name="pii_enrichment_config",
+    version="2-0-1",
+    make=make,
+    is_privacy=True,
+)

@@ -1,7 +1,8 @@
 """A function of the user's, in Python, run in a process of its own with a time limit.
 
 It stands where Snowplow has its JavaScript enrichment, and takes its place in the order: it sees
-what the enrichments before added, and IP anonymisation and pseudonyms come after it.
+what the enrichments before added, and IP anonymisation and pseudonyms come after it. The address
+it sees is the masked one all the same (W8), unless its configuration asks for the whole.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import msgspec
 
 from whiteout.enrich.atomic import ATOMIC_COLUMNS, COLUMN_INDEX
 from whiteout.enrich.conversions import ConversionError, text
+from whiteout.enrich.enrichments.extract_headers import identifies
 from whiteout.enrich.enrichments.interface import (
     OWN_VENDOR,
     Asset,
@@ -29,7 +31,7 @@ from whiteout.errors import ConfigurationError
 from whiteout.protocol.self_describing import SelfDescribingJson
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from whiteout.enrich.adapter import Parameters
     from whiteout.enrich.event import EnrichedEvent
@@ -48,20 +50,30 @@ class RunPython:
 
     Args:
         process: runs it.
+        mask_address: what IP anonymisation makes of an address; where there is one, headers that
+            may name the address do not reach the function either.
     """
 
     schema = f"iglu:{OWN_VENDOR}/python_script_config/jsonschema/1-0-0"
     identifier = "python-script"
     rewrites = True  # what the tracker sent may be changed, and is validated again
 
-    def __init__(self, process: PythonProcess) -> None:
+    def __init__(
+        self,
+        process: PythonProcess,
+        *,
+        mask_address: Callable[[str], str | None] | None = None,
+    ) -> None:
         self._process = process
+        self._mask_address = mask_address
 
     def enrich(
         self, event: EnrichedEvent, request: Request, parameters: Parameters
     ) -> Sequence[SelfDescribingJson]:
         """What the function returned."""
         message = {"event": _as_json(event), "headers": list(request.payload.headers)}
+        if self._mask_address is not None:
+            _hide_address(message, self._mask_address)
         try:
             answer = self._process.call(message)
         except ProcessError as error:
@@ -98,6 +110,16 @@ def _as_json(event: EnrichedEvent) -> dict[str, Any]:
     columns["contexts"] = [entity.as_dict() for entity in event.contexts]
     columns["derived_contexts"] = [entity.as_dict() for entity in event.derived_contexts]
     return columns
+
+
+def _hide_address(message: dict[str, Any], mask: Callable[[str], str | None]) -> None:
+    address = message["event"].pop("user_ipaddress", None)
+    masked = None if address is None else mask(address)
+    if masked is not None:
+        message["event"]["user_ipaddress"] = masked
+    message["headers"] = [
+        header for header in message["headers"] if not identifies(header.partition(":")[0])
+    ]
 
 
 def _column(name: str, value: object) -> str | None:
@@ -139,6 +161,7 @@ class _Parameters(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     function: str = "enrich"
     time_limit_ms: int = 100
     config: dict[str, Any] = {}
+    sees_address: bool = False
 
 
 def make(configuration: Configuration, surroundings: Surroundings) -> RunPython:
@@ -156,7 +179,8 @@ def make(configuration: Configuration, surroundings: Surroundings) -> RunPython:
         time_limit_s=parameters.time_limit_ms / 1000,
     )
     process.start()
-    return RunPython(process)
+    mask_address = None if parameters.sees_address else surroundings.mask_address
+    return RunPython(process, mask_address=mask_address)
 
 
 KIND = Kind(

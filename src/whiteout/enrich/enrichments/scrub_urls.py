@@ -58,6 +58,7 @@ class ScrubUrls:
 
     schema = f"iglu:{OWN_VENDOR}/url_scrubbing_config/jsonschema/1-0-0"
     identifier = "url-scrubbing"
+    hidden_parameters = frozenset({"url", "refr"})
 
     def __init__(self, keep: Iterable[str]) -> None:
         self._keep = frozenset(keep)
@@ -117,4 +118,6 @@ def make(configuration: Configuration, surroundings: Surroundings) -> ScrubUrls:
     return ScrubUrls(read_parameters(configuration, _Parameters).keep)
 
 
-KIND = Kind(vendor=OWN_VENDOR, name="url_scrubbing_config", version="1-0-0", make=make)
+KIND = Kind(
+    vendor=OWN_VENDOR, name="url_scrubbing_config", version="1-0-0", make=make, is_privacy=True
+)
