@@ -28,6 +28,15 @@ Data = Annotated[
         show_default=False,
     ),
 ]
+LakeAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--lake",
+        metavar="FOLDER_OR_URL",
+        help="The lake; by default WHITEOUT_LAKE, or the folder lake in the data folder.",
+        show_default=False,
+    ),
+]
 Iglu = Annotated[
     list[str] | None,
     typer.Option(
@@ -137,6 +146,11 @@ def data_folder(given: Path | None) -> Path:
     import platformdirs  # noqa: PLC0415 - only where it is asked for
 
     return platformdirs.user_data_path("whiteout", appauthor=False) / "pipeline"
+
+
+def lake_address(given: str | None, data: Path) -> str:
+    """The lake: what was given, else `WHITEOUT_LAKE`, else the data folder's own."""
+    return given or os.environ.get("WHITEOUT_LAKE") or str(data / "lake")
 
 
 def spool_folder(address: str, option: str) -> Path:

@@ -40,6 +40,7 @@ from whiteout.lake.families import Families
 from whiteout.lake.seen import DAY_US, KEY_COLUMNS, SeenEvents, event_key
 from whiteout.lake.settings import Counts, LoaderSettings, Source
 from whiteout.lake.tables import LakeTable
+from whiteout.log.rewriting import is_erased
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -231,11 +232,14 @@ class Loader:
         )
         events: list[tuple[Position, EnrichedEvent]] = []
         for offset, record in raw:
-            self._take(offset, record, batch, events)
+            if not is_erased(record):
+                self._take(offset, record, batch, events)
         rows = self._unseen_rows(events, batch, now_ms)
         if rows:
             batch.events = self._events_table(rows, batch)
-        batch.failed.extend(from_text(record, now_ms=now_ms) for _, record in bad)
+        batch.failed.extend(
+            from_text(record, now_ms=now_ms) for _, record in bad if not is_erased(record)
+        )
         return batch
 
     def _take(

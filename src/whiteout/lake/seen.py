@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from whiteout.errors import LogError
 from whiteout.lake.casting import clean_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 KEY_COLUMNS = ("event_id", "dvce_created_tstamp", "event_name", "app_id", "name_tracker")
@@ -136,6 +136,32 @@ class SeenEvents:
     def close(self) -> None:
         """Release the file."""
         self._connection.close()
+
+
+@contextmanager
+def lake_lock(path: Path) -> Iterator[bool]:
+    """Keep loaders away from the lake that the index in `path` belongs to, as one of them would.
+
+    Yields:
+        False where a loader is at work; then nothing is kept away.
+    """
+    if not path.parent.is_dir():  # never loaded
+        yield True
+        return
+    connection = sqlite3.connect(path, isolation_level=None, timeout=0.1)
+    try:
+        try:
+            connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.DatabaseError as error:
+            if "locked" not in str(error):  # broken, and a loader would make it anew
+                raise LogError(f"cannot lock {path.name}: {type(error).__name__}") from error
+            yield False
+            return
+        yield True
+    finally:
+        connection.close()
 
 
 def _prepare(connection: sqlite3.Connection, table_id: str) -> None:

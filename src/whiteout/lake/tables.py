@@ -141,6 +141,7 @@ class LakeTable:
 
     def compact(self) -> None:
         """Merge small files within each load date. Rows, their order and offsets stay."""
+        self._table.update_incremental()  # files may be gone: somebody was erased
         if self.file_count() < _WORTH_COMPACTING:
             return
         self._table.optimize.compact(

@@ -50,6 +50,7 @@ from whiteout.log.files import (
     sync_directory,
     write_at,
 )
+from whiteout.log.rewriting import finish
 from whiteout.log.segment import Cursor, pack, whole_records
 
 if TYPE_CHECKING:
@@ -253,6 +254,7 @@ class _Writer:
         self._lock = lock_file(directory / "writer.lock")
         self._descriptor: int | None = None
         try:
+            finish(directory)
             self._end_file = open_file(directory / "end", write=True)
             self._recover(floor)
         except BaseException:
