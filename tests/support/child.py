@@ -76,6 +76,67 @@ def track_until_told(folder: str, endpoint: str, interval_s: float = 0.0) -> Non
     tracker.close(10)
 
 
+def track_in_group(folder: str, endpoint: str, namespace: str) -> None:
+    """Track as one of a group of trackers, and again, in a new session, for each line it is told.
+
+    The line `end` ends it.
+    """
+    tracker = whiteout.create_tracker(
+        namespace,
+        endpoint,
+        TrackerConfiguration(platform_context=False, install_autotracking=False),
+        EmitterConfiguration(storage_dir=folder),
+        SessionConfiguration(identity_group="house"),
+    )
+    track(tracker, "first")
+    tracker.flush(10)
+    say("tracked")
+    for line in sys.stdin:
+        if line.strip() == "end":
+            break
+        if tracker.session is not None:
+            tracker.session.start_new_session()
+        track(tracker, "again")
+        tracker.flush(10)
+        say("tracked")
+    tracker.close(10)
+
+
+def fork_while_a_group_forgets(folder: str, endpoint: str) -> None:
+    """Fork while one thread after the other has a group forget; the children do so too."""
+    trackers = [
+        whiteout.create_tracker(
+            namespace,
+            endpoint,
+            TrackerConfiguration(platform_context=False, install_autotracking=False),
+            EmitterConfiguration(storage_dir=folder),
+            SessionConfiguration(identity_group="house"),
+        )
+        for namespace in ("one", "two")
+    ]
+    is_over = threading.Event()
+
+    def forget(tracker: Tracker) -> None:
+        while not is_over.is_set():
+            tracker.forget()
+
+    threads = [threading.Thread(target=forget, args=[tracker]) for tracker in trackers]
+    for thread in threads:
+        thread.start()
+    children = []
+    for _ in range(5):
+        pid = os.fork()
+        if pid == 0:
+            ok = all(tracker.track(ScreenView(name="child")) for tracker in trackers)
+            os._exit(0 if ok and trackers[0].forget() else 1)
+        children.append(pid)
+    statuses = [os.waitpid(pid, 0)[1] for pid in children]
+    is_over.set()
+    for thread in threads:
+        thread.join()
+    say(f"statuses {statuses}")
+
+
 def answer_until_killed(folder: str, endpoint: str) -> None:
     """Give consent and withdraw it in turn, and tell before and after each."""
     tracker = create(folder, endpoint)

@@ -450,6 +450,7 @@ FIXED = {
     "before_consent": "what comes after it is the user's answer",
     "install_autotracking": "it is about the first start, which is over",
     "install_referrer": "the same",
+    "identity_group": "joining or leaving makes another installation, at a start",
     **dict.fromkeys(
         (
             "identifying_properties",

@@ -330,18 +330,25 @@ class SessionConfiguration:
             `foreground_timeout` of its last event.
         on_session_update: called once for each new session, on a background thread, with a frozen
             copy masked as the level asks (leak L29).
+        identity_group: trackers that name the same group, and have the same `storage_dir`, share
+            the installation's id (`userId` of the session entity), and nothing else; at most 128
+            characters. None: the namespace has an id of its own (leak L33).
     """
 
     foreground_timeout: float = 1800
     background_timeout: float = 1800
     continue_session_on_restart: bool = False
     on_session_update: Callable[[SessionState], None] | None = None
+    identity_group: str | None = None
 
     def __post_init__(self) -> None:
         _between("foreground_timeout", self.foreground_timeout, 0.001, 86_400, "seconds")
         _between("background_timeout", self.background_timeout, 0.001, 86_400, "seconds")
         _flag("continue_session_on_restart", self.continue_session_on_restart)
         _callback("on_session_update", self.on_session_update)
+        _text("identity_group", self.identity_group, 128)
+        if self.identity_group == "":
+            raise ConfigurationError("identity_group must be text of 1 to 128 characters, got ''")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         TrackerConfiguration,
     )
     from whiteout.tracker.environment import Environment
+    from whiteout.tracker.identity_group import IdentityGroups
     from whiteout.tracker.inspectable import InspectableEvent
     from whiteout.tracker.journal import LeftBehind
     from whiteout.tracker.network import NetworkConnection
@@ -81,6 +82,7 @@ class Core:
         extensions: Sequence[object],
         pauses: Pauses | None,
         minimum: Anonymisation,
+        groups: IdentityGroups,
     ) -> None:
         tracker = settled(tracker, None)
         self.live = LiveConfigurations(Live(tracker), Live(network), Live(emitter), Live(session))
@@ -93,6 +95,7 @@ class Core:
         self._folder = open_folder(emitter.storage_dir, self.counters)
         self._name = safe_name(namespace)
         self._files = IdentityFiles(self._folder, self._name)
+        self._group = groups.group(self._folder, session.identity_group)
         stored = self._files.load_privacy().profile
         self.gate = gate = gate_of(
             tracker,
@@ -122,6 +125,7 @@ class Core:
             connection=self.connection,
             continues_session=session.continue_session_on_restart,
             minimum=minimum,
+            group=self._group,
         )
         self.errors = ErrorTracking(
             self._track_raised,
@@ -142,6 +146,8 @@ class Core:
         self.engine.start()
         self.errors.switch_diagnostics(on=tracker.diagnostic_autotracking)
         self.errors.switch_exceptions(on=tracker.exception_autotracking is not False)
+        if self._group is not None:
+            self._group.members.add(self)
 
     def begin(self, tracker: TrackerConfiguration) -> None:
         """Track what the start itself is worth; under no lock, since the app is asked."""
@@ -189,6 +195,23 @@ class Core:
 
     def forget(self) -> bool:
         """Erase what is stored; see `Tracker.forget`."""
+        if self._group is None:
+            return self._forget()
+        with self._group.forgetting:
+            is_forgotten = self._group.forget()
+            is_forgotten &= self._forget()
+            for other in self._group.others(self):
+                is_forgotten &= other.renew_identity()
+            return is_forgotten
+
+    def renew_identity(self) -> bool:
+        """Go on as another installation: another tracker of the group has forgotten this one."""
+        self._check_process()
+        if self._app_code is not None and not self.passage.closed:
+            self._app_code.forget()
+        return self.privacy.renew()
+
+    def _forget(self) -> bool:
         if self._app_code is not None:
             self._app_code.forget()
         with self.consent.lock:

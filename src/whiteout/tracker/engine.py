@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from whiteout.tracker.journal import LeftBehind
     from whiteout.tracker.live import Live
     from whiteout.tracker.network import NetworkConnection
-    from whiteout.tracker.pending import PendingChange
+    from whiteout.tracker.pending import IdentifiedChange, PendingChange
     from whiteout.tracker.template import Template
 
     KeepingOut = Callable[[], AbstractContextManager[None]]
@@ -209,17 +209,23 @@ class Engine:
         except EventStoreError:
             return True
 
-    def apply(self, change: PendingChange | None, keeping_out: KeepingOut) -> None:
+    def apply(
+        self,
+        change: PendingChange | IdentifiedChange | None,
+        keeping_out: KeepingOut,
+        reason: DropReason = DropReason.WITHDRAWN,
+    ) -> None:
         """Pass every waiting event through `change`, and leave no older trace on the disk.
 
         Args:
             change: decides event by event; None leaves them all as they are.
             keeping_out: keeps events from being journalled.
+            reason: under which dropped events are counted.
         """
         with self.writer.lock:
             self._adopt()
             if change is not None:
-                self._counters.drop(DropReason.WITHDRAWN, self.storage.rewrite(change))
+                self._counters.drop(reason, self.storage.rewrite(change))
                 self.storage.forget_broken()
             with keeping_out():
                 self.writer.drain()

@@ -5,29 +5,40 @@ session, the collector's cookies. It is written only while the user is identifie
 anonymous from its first run never makes one (promise 3, leaks L3, L24, L33: each namespace has an
 identity of its own).
 
+In a group (`identity_group`) it names the group and the key of its id, and not the id.
+
 `<namespace>.privacy.json` holds the level and whether the identified session was ended by a switch:
 nothing that identifies. It makes a choice for more privacy survive a restart (leaks L4, L34).
 """
 
 from __future__ import annotations
 
-import json
-import os
-import re
+import enum
 import threading
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from whiteout.identifiers import Anonymisation
+from whiteout.identifiers import NULL_UUID, Anonymisation
 from whiteout.strict.profile import PrivacyProfile
 from whiteout.tracker.configuration import Pending
+from whiteout.tracker.record_file import erase_record, is_uuid, read_record, write_record
 from whiteout.tracker.session import SessionState
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_UUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}")
-_MAX_FILE_BYTES = 65_536
+    from whiteout.tracker.identity_group import SharedIdentity
+
+
+class Earlier(enum.Enum):
+    """Who the namespace was, by its file, to who it is now."""
+
+    SAME = enum.auto()
+    """The same installation, or nobody yet."""
+    OTHER = enum.auto()
+    """Another one: the tracker has joined a group since, or left one."""
+    FORGOTTEN = enum.auto()
+    """One that its group was told to forget."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +49,13 @@ class Identity:
         installation_id: `userId` of every identified session.
         session: the identified line's last session.
         cookies: what the collector set on identified requests, as `http.cookiejar` attributes.
+        shared: whose id it is, where trackers share it.
     """
 
     installation_id: str = field(repr=False)
     session: SessionState | None = None
     cookies: tuple[dict[str, Any], ...] = field(default=(), repr=False)
+    shared: SharedIdentity | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,11 +93,18 @@ class IdentityFiles:
         """In a forked child: a lock that another thread held would never be freed."""
         self._lock = threading.Lock()
 
-    def load_identity(self) -> Identity | None:
-        """The stored identity; None where there is none that can be read."""
+    def load_identity(self, shared: SharedIdentity | None = None) -> Identity | None:
+        """The stored identity; None where there is none that can be read, or it is another's.
+
+        Args:
+            shared: who the installation is to the tracker's group, where it is in one.
+        """
         record = self._read("identity")
         installation_id = record.get("installation_id")
-        if not isinstance(installation_id, str) or not _UUID.fullmatch(installation_id):
+        if shared is not None:
+            is_same = (record.get("group"), record.get("key")) == (shared.group, shared.key)
+            installation_id = shared.installation_id if is_same else None
+        if not is_uuid(installation_id):
             return None
         cookies = record.get("cookies")
         return Identity(
@@ -93,28 +113,55 @@ class IdentityFiles:
             cookies=tuple(c for c in cookies if isinstance(c, dict))
             if isinstance(cookies, list)
             else (),
+            shared=shared,
         )
+
+    def earlier(self, shared: SharedIdentity | None) -> Earlier:
+        """Who the namespace was before, where that is somebody else."""
+        record = self._read("identity")
+        group = record.get("group")
+        if shared is None:
+            return Earlier.SAME if group is None else Earlier.OTHER
+        if group != shared.group:
+            return Earlier.OTHER if record else Earlier.SAME
+        return Earlier.SAME if record.get("key") == shared.key else Earlier.FORGOTTEN
+
+    def last_session_of_group(self) -> Identity | None:
+        """What a tracker of a group may know of its session while it is anonymous.
+
+        Everything but whose it is: the installation's id is the null UUID.
+        """
+        record = self._read("identity")
+        if not isinstance(record.get("group"), str):
+            return None
+        return Identity(
+            installation_id=NULL_UUID, session=_session(record.get("session"), NULL_UUID)
+        )
+
+    def save_session_of_group(self, session: SessionState) -> bool:
+        """Store a later session of the same identity, whosever that is."""
+        return self._write("identity", self._read("identity") | {"session": _anonymous(session)})
 
     def save_identity(self, identity: Identity) -> bool:
         """Store who this installation is. Only for the identified line."""
-        session = identity.session
-        record = {
-            "installation_id": identity.installation_id,
-            "session": asdict(session) if session else None,
-            "cookies": list(identity.cookies),
-        }
+        session, shared = identity.session, identity.shared
+        record: dict[str, Any] = {"cookies": list(identity.cookies)}
+        if shared is None:
+            record |= {
+                "installation_id": identity.installation_id,
+                "session": asdict(session) if session else None,
+            }
+        else:
+            record |= {
+                "group": shared.group,
+                "key": shared.key,
+                "session": _anonymous(session) if session else None,
+            }
         return self._write("identity", record)
 
     def forget(self) -> bool:
         """Erase the identity, and what a process that was killed while it wrote one has left."""
-        if self.folder is None:
-            return True
-        try:
-            for path in (self._path("identity"), *self.folder.glob(f"{self.name}.identity.*.tmp")):
-                path.unlink(missing_ok=True)
-        except OSError:
-            return False
-        return True
+        return self.folder is None or erase_record(self._path("identity"))
 
     def load_privacy(self) -> PrivacyRecord:
         """What was decided last. A file that cannot be understood counts as: everything hidden."""
@@ -160,32 +207,19 @@ class IdentityFiles:
         return self.folder / f"{self.name}.{kind}.json"
 
     def _read(self, kind: str) -> dict[str, Any]:
-        if self.folder is None:
-            return {}
-        try:
-            with self._path(kind).open("rb") as file:
-                record = json.loads(file.read(_MAX_FILE_BYTES))
-        except (OSError, ValueError):
-            return {}
-        return record if isinstance(record, dict) else {}
+        return read_record(self._path(kind)) if self.folder is not None else {}
 
     def _write(self, kind: str, record: dict[str, Any]) -> bool:
         if self.folder is None:
             return True
-        path = self._path(kind)
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
         with self._lock:
-            try:
-                with open(temporary, "w", encoding="utf-8", opener=_private_opener) as file:
-                    json.dump(record, file)
-                temporary.replace(path)
-            except OSError:
-                return False
-        return True
+            return write_record(self._path(kind), record)
 
 
-def _private_opener(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+def _anonymous(session: SessionState) -> dict[str, Any]:
+    record = asdict(session)
+    del record["user_id"]
+    return record
 
 
 def _session(record: object, user_id: str) -> SessionState | None:
@@ -193,7 +227,7 @@ def _session(record: object, user_id: str) -> SessionState | None:
     if not isinstance(record, dict):
         return None
     session_id, index = record.get("session_id"), record.get("session_index")
-    if not isinstance(session_id, str) or not _UUID.fullmatch(session_id):
+    if not is_uuid(session_id):
         return None
     if not _is_count(index):
         return None
@@ -204,7 +238,7 @@ def _session(record: object, user_id: str) -> SessionState | None:
 
     def text(name: str) -> str | None:
         value = record.get(name)
-        return value if isinstance(value, str) and _UUID.fullmatch(value) else None
+        return value if is_uuid(value) else None
 
     return SessionState(
         user_id=user_id,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from whiteout.tracker.environment import Environment
     from whiteout.tracker.focal_meter import FocalMeterConfiguration
     from whiteout.tracker.global_contexts import GlobalContextsConfiguration
+    from whiteout.tracker.identity_group import IdentityGroups
     from whiteout.tracker.plugins import PluginConfiguration
     from whiteout.tracker.remote.bundle import ConfigurationBundle
     from whiteout.tracker.remote.settings import ConfigurationState, RemoteConfiguration
@@ -60,8 +61,17 @@ class _Registry:
         self.trackers: dict[str, Tracker] = {}
         self.live: weakref.WeakSet[Tracker] = weakref.WeakSet()
         self._forking: list[Tracker] = []
+        self._groups: IdentityGroups | None = None
         self._has_hooks = False
         self.remote: RemoteSetup | None = None
+
+    def groups(self) -> IdentityGroups:
+        """Trackers that share who the installation is. Under the lock."""
+        from whiteout.tracker.identity_group import IdentityGroups  # noqa: PLC0415 - see below
+
+        if self._groups is None:
+            self._groups = IdentityGroups()
+        return self._groups
 
     def add_hooks(self) -> None:
         if self._has_hooks:
@@ -83,6 +93,7 @@ class _Registry:
 
     def _before_fork(self) -> None:
         self.lock.acquire()
+        self.groups().lock.acquire()
         self._forking = list(self.live)
         for tracker in self._forking:
             tracker.before_fork()
@@ -92,6 +103,7 @@ class _Registry:
             self._forking.pop().after_fork(in_child=in_child)
         if in_child and self.remote is not None:
             self.remote.after_fork()
+        self.groups().lock.release()
         self.lock.release()
 
 
@@ -173,7 +185,7 @@ def _make(  # noqa: PLR0913 - those of `create_tracker`, and what holds for remo
     from whiteout.tracker.unsaid import settled  # noqa: PLC0415 - as above
 
     said = of_kind.get(TrackerConfiguration) or TrackerConfiguration()
-    with _REGISTRY.lock:
+    with _REGISTRY.lock, _REGISTRY.groups().lock:
         _REGISTRY.add_hooks()
         before = _REGISTRY.trackers.pop(namespace, None)
         pauses = before.pauses() if before is not None else None
@@ -196,6 +208,7 @@ def _make(  # noqa: PLR0913 - those of `create_tracker`, and what holds for remo
             gdpr=of_kind.get(GdprConfiguration),
             extensions=extensions,
             pauses=pauses,
+            groups=_REGISTRY.groups(),
             profile=before.privacy_profile if before is not None else None,
             minimum=minimum,
         )

@@ -16,6 +16,8 @@ from whiteout.protocol.self_describing import SelfDescribingJson
 from whiteout.tracker.clock import uuid_text
 from whiteout.tracker.configuration import Pending
 from whiteout.tracker.event_store import NewEvent, StoredEvent
+from whiteout.tracker.identity import Earlier
+from whiteout.tracker.lines import IDENTIFIED_LINE
 from whiteout.tracker.serialisation import dumps, loads
 from whiteout.tracker.session import rfc3339
 from whiteout.tracker.template import SEPARATOR, Template, session_fragment
@@ -34,6 +36,29 @@ _COUNTS: Final = {
     f"{_SNOWPLOW}application_background": "backgroundIndex",
 }
 _SECONDS: Final = {f"{_MOBILE}screen_summary": ("foreground_sec", "background_sec")}
+
+
+class IdentifiedChange:
+    """What becomes of waiting identified events once the installation is another one.
+
+    None of them shares a request with those of after: either they are dropped, because the one
+    that they name was forgotten, or they are on a line of their own from now on.
+
+    Args:
+        earlier: why.
+        new_uuid: random UUIDs.
+    """
+
+    def __init__(self, earlier: Earlier, new_uuid: Callable[[], bytes]) -> None:
+        self._drops = earlier is Earlier.FORGOTTEN
+        self._line = int.from_bytes(new_uuid()[:6], "big") + 1
+
+    def __call__(self, stored: StoredEvent, text: str) -> tuple[NewEvent, str] | None:
+        """As `PendingChange`."""
+        event = NewEvent(*stored[1:])
+        if stored.line != IDENTIFIED_LINE:
+            return event, text
+        return None if self._drops else (event._replace(line=self._line), text)
 
 
 class PendingChange:

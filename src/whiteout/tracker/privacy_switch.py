@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 from whiteout.identifiers import Anonymisation
 from whiteout.tracker.configuration import Pending
+from whiteout.tracker.counters import DropReason
 from whiteout.tracker.decisions import Decisions, first_level
+from whiteout.tracker.identity import Earlier
 from whiteout.tracker.installation import Installation
-from whiteout.tracker.pending import PendingChange
+from whiteout.tracker.pending import IdentifiedChange, PendingChange
 from whiteout.tracker.session import SessionLine
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from whiteout.tracker.configuration import EmitterConfiguration, TrackerConfiguration
     from whiteout.tracker.counters import Counters
     from whiteout.tracker.identity import IdentityFiles
+    from whiteout.tracker.identity_group import IdentityGroup
     from whiteout.tracker.inspectable import InspectableEvent
     from whiteout.tracker.journal import LeftBehind
     from whiteout.tracker.network import NetworkConnection
@@ -46,6 +49,7 @@ class PrivacySwitch:
         connection: holds the cookies.
         continues_session: whether the stored session goes on at a restart.
         minimum: what the level holds at least; nobody's decision, and not stored as one.
+        group: whose trackers share the installation's id; None: it is the namespace's own.
     """
 
     def __init__(  # noqa: PLR0913 - one argument a collaborator
@@ -60,6 +64,7 @@ class PrivacySwitch:
         connection: NetworkConnection,
         continues_session: bool,
         minimum: Anonymisation,
+        group: IdentityGroup | None = None,
     ) -> None:
         self._passage = passage
         self._lines = passage.lines
@@ -70,7 +75,7 @@ class PrivacySwitch:
         self._continues_session = continues_session
         self.lock = threading.RLock()
         self.decisions = Decisions(files, counters)
-        self.installation = Installation(files, counters, passage.uuid, connection)
+        self.installation = Installation(files, counters, passage.uuid, connection, group)
         self._identity_is_due = False
         self.decided = _NONE  # by the app or the user; the level is this and the minimum
         self.minimum = minimum
@@ -115,6 +120,7 @@ class PrivacySwitch:
 
     def settle_what_was_due(self) -> None:
         """Do with waiting events what an earlier process has decided and not done."""
+        self._settle_earlier()
         decided = self.decisions.current
         if decided.pending is not Pending.KEEP:
             self._settle_pending(decided.pending, decided.pending_level)
@@ -162,19 +168,40 @@ class PrivacySwitch:
             if passage.closed:
                 erased = forget_closed()
                 return self._files.forget() and erased
-            with passage.lock:
-                passage.closed = True  # no event passes while it is done
-            erased = passage.engine.forget(passage.keeping_events_out) & self.installation.forget()
+            return self._begin_again(
+                lambda: passage.engine.forget(passage.keeping_events_out), forgets_subject=True
+            )
+
+    def renew(self) -> bool:
+        """Go on as another installation: another tracker of the group has forgotten this one.
+
+        Waiting events that name it are dropped, those of anonymous lines are not. False: the disk
+        refused.
+        """
+        passage = self._passage
+        with self.lock:
+            if passage.closed:
+                return True  # what it has stored is dealt with at the next start
+            return self._begin_again(
+                lambda: self._settle_identified(Earlier.FORGOTTEN), forgets_subject=False
+            )
+
+    def _begin_again(self, erase: Callable[[], bool], *, forgets_subject: bool) -> bool:
+        passage = self._passage
+        with passage.lock:
+            passage.closed = True  # no event passes while it is done
+        erased = erase() & self.installation.forget()
+        if forgets_subject:
             self._shared.forget()
-            level = self._lines.level
-            installation_id = None if level & _CLIENT else self.installation.id
-            with passage.lock:
-                self._lines.forget()
-                self._lines.resume(level, installation_id, None)
-                passage.states.reset()
-                passage.closed = False
-            self.decisions.end_session(ended=True)
-            return erased
+        level = self._lines.level
+        installation_id = None if level & _CLIENT else self.installation.id
+        with passage.lock:
+            self._lines.forget()
+            self._lines.resume(level, installation_id, None)
+            passage.states.reset()
+            passage.closed = False
+        self.decisions.end_session(ended=True)
+        return erased
 
     def keep_identity(self) -> None:
         """Store who and which session this is, while the level lets it be known."""
@@ -240,6 +267,7 @@ class PrivacySwitch:
             self._shared.refresh(with_identifiers=True)
         installation_id = None if level & _CLIENT else self.installation.id
         if installation_id is not None:
+            self._settle_earlier()
             with passage.lock:
                 self._lines.recall(installation_id, self.installation.session)
         passage.switch(level, installation_id)
@@ -256,3 +284,19 @@ class PrivacySwitch:
         engine.apply(change, self._passage.keeping_events_out)
         if pending is not Pending.KEEP and engine.storage.is_ready():
             self.decisions.settle_pending()
+
+    def _settle_earlier(self) -> None:
+        """Keep what waits of who this was before apart from what comes; before it comes."""
+        earlier = self.installation.earlier
+        if earlier is not Earlier.SAME:
+            self._settle_identified(earlier)
+            self.installation.settle_earlier()
+
+    def _settle_identified(self, earlier: Earlier) -> bool:
+        engine = self._passage.engine
+        engine.apply(
+            IdentifiedChange(earlier, self._new_uuid),
+            self._passage.keeping_events_out,
+            DropReason.FORGOTTEN,
+        )
+        return engine.storage.is_ready()

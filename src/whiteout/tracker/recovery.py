@@ -16,8 +16,16 @@ if TYPE_CHECKING:
     from whiteout.tracker.journal import LeftBehind
 
 
-def latest_session(left: Iterable[LeftBehind], stored: SessionState | None) -> SessionState | None:
-    """The identified line's last session: as it was stored, or as a journal knows it better."""
+def latest_session(
+    left: Iterable[LeftBehind], stored: SessionState | None, *, of: str | None = None
+) -> SessionState | None:
+    """The identified line's last session: as it was stored, or as a journal knows it better.
+
+    Args:
+        left: the journals.
+        stored: as the file knows it.
+        of: only sessions of this installation; None: journals can be of no other.
+    """
     best = stored
     for journal in left:
         states: dict[int, SessionState] = {}
@@ -30,7 +38,7 @@ def latest_session(left: Iterable[LeftBehind], stored: SessionState | None) -> S
             elif record.kind == EVENT:
                 key, created_ms, index, _ = EVENT_HEADER.unpack_from(record.body)
                 state = states.get(key)
-                if state is None:
+                if state is None or of not in {None, state.user_id}:
                     continue
                 here = replace(state, event_index=index, last_event_at_ms=created_ms)
                 if best is None or _order(here) > _order(best):

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from whiteout.tracker.environment import Environment
     from whiteout.tracker.gdpr import GdprController
     from whiteout.tracker.global_contexts import GlobalContextsController
+    from whiteout.tracker.identity_group import IdentityGroups
     from whiteout.tracker.link_decoration import CrossDeviceParameterConfiguration
     from whiteout.tracker.network import NetworkConnection
     from whiteout.tracker.plugins import PluginsController
@@ -79,6 +80,7 @@ class Tracker(LiveOptions):
         extensions: Sequence[object] = (),
         pauses: Pauses | None = None,
         minimum: Anonymisation = _NONE,
+        groups: IdentityGroups,
     ) -> None:
         self._namespace = namespace
         self._core = Core(
@@ -97,6 +99,7 @@ class Tracker(LiveOptions):
             extensions=extensions,
             pauses=pauses,
             minimum=minimum,
+            groups=groups,
         )
         self._lock = self._core.lock
         self._counters = self._core.counters
@@ -476,6 +479,10 @@ class Tracker(LiveOptions):
         The subject's four identifiers and its place are cleared too, and the next event begins a
         new line with a new installation id, or none while anonymous. The level stays, and of
         consent what was answered: not when, nor to which documents.
+
+        Other trackers of its `identity_group` get another installation id, session and cookies with
+        it, and their waiting events that name the old one are erased: those of this process before
+        this returns, others at their next start. What the app told them of its user is theirs.
 
         Returns:
             False where the disk refused; then call it again.

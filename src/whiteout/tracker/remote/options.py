@@ -103,8 +103,8 @@ def options_of(section: str) -> Mapping[str, Option]:
     """The options of a section by their keys."""
     found: dict[str, Option] = {}
     for each in fields(KINDS[section]):
-        if each.name in GEOLOCATION:
-            continue  # where the user is, the app knows, and no file for all of its users
+        if each.name in GEOLOCATION or each.name == "identity_group":
+            continue  # where a user is the app knows, no file for all; nor may one join trackers
         read = _reader(KINDS[section], each)
         if read is not None:
             option = Option(section=section, name=each.name, read=read)
