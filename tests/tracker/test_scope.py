@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import ExitStack
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -293,3 +296,62 @@ def test_what_a_scopes_events_share_is_made_once(tracker: Tracker) -> None:
         with tracker.scope(anonymisation=FULL):
             tracker.track(event("x"))
     assert len(made) == 2
+
+
+# --- the level here and now ------------------------------------------------------------------
+
+
+@given(
+    levels=st.lists(st.sampled_from(LEVELS), min_size=1, max_size=4),
+    own=st.sampled_from(LEVELS),
+)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_effective_level_is_what_an_event_tracked_there_has(
+    tracker: Tracker, wire: Wire, levels: list[Anonymisation], own: Anonymisation
+) -> None:
+    """The tracker's flags with those of all scopes around; a subject reveals what is let through."""
+    tracker.anonymisation = own
+    wire.requests.clear()
+    with ExitStack() as stack:
+        for level in levels:
+            who = SubjectConfiguration(user_id="visitor")
+            stack.enter_context(tracker.scope(subject=who, anonymisation=level))
+        effective = tracker.effective_anonymisation
+        tracker.track(event("here"))
+    assert tracker.flush()
+
+    assert effective == reduce(or_, levels, own)
+    (request,) = [r for r in wire.requests if any("se_la" in e for e in events_of(r))]
+    (sent,) = [e for e in events_of(request) if e.get("se_la") == "here"]
+    assert ("uid" not in sent) is (USER in effective)
+    assert ("SP-Anonymous" in request.headers) is (Anonymisation.SERVER in effective)
+    assert tracker.effective_anonymisation == tracker.anonymisation == own
+
+
+def test_the_effective_level_is_of_the_tracker_and_the_task_that_ask(
+    tracker: Tracker, tmp_path: Path
+) -> None:
+    seen: list[Anonymisation] = []
+
+    async def main() -> None:
+        with tracker.scope(anonymisation=FULL):
+            seen.append(await asyncio.create_task(ask()))  # within, and so in the scope
+            elsewhere = threading.Thread(
+                target=lambda: seen.append(tracker.effective_anonymisation)
+            )
+            elsewhere.start()
+            elsewhere.join()
+
+    async def ask() -> Anonymisation:
+        return tracker.effective_anonymisation
+
+    asyncio.run(main())
+    with a_tracker(Wire().network, tmp_path, namespace="other") as other:
+        with tracker.scope(anonymisation=FULL):
+            seen.append(other.effective_anonymisation)
+    assert seen == [FULL, NONE, NONE]
+
+
+def test_the_effective_level_cannot_be_set(tracker: Tracker) -> None:
+    with pytest.raises(AttributeError):
+        tracker.effective_anonymisation = NONE  # type: ignore[misc] # that is the point

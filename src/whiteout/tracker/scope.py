@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from whiteout.errors import ConfigurationError
 from whiteout.identifiers import Anonymisation
 from whiteout.tracker.configuration import SubjectConfiguration
+from whiteout.tracker.levels import LEVELS
 from whiteout.tracker.subject import geolocation_of, parameters_of
 
 if TYPE_CHECKING:
@@ -70,6 +71,17 @@ def scope_of(owner: object, scope: EventScope | None) -> EventScope | None:
     while scope is not None and scope.owner is not owner:
         scope = scope.outer
     return scope
+
+
+def level_here(owner: object, bits: int) -> Anonymisation:
+    """The level of an event of `owner` here and now.
+
+    Args:
+        owner: as of `scope_of`.
+        bits: the level without any scope.
+    """
+    scope = scope_of(owner, CURRENT.get())
+    return LEVELS[bits | (scope.bits if scope is not None else 0)]
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from whiteout.tracker.emitter_controller import EmitterController
 from whiteout.tracker.live import LiveChanges, Watch
 from whiteout.tracker.live_options import LiveOptions, Pauses
 from whiteout.tracker.network_controller import NetworkController
-from whiteout.tracker.scope import scoped
+from whiteout.tracker.scope import level_here, scoped
 from whiteout.tracker.shared_part import TRACKER_VERSION
 from whiteout.tracker.states.states import DEEP_LINK, LIFECYCLE, SCREEN, SUMMARY
 
@@ -414,6 +414,15 @@ class Tracker(LiveOptions):
     @anonymisation.setter
     def anonymisation(self, level: Anonymisation) -> None:
         self.set_anonymisation(level)
+
+    @property
+    def effective_anonymisation(self) -> Anonymisation:
+        """The level of an event that is tracked here and now: with what scopes around it add.
+
+        In no `scope` it is `anonymisation`. An event may still be more anonymous, by the argument
+        of `track`.
+        """
+        return level_here(self._passage.owner, self._lines.bits)
 
     @property
     def user_anonymisation(self) -> bool:
