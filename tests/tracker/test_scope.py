@@ -309,7 +309,7 @@ def test_what_a_scopes_events_share_is_made_once(tracker: Tracker) -> None:
 def test_the_effective_level_is_what_an_event_tracked_there_has(
     tracker: Tracker, wire: Wire, levels: list[Anonymisation], own: Anonymisation
 ) -> None:
-    """The tracker's flags with those of all scopes around; a subject reveals what is let through."""
+    """The tracker's flags with those of all scopes around."""
     tracker.anonymisation = own
     wire.requests.clear()
     with ExitStack() as stack:
@@ -346,9 +346,11 @@ def test_the_effective_level_is_of_the_tracker_and_the_task_that_ask(
         return tracker.effective_anonymisation
 
     asyncio.run(main())
-    with a_tracker(Wire().network, tmp_path, namespace="other") as other:
-        with tracker.scope(anonymisation=FULL):
-            seen.append(other.effective_anonymisation)
+    with (
+        a_tracker(Wire().network, tmp_path, namespace="other") as other,
+        tracker.scope(anonymisation=FULL),
+    ):
+        seen.append(other.effective_anonymisation)
     assert seen == [FULL, NONE, NONE]
 
 
