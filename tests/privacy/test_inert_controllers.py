@@ -126,7 +126,8 @@ def controllers_of(tracker: Tracker) -> list[Any]:
         if is_property(tracker, name):
             value = getattr(tracker, name)
             kind = type(value)
-            if kind.__module__.startswith("whiteout.") and not isinstance(value, enum.Enum):
+            is_ours = kind.__module__.startswith("whiteout.")
+            if is_ours and not isinstance(value, (enum.Enum, tuple)):
                 found.append(value)
     return found
 

@@ -14,6 +14,7 @@ from whiteout import (
     Anonymisation,
     ConfigurationError,
     EmitterConfiguration,
+    PrivacyProfile,
     SessionConfiguration,
     Structured,
     SubjectConfiguration,
@@ -101,6 +102,26 @@ def test_L27_c_a_remote_file_is_a_limit_that_no_setter_goes_below(scene: RemoteS
 
     assert tracker.anonymisation is Anonymisation.SESSION
     tracker.platform_context = True
+
+
+def test_L27_c_a_profile_of_the_file_is_no_decision_and_undoes_none(scene: RemoteScene) -> None:
+    """Strict as long as the file asks for it; the app's own choice outlasts any file."""
+    emitter = EmitterConfiguration(storage_dir=scene.folder)
+    scene.serve(scene.bundle(tracker={"privacyProfile": "strict"}), version=1)
+    assert scene.setup(scene.default()).wait(10)
+    assert shop().privacy_profile is PrivacyProfile.STRICT
+    scene.restart()
+    with whiteout.create_tracker("shop", scene.collector.url, emitter) as alone:
+        assert alone.privacy_profile is PrivacyProfile.STANDARD
+    whiteout.remove_tracker("shop")
+    strict = TrackerConfiguration(privacy_profile=PrivacyProfile.STRICT)
+    with whiteout.create_tracker("shop", scene.collector.url, strict, emitter):
+        whiteout.remove_tracker("shop")
+
+    scene.serve(scene.bundle(tracker={"privacyProfile": "standard"}), version=2)
+    assert scene.setup(scene.default()).wait(10)
+
+    assert shop().privacy_profile is PrivacyProfile.STRICT
 
 
 def test_L27_c_what_the_user_has_decided_is_not_undone_by_a_file(scene: RemoteScene) -> None:

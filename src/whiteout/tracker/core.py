@@ -15,7 +15,7 @@ from whiteout.tracker.configuration import Pending
 from whiteout.tracker.consent import Consent
 from whiteout.tracker.consent_record import ConsentFile, ConsentRecord, ConsentState
 from whiteout.tracker.counters import Counters
-from whiteout.tracker.decisions import first_profile
+from whiteout.tracker.decisions import Minimum, first_profile
 from whiteout.tracker.engine import Engine, forget_stored
 from whiteout.tracker.error_tracking import ErrorTracking
 from whiteout.tracker.folder import open_folder, safe_name
@@ -81,7 +81,7 @@ class Core:
         consent: ConsentRecord | None,
         extensions: Sequence[object],
         pauses: Pauses | None,
-        minimum: Anonymisation,
+        minimum: Minimum,
         groups: IdentityGroups,
     ) -> None:
         tracker = settled(tracker, None)
@@ -97,9 +97,11 @@ class Core:
         self._files = IdentityFiles(self._folder, self._name)
         self._group = groups.group(self._folder, session.identity_group)
         stored = self._files.load_privacy().profile
+        self.minimum_profile = minimum.profile
+        decided_profile = first_profile(tracker.privacy_profile, profile, stored)
         self.gate = gate = gate_of(
             tracker,
-            first_profile(tracker.privacy_profile, profile, stored),
+            first_profile(None, decided_profile, minimum.profile),
             keeps_messages=tracker.error_messages_while_anonymous,
         )
         self.shared = SharedPart(
@@ -124,7 +126,8 @@ class Core:
             new_uuid=environment.new_uuid,
             connection=self.connection,
             continues_session=session.continue_session_on_restart,
-            minimum=minimum,
+            minimum=minimum.level,
+            decided_profile=decided_profile,
             group=self._group,
         )
         self.errors = ErrorTracking(

@@ -6,7 +6,7 @@ Owner: the tracker, under the lock that lets one switch happen at a time.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from whiteout.identifiers import Anonymisation
 from whiteout.strict.profile import PrivacyProfile
@@ -16,6 +16,18 @@ from whiteout.tracker.identity import IdentityFiles, PrivacyRecord
 if TYPE_CHECKING:
     from whiteout.tracker.configuration import EmitterConfiguration, TrackerConfiguration
     from whiteout.tracker.counters import Counters
+
+
+class Minimum(NamedTuple):
+    """What holds at least; nobody's decision, and never stored as one.
+
+    Attributes:
+        level: flags.
+        profile: None: any.
+    """
+
+    level: Anonymisation = Anonymisation.NONE
+    profile: PrivacyProfile | None = None
 
 
 class Decisions:
@@ -41,10 +53,23 @@ class Decisions:
         if taken != before:
             self._save(taken)
 
-    def switch(self, level: Anonymisation, pending: Pending, *, crosses: bool) -> None:
-        """Record a switch; what the disk has refused to settle so far stays due."""
+    def switch(
+        self,
+        level: Anonymisation,
+        pending: Pending,
+        pending_level: Anonymisation,
+        *,
+        crosses: bool,
+    ) -> None:
+        """Record a switch; what the disk has refused to settle so far stays due.
+
+        Args:
+            level: as it was decided.
+            pending: what waiting events are owed.
+            pending_level: what they are to hide.
+            crosses: whether the session must not go on.
+        """
         due = self.current
-        pending_level = level
         if due.pending is not Pending.KEEP:
             pending_level |= due.pending_level
             pending = Pending.DROP if Pending.DROP in {pending, due.pending} else due.pending

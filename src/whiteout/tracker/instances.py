@@ -9,7 +9,6 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from whiteout.errors import ConfigurationError
-from whiteout.identifiers import Anonymisation
 from whiteout.tracker.configuration import (
     EmitterConfiguration,
     NetworkConfiguration,
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from whiteout.events.gdpr import GdprConfiguration
+    from whiteout.tracker.decisions import Minimum
     from whiteout.tracker.environment import Environment
     from whiteout.tracker.focal_meter import FocalMeterConfiguration
     from whiteout.tracker.global_contexts import GlobalContextsConfiguration
@@ -166,7 +166,7 @@ def _make(  # noqa: PLR0913 - those of `create_tracker`, and what holds for remo
     extensions: Sequence[object] = (),
     *,
     environment: Environment | None = None,
-    minimum: Anonymisation | None = None,
+    minimum: Minimum | None = None,
 ) -> Tracker:
     """Make a tracker, and let it take the place of the one that had the namespace.
 
@@ -176,8 +176,9 @@ def _make(  # noqa: PLR0913 - those of `create_tracker`, and what holds for remo
         of_kind: configurations by kind.
         extensions: the others.
         environment: the same.
-        minimum: what the level holds at least, with options of privacy that all have been said;
-            None: as the tracker before had it, and what is unsaid keeps the stricter.
+        minimum: of a remote configuration, with options of privacy that all have been said; None:
+            the app makes the tracker. What it does not say keeps the stricter then, and a remote
+            configuration that has the namespace limits the rest.
     """
     from whiteout.events.gdpr import GdprConfiguration  # noqa: PLC0415 - as above
     from whiteout.tracker.environment import Environment  # noqa: PLC0415 - as above
@@ -191,9 +192,10 @@ def _make(  # noqa: PLR0913 - those of `create_tracker`, and what holds for remo
         pauses = before.pauses() if before is not None else None
         if before is not None:
             before.close(timeout=0.0)
+        remote = None
         if minimum is None:
             said = settled(said, before)
-            minimum = before.minimum if before is not None else Anonymisation.NONE
+            said, minimum, remote = _under_remote(namespace, said, before)
         tracker = Tracker(
             namespace,
             network,
@@ -208,14 +210,35 @@ def _make(  # noqa: PLR0913 - those of `create_tracker`, and what holds for remo
             gdpr=of_kind.get(GdprConfiguration),
             extensions=extensions,
             pauses=pauses,
+            profile=before.decided_profile if before is not None else None,
             groups=_REGISTRY.groups(),
-            profile=before.privacy_profile if before is not None else None,
             minimum=minimum,
         )
+        if remote is not None:
+            from whiteout.tracker.remote.trackers import watch  # noqa: PLC0415 - as above
+
+            watch(tracker, remote)
         _REGISTRY.trackers[namespace] = tracker
         _REGISTRY.live.add(tracker)
     tracker.begin(said)
     return tracker
+
+
+def _under_remote(
+    namespace: str, said: TrackerConfiguration, before: Tracker | None
+) -> tuple[TrackerConfiguration, Minimum, RemoteSetup | None]:
+    """What a tracker of the app's own making is, in a namespace that may be set up remotely."""
+    from whiteout.tracker.decisions import Minimum  # noqa: PLC0415 - as above
+
+    minimum = before.minimum if before is not None else Minimum()
+    remote = _REGISTRY.remote
+    demanded = None if remote is None or remote.is_closed else remote.demanded(namespace)
+    if demanded is None:
+        return said, minimum, None
+    from whiteout.tracker.remote.trackers import limited  # noqa: PLC0415 - as above
+
+    profile = demanded.tracker.privacy_profile
+    return limited(said, demanded), Minimum(demanded.minimum, profile), remote
 
 
 def get_tracker(namespace: str) -> Tracker | None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from whiteout.anonymisation import Gate
+    from whiteout.strict.profile import PrivacyProfile
     from whiteout.tracker.configuration import EmitterConfiguration, TrackerConfiguration
     from whiteout.tracker.counters import Counters
     from whiteout.tracker.identity import IdentityFiles
@@ -49,6 +50,7 @@ class PrivacySwitch:
         connection: holds the cookies.
         continues_session: whether the stored session goes on at a restart.
         minimum: what the level holds at least; nobody's decision, and not stored as one.
+        decided_profile: by the app; the gate's is this and the minimum.
         group: whose trackers share the installation's id; None: it is the namespace's own.
     """
 
@@ -64,6 +66,7 @@ class PrivacySwitch:
         connection: NetworkConnection,
         continues_session: bool,
         minimum: Anonymisation,
+        decided_profile: PrivacyProfile,
         group: IdentityGroup | None = None,
     ) -> None:
         self._passage = passage
@@ -78,6 +81,7 @@ class PrivacySwitch:
         self.installation = Installation(files, counters, passage.uuid, connection, group)
         self._identity_is_due = False
         self.decided = _NONE  # by the app or the user; the level is this and the minimum
+        self.decided_profile = decided_profile
         self.minimum = minimum
 
     def take_up(
@@ -116,7 +120,7 @@ class PrivacySwitch:
             self.installation.follow(left)
         self._shared.refresh(with_identifiers=not level & Anonymisation.USER)
         self._lines.resume(level, installation_id, line)
-        self.decisions.take_up(self.decided, self._gate.profile, is_identified=is_identified)
+        self.decisions.take_up(self.decided, self.decided_profile, is_identified=is_identified)
 
     def settle_what_was_due(self) -> None:
         """Do with waiting events what an earlier process has decided and not done."""
@@ -252,7 +256,7 @@ class PrivacySwitch:
         if level == old and pending is Pending.KEEP:
             if decided != self.decided:  # within the minimum: it acts once that is lowered
                 self.decided = decided
-                self.decisions.switch(decided, pending, crosses=False)
+                self.decisions.switch(decided, pending, level, crosses=False)
             return
         self.decided = decided
         crosses = bool((level ^ old) & _CLIENT)
@@ -262,7 +266,7 @@ class PrivacySwitch:
             # Now, since nothing identifying is written afterwards, and the journal, which knows the
             # session too, is erased.
             self.keep_identity()
-        self.decisions.switch(decided, pending, crosses=crosses)
+        self.decisions.switch(decided, pending, level, crosses=crosses)
         if not level & Anonymisation.USER:
             self._shared.refresh(with_identifiers=True)
         installation_id = None if level & _CLIENT else self.installation.id

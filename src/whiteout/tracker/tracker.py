@@ -16,6 +16,7 @@ from whiteout.identifiers import Anonymisation
 from whiteout.tracker.configuration import Pending, check_flag
 from whiteout.tracker.controllers import SessionController
 from whiteout.tracker.core import Core
+from whiteout.tracker.decisions import Minimum
 from whiteout.tracker.emitter_controller import EmitterController
 from whiteout.tracker.live import LiveChanges, Watch
 from whiteout.tracker.live_options import LiveOptions, Pauses
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from whiteout.tracker.subject import Subject
 
 _NONE: Final = Anonymisation.NONE
+_NO_MINIMUM: Final = Minimum()
 
 
 class Tracker(LiveOptions):
@@ -79,7 +81,7 @@ class Tracker(LiveOptions):
         consent: ConsentRecord | None = None,
         extensions: Sequence[object] = (),
         pauses: Pauses | None = None,
-        minimum: Anonymisation = _NONE,
+        minimum: Minimum = _NO_MINIMUM,
         groups: IdentityGroups,
     ) -> None:
         self._namespace = namespace
@@ -465,8 +467,9 @@ class Tracker(LiveOptions):
 
         Raises:
             ConfigurationError: `level` is no `Anonymisation`, or `pending` none of the three; or
-                `level` lacks a flag that holds until the user consents (see `consent`), for which
-                the setters of single flags raise, too.
+                `level` lacks a flag that holds until the user consents (see `consent`), or that a
+                remote configuration asks for (see `whiteout.setup_remote`). For both the setters of
+                single flags raise, too.
         """
         if not isinstance(level, Anonymisation):
             raise ConfigurationError(
@@ -516,9 +519,14 @@ class Tracker(LiveOptions):
         return self._privacy.decided
 
     @property
-    def minimum(self) -> Anonymisation:
-        """What the level holds at least."""
-        return self._privacy.minimum
+    def decided_profile(self) -> PrivacyProfile:
+        """The privacy profile as the app has decided."""
+        return self._privacy.decided_profile
+
+    @property
+    def minimum(self) -> Minimum:
+        """What level and profile are at least."""
+        return Minimum(self._privacy.minimum, self._core.minimum_profile)
 
     def set_minimum(self, minimum: Anonymisation) -> None:
         """Let the level hold these flags at least; what was decided stays, and acts beyond them."""

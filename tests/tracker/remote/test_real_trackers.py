@@ -216,19 +216,91 @@ def test_a_second_set_up_takes_the_place_of_the_first(scene: RemoteScene) -> Non
     assert shop().app_id == "six"
 
 
-def test_a_tracker_that_the_app_makes_again_keeps_the_limit(scene: RemoteScene) -> None:
-    scene.serve(scene.bundle(tracker={"userAnonymisation": True}), version=1)
+@pytest.mark.parametrize("removes", [True, False])
+def test_a_tracker_that_the_app_makes_itself_keeps_to_the_file(
+    scene: RemoteScene, *, removes: bool
+) -> None:
+    """Whether the one before was removed or is replaced: the file speaks of the namespace."""
+    scene.serve(
+        scene.bundle(
+            tracker={
+                "userAnonymisation": True,
+                "platformContext": False,
+                "privacyProfile": "strict",
+            }
+        )
+    )
     setup = scene.setup(scene.default())
     assert setup.wait(10)
+    if removes:
+        before = shop()
+        whiteout.remove_tracker("shop")
+        before.app_id = "removed"
+        assert "shop" in setup.running
 
     made = whiteout.create_tracker(
         "shop",
         scene.collector.url,
-        TrackerConfiguration(user_anonymisation=False),
+        TrackerConfiguration(
+            user_anonymisation=False,
+            platform_context=True,
+            privacy_profile=PrivacyProfile.STANDARD,
+            app_id="mine",
+        ),
         EmitterConfiguration(storage_dir=scene.folder),
     )
 
     assert made.user_anonymisation
+    assert not made.platform_context
+    assert made.privacy_profile is PrivacyProfile.STRICT
+    assert made.app_id == "mine"
+    with pytest.raises(ConfigurationError, match="remote"):
+        made.platform_context = True
+    scene.serve(scene.bundle(), version=2)
+    setup.refresh()
+    assert setup.wait(10)
+    assert shop().anonymisation is NONE
+    assert shop().platform_context
+    assert shop().privacy_profile is PrivacyProfile.STANDARD
+
+
+def test_another_namespace_and_a_closed_set_up_limit_nothing(scene: RemoteScene) -> None:
+    scene.serve(scene.bundle(tracker={"platformContext": False}))
+    setup = scene.setup(scene.default())
+    assert setup.wait(10)
+    emitter = EmitterConfiguration(storage_dir=scene.folder)
+    said = TrackerConfiguration(platform_context=True)
+
+    with whiteout.create_tracker("desk", scene.collector.url, said, emitter) as other:
+        other.app_id = "desk"
+        assert other.platform_context
+    setup.close()
+    with whiteout.create_tracker("shop", scene.collector.url, said, emitter) as mine:
+        assert mine.platform_context
+    whiteout.remove_tracker("desk")
+
+
+def test_an_option_that_a_file_forbids_meanwhile_is_taken_back(scene: RemoteScene) -> None:
+    """The app was let, then the file was applied, then the app's value arrived."""
+    scene.serve(scene.bundle(), version=1)
+    setup = scene.setup(scene.default())
+    assert setup.wait(10)
+    tracker = shop()
+    seen: list[object] = []
+
+    class Late(type(tracker._changes.watch)):  # type: ignore[misc] # what it hears of
+        def before(self, section: str, name: str, value: object) -> None:
+            super().before(section, name, value)
+            seen.append(name)
+            scene.serve(scene.bundle(tracker={"geoLocationContext": False}), version=2)
+            setup.refresh()
+            assert setup.wait(10)
+
+    tracker.watch(Late(setup, tracker))
+    tracker.geo_location_context = True
+
+    assert seen == ["geo_location_context"]
+    assert not tracker.geo_location_context
 
 
 @pytest.mark.parametrize("remote", ["ftp://config.example", 5, None])

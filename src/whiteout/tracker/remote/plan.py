@@ -82,6 +82,8 @@ class Planned:
         subject: the same.
         minimum: the level that no live change may go below. It is no decision of the app's or the
             user's, and must not be stored as one.
+        demanded: what default bundle and file say of the options of privacy, by section and name:
+            no live change may tell more. Of what is not in it, everything is allowed.
     """
 
     namespace: str
@@ -91,6 +93,9 @@ class Planned:
     session: SessionConfiguration
     subject: SubjectConfiguration
     minimum: Anonymisation
+    demanded: Mapping[tuple[str, str], object] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     @property
     def configurations(
@@ -240,6 +245,7 @@ def _merged(
     if is_unsure and sources.before_fetch is None:
         minimum = Anonymisation.FULL
         _make_most_private(merged)
+        _make_most_private(demanded)
     elif is_unsure and sources.before_fetch is not None:
         minimum |= sources.before_fetch
     return Planned(
@@ -250,6 +256,11 @@ def _merged(
         session=SessionConfiguration(**merged["session"]),
         subject=SubjectConfiguration(**merged["subject"]),
         minimum=minimum,
+        demanded={
+            (row.section, row.name): demanded[row.section][row.name]
+            for row in PRIVACY
+            if demanded[row.section][row.name] is not None
+        },
     )
 
 

@@ -8,13 +8,14 @@ order: live, then remote, then default bundle, then built-in.
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from whiteout.identifiers import Anonymisation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 
 class Stricter(enum.Enum):
@@ -63,6 +64,8 @@ class PrivacyOption:
         if value is None:
             return False
         if self.stricter is Stricter.FEWER:
+            if not isinstance(value, Iterable):
+                return False
             (few, many) = _collections([value, limit])
             return set(few) <= set(many)
         return self.strictest((limit, value)) == value

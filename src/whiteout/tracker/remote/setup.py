@@ -166,11 +166,16 @@ class RemoteSetup:
             if not self._is_applying and (planned := self._now_planned(namespace)) is not None:
                 self._running[namespace] = planned
 
-    def demanded(self, namespace: str, section: str, name: str) -> object:
-        """What an option of privacy must be at least as private as; None: nothing is demanded."""
+    def demanded(self, namespace: str) -> Planned | None:
+        """The tracker of a namespace, for what is demanded of it; None: nothing is."""
         with self._lock:
-            planned = effective(replace(self._sources, live={})).get(namespace)
-        return None if planned is None else getattr(getattr(planned, section), name)
+            return effective(self._sources).get(namespace)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it applies nothing any more."""
+        with self._lock:
+            return self._is_closed
 
     def forget(self) -> bool:
         """Delete the cached file; False: the disk refused."""

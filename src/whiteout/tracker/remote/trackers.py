@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from whiteout.errors import ConfigurationError
+from whiteout.tracker.decisions import Minimum
 from whiteout.tracker.remote.options import KINDS
 from whiteout.tracker.remote.plan import Do
 from whiteout.tracker.remote.privacy import FLAGS, OF
@@ -21,8 +22,7 @@ from whiteout.tracker.subject import system_language, system_timezone
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from whiteout.identifiers import Anonymisation
-    from whiteout.tracker.configuration import NetworkConfiguration
+    from whiteout.tracker.configuration import NetworkConfiguration, TrackerConfiguration
     from whiteout.tracker.remote.bundle import ConfigurationBundle
     from whiteout.tracker.remote.plan import Planned, Step
     from whiteout.tracker.remote.setup import RemoteSetup
@@ -39,7 +39,7 @@ class _Create(Protocol):
         of_kind: Mapping[type, Any],
         /,
         *,
-        minimum: Anonymisation,
+        minimum: Minimum,
     ) -> Tracker: ...
 
 
@@ -84,14 +84,12 @@ class RemoteTrackers:
         tracker, before = self._applied.get(step.namespace, (None, None))
         if tracker is None or before is None or self._get(step.namespace) is not tracker:
             tracker = self._make(planned)
-            tracker.watch(_Watch(self.setup, step.namespace))
         elif step.do is Do.CHANGE_MINIMUM:
             tracker.set_minimum(planned.minimum)
         elif any(
             getattr(before.tracker, name) != getattr(planned.tracker, name) for name in _OF_GATE
         ):
             tracker = self._make(planned)
-            tracker.watch(_Watch(self.setup, step.namespace))
         else:
             _change(tracker, before, planned)
         self._applied[step.namespace] = tracker, planned
@@ -99,8 +97,8 @@ class RemoteTrackers:
     def _make(self, planned: Planned) -> Tracker:
         """Make a tracker whose level was decided by nobody but app and user, now or earlier.
 
-        What the remote file says of the flags is the minimum: stored as a decision it would hold
-        when the file says so no longer, and off, it would undo what the user has decided.
+        What the remote file says of level and profile is the minimum: stored as a decision it would
+        hold when the file says so no longer, and off, it would undo what the user has decided.
         """
         default = self._defaults.get(planned.namespace)
         said = default.sections if default is not None else {}
@@ -108,6 +106,7 @@ class RemoteTrackers:
         flags: dict[str, Any] = {
             "user_anonymisation": of_tracker.get("user_anonymisation") or None,
             "session_context": False if of_tracker.get("session_context") is False else None,
+            "privacy_profile": of_tracker.get("privacy_profile"),
         }
         server = said.get("emitter", {}).get("server_anonymisation") or None
         of_kind = {
@@ -119,7 +118,10 @@ class RemoteTrackers:
                 planned.subject,
             )
         }
-        return self._create(planned.namespace, planned.network, of_kind, minimum=planned.minimum)
+        minimum = Minimum(planned.minimum, planned.tracker.privacy_profile)
+        made = self._create(planned.namespace, planned.network, of_kind, minimum=minimum)
+        watch(made, self.setup)
+        return made
 
     def _drop(self, namespace: str) -> None:
         """Close it at once: what waits is kept, and not sent."""
@@ -130,17 +132,35 @@ class RemoteTrackers:
             tracker.close(0.0)
 
 
+def limited(said: TrackerConfiguration, demanded: Planned) -> TrackerConfiguration:
+    """What an app says of a tracker that it makes itself, as privately as is demanded.
+
+    The level and the profile have a minimum of their own.
+    """
+    stricter: dict[str, Any] = {
+        name: OF[section, name].strictest((limit, getattr(said, name)))
+        for (section, name), limit in demanded.demanded.items()
+        if section == "tracker" and name not in FLAGS | {"privacy_profile"}
+    }
+    return replace(said, **stricter)
+
+
+def watch(tracker: Tracker, setup: RemoteSetup) -> None:
+    """Let a set-up hear of each option that the app sets on a tracker."""
+    tracker.watch(_Watch(setup, tracker))
+
+
 class _Watch:
     """Hears of options that an app sets on one tracker.
 
     Args:
         setup: which the tracker belongs to.
-        namespace: the tracker's.
+        tracker: that one.
     """
 
-    def __init__(self, setup: RemoteSetup, namespace: str) -> None:
+    def __init__(self, setup: RemoteSetup, tracker: Tracker) -> None:
         self._setup = setup
-        self._namespace = namespace
+        self._tracker = tracker
 
     def before(self, section: str, name: str, value: object) -> None:
         """The app is about to set it.
@@ -148,17 +168,29 @@ class _Watch:
         Raises:
             ConfigurationError: it would tell more than a default bundle or the remote file allows.
         """
-        if (section, name) in OF and name not in FLAGS:
-            demanded = self._setup.demanded(self._namespace, section, name)
-            if not OF[section, name].is_within(value, demanded):
-                raise ConfigurationError(
-                    f"{name} must stay as private as the remote configuration asks: {demanded!r}"
-                )
+        limit = self._limit(section, name, value)
+        if limit is not None:
+            raise ConfigurationError(
+                f"{name} must stay as private as the remote configuration asks: {limit!r}"
+            )
 
     def after(self, section: str, name: str, value: object) -> None:
         """The app has set it."""
-        if name in _NAMES[section] and name not in FLAGS:
-            self._setup.note_live(self._namespace, section, name, value)
+        if name not in _NAMES[section] or name in FLAGS:
+            return
+        self._setup.note_live(self._tracker.namespace, section, name, value)
+        limit = self._limit(section, name, value)
+        if limit is not None:  # a file was applied since the app was let
+            _set(self._tracker.owner_of(section), name, limit)
+
+    def _limit(self, section: str, name: str, value: object) -> object:
+        """What is demanded of an option where a value would tell more; None: it does not."""
+        row = OF.get((section, name))
+        if row is None or name in FLAGS:
+            return None
+        planned = self._setup.demanded(self._tracker.namespace)
+        limit = planned.demanded.get((section, name)) if planned is not None else None
+        return None if row.is_within(value, limit) else limit
 
 
 _OF_GATE: Final = ("privacy_profile", "error_messages_while_anonymous")
