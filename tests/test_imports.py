@@ -36,6 +36,7 @@ PIPELINE = (
     "whiteout.lake",
     "whiteout.cli",
     "whiteout.demo",
+    "whiteout.kafka",
     "whiteout.supervisor",
     "whiteout.web",
     "whiteout.audit",

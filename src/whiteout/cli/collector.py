@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path  # noqa: TC003 - typer reads the hints
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,13 +14,18 @@ from whiteout.cli.options import (
     Config,
     DurabilityOption,
     Host,
+    KafkaOptions,
     LogFormat,
     Port,
+    UntilEof,
     configured,
+    is_kafka,
+    kafka_from,
     log_to_stderr,
     make_private,
     say,
     spool_folder,
+    stop_at_end_of_input,
 )
 from whiteout.errors import ConfigurationError
 
@@ -27,7 +33,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from whiteout.collector.settings import CollectorSettings
+    from whiteout.kafka.settings import KafkaSettings
     from whiteout.log import Durability
+
+
+ReusePort = Annotated[
+    bool,
+    typer.Option(
+        "--reuse-port",
+        help="Share the port with other collectors on this machine (with Kafka; not on Windows).",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -38,18 +54,31 @@ def register(app: typer.Typer) -> None:
 def collector(  # noqa: PLR0913 - the options
     *,
     to: Annotated[
-        str, typer.Option("--to", metavar="spool://DIR", help="Where to keep what is collected.")
+        str,
+        typer.Option(
+            "--to",
+            metavar="ADDRESS",
+            help="Where to keep what is collected: spool://DIR or kafka://HOST:PORT/PREFIX.",
+        ),
     ],
     host: Host = "127.0.0.1",
     port: Port = 9090,
     durability: DurabilityOption = "disk",
     config: Config = None,
     options: CollectorOptions = None,
+    kafka: KafkaOptions = None,
+    reuse_port: ReusePort = False,
+    until_eof: UntilEof = False,
     log_format: LogFormat = "text",
 ) -> None:
-    """Take events over HTTP and keep them in the durable log of a folder."""
-    folder = spool_folder(to, "--to")
+    """Take events over HTTP and keep them in the durable log of a folder, or in Kafka."""
     settings = settings_from(config, options)
+    if is_kafka(to):
+        broker = kafka_from(to, config, kafka)
+        log_to_stderr(log_format)
+        collect_to_kafka(settings, broker, host, port, reuse_port=reuse_port, until_eof=until_eof)
+        return
+    folder = spool_folder(to, "--to")
     log_to_stderr(log_format)
     make_private(folder)
     collect(
@@ -95,10 +124,45 @@ def collect(  # noqa: PLR0913 - what the commands were given
     try:
         run_collector(settings, folder, host, port, durability=durability, ready=ready)
     except OSError as error:
-        raise ConfigurationError(
-            f"cannot listen on {host}:{port} ({error.strerror}); "
-            "choose another --port, or --port 0 for a free one"
-        ) from error
+        raise _cannot_listen(host, port, error) from error
+
+
+def collect_to_kafka(  # noqa: PLR0913 - what the command was given
+    settings: CollectorSettings,
+    kafka: KafkaSettings,
+    host: str,
+    port: int,
+    *,
+    reuse_port: bool,
+    until_eof: bool,
+) -> None:
+    """Run a collector in this process that sends to Kafka, until it is stopped.
+
+    Raises:
+        ConfigurationError: the address cannot be bound, or the certificate not be used.
+        LogError: the topics cannot be used.
+    """
+    from whiteout.collector.process import run_to_kafka  # noqa: PLC0415 - when it runs
+
+    stop = threading.Event()
+    if until_eof:
+        stop_at_end_of_input(stop)
+
+    def ready(bound: int) -> None:
+        if not until_eof:
+            say(listening(settings, host, bound))
+
+    try:
+        run_to_kafka(settings, kafka, host, port, reuse_port=reuse_port, ready=ready, stop=stop)
+    except OSError as error:
+        raise _cannot_listen(host, port, error) from error
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f"cannot listen on {host}:{port} ({error.strerror}); "
+        "choose another --port, or --port 0 for a free one"
+    )
 
 
 def listening(settings: CollectorSettings, host: str, port: int) -> str:

@@ -6,17 +6,22 @@ import json
 import logging
 import os
 import sys
+import threading
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from whiteout.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from whiteout.kafka.settings import KafkaSettings
+
 SPOOL = "spool://"
-TABLES = ("collector",)
+KAFKA = "kafka://"
+TABLES = ("collector", "kafka")
 """What a configuration file may hold, each for the stage of that name."""
 
 Data = Annotated[
@@ -108,6 +113,21 @@ CollectorOptions = Annotated[
         show_default=False,
     ),
 ]
+KafkaOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--kafka-set",
+        metavar="OPTION=VALUE",
+        help="An option of Kafka, such as partitions=16; may be given often.",
+        show_default=False,
+    ),
+]
+UntilEof = Annotated[
+    bool,
+    typer.Option(
+        "--until-eof", help="Stop when standard input ends, after what is there.", hidden=True
+    ),
+]
 LogFormat = Annotated[
     Literal["text", "json"],
     typer.Option("--log-format", help="Of warnings on standard error: lines of text or of JSON."),
@@ -151,6 +171,34 @@ def data_folder(given: Path | None) -> Path:
 def lake_address(given: str | None, data: Path) -> str:
     """The lake: what was given, else `WHITEOUT_LAKE`, else the data folder's own."""
     return given or os.environ.get("WHITEOUT_LAKE") or str(data / "lake")
+
+
+def kafka_from(address: str, config: Path | None, assignments: list[str] | None) -> KafkaSettings:
+    """The settings of Kafka: the file's, then the environment's, then the command line's.
+
+    Raises:
+        ConfigurationError: the address or an option is wrong, or the library is not installed.
+    """
+    from whiteout.kafka import clients  # noqa: PLC0415 - only where Kafka is
+    from whiteout.kafka.settings import TABLE, kafka_settings  # noqa: PLC0415 - the same
+
+    clients.library()
+    return kafka_settings(address, configured(config, TABLE), os.environ, assignments or [])
+
+
+def is_kafka(address: str) -> bool:
+    """Whether `address` is one of Kafka's."""
+    return address.startswith(KAFKA)
+
+
+def stop_at_end_of_input(stop: threading.Event) -> None:
+    """Set `stop` when standard input ends: the parent has asked, or is gone."""
+
+    def wait() -> None:
+        sys.stdin.buffer.read()
+        stop.set()
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def spool_folder(address: str, option: str) -> Path:

