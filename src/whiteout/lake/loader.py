@@ -153,7 +153,7 @@ class Loader:
         day = last_event_us // DAY_US
         for batch in batches:
             # The watermark moves only at the end: the files of a table come in no set order.
-            self._seen.add(_keys_of(batch), day=day, watermark_us=self._seen.watermark_us)
+            self._seen.add(keys_of(batch), day=day, watermark_us=self._seen.watermark_us)
         self._seen.add((), day=day, watermark_us=last_event_us)
 
     def load(self) -> int:
@@ -371,7 +371,7 @@ def _positions(note: str | None) -> frozenset[Position]:
     return frozenset((int(offset), int(number)) for offset, _, number in pairs)
 
 
-def _keys_of(batch: pa.RecordBatch) -> list[bytes]:
+def keys_of(batch: pa.RecordBatch) -> list[bytes]:
     """The keys of rows in the lake, as they were when the rows were loaded."""
     created = batch["dvce_created_tstamp"].cast(pa.int64()).to_pylist()
     texts = {name: batch[name].to_pylist() for name in KEY_COLUMNS if name != "dvce_created_tstamp"}

@@ -45,13 +45,15 @@ class SeenEvents:
     Args:
         path: of the file; one that is broken or of another table is replaced.
         table_id: of the events table that it belongs to.
+        wait_s: for another loader to let go of it.
 
     Raises:
         LogError: another loader holds it.
     """
 
-    def __init__(self, path: Path, table_id: str) -> None:
+    def __init__(self, path: Path, table_id: str, *, wait_s: float | None = None) -> None:
         self._path = path
+        self._wait_s = _LOCK_TIMEOUT_S if wait_s is None else wait_s
         self._table_id = table_id
         self._sweep = 0
         try:
@@ -66,7 +68,7 @@ class SeenEvents:
     def _open(self, table_id: str) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(
-            self._path, isolation_level=None, timeout=_LOCK_TIMEOUT_S, cached_statements=16
+            self._path, isolation_level=None, timeout=self._wait_s, cached_statements=16
         )
         try:
             _prepare(connection, table_id)

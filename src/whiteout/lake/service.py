@@ -107,15 +107,25 @@ def make_resolver(settings: ServiceSettings) -> Resolver:
 
 
 def make_enricher(
-    settings: ServiceSettings, resolver: Resolver, stack: contextlib.ExitStack
+    settings: ServiceSettings,
+    resolver: Resolver,
+    stack: contextlib.ExitStack,
+    *,
+    new_uuid: Callable[[], uuid.UUID] = uuid.uuid4,
 ) -> Enricher:
     """The enricher that the settings describe; what it opens is closed with `stack`.
+
+    Args:
+        settings: see there.
+        resolver: of schemas.
+        stack: closes what is opened.
+        new_uuid: makes the ids of events that come without.
 
     Raises:
         ConfigurationError: an enrichment is wrong.
     """
     if settings.enrichments is None:
-        return Enricher(resolver, now_ms=now_ms, new_uuid=uuid.uuid4)
+        return Enricher(resolver, now_ms=now_ms, new_uuid=new_uuid)
     configured = read_folder(settings.enrichments)
     if settings.pii_events is not None:
         _keep_pii_events(configured, settings.pii_events, stack)
@@ -123,7 +133,7 @@ def make_enricher(
         resolver,
         EnrichSettings(keep_tracker_identifiers=configured.anonymity.keep_tracker_identifiers),
         now_ms=now_ms,
-        new_uuid=uuid.uuid4,
+        new_uuid=new_uuid,
         enrichments=configured.enrichments,
     )
 

@@ -66,6 +66,11 @@ class LakeTable:
         """The identity that Delta gave the table when it was made."""
         return str(self._table.metadata().id)
 
+    @property
+    def version(self) -> int:
+        """The number of the last commit that is known here."""
+        return int(self._table.version())
+
     def reload(self) -> None:
         """Forget what is in memory and read the table's state again."""
         self._table = DeltaTable(str(self._directory))

@@ -1,0 +1,126 @@
+"""A loader's session with Kafka: messages in, rows of the lake out.
+
+The offsets that count are those in the lake. They are committed to the group as well, so that its
+lag can be watched, but nothing is read from there.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from whiteout.errors import LogError
+from whiteout.kafka import clients
+from whiteout.kafka.origin import ORIGIN, read_origin
+from whiteout.lake.stream_loader import StreamRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from confluent_kafka import Consumer, Message, TopicPartition
+
+    from whiteout.kafka.settings import KafkaSettings
+    from whiteout.lake.stream_loader import StreamLoader
+
+_LOGGER = logging.getLogger(__name__)
+_NAMES = ("enriched", "failed", "bad")
+
+
+class LoadingSession:
+    """From its first poll to its first fault. One thread.
+
+    Args:
+        settings: of Kafka.
+        loader: of the lake; given partitions as Kafka assigns them.
+        max_records: a commit to the lake.
+
+    Raises:
+        LogError: the topics cannot be used.
+    """
+
+    def __init__(self, settings: KafkaSettings, loader: StreamLoader, *, max_records: int) -> None:
+        self._loader = loader
+        self._max_records = max_records
+        self._kafka = clients.library()
+        self._topics = clients.ensure_topics(settings, _NAMES)
+        self._sources = {topic.name: topic for topic in self._topics.values()}
+        self._keeps_house = False
+        self._consumer: Consumer = clients.consumer(settings, settings.loading)
+        self._consumer.subscribe(list(self._sources), on_assign=self._assigned)
+
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        events: list[str] = []
+        failed: list[str] = []
+        enriched = self._topics["enriched"].name
+        for one in partitions:
+            source = self._sources[one.topic].source(one.partition)
+            (events if one.topic == enriched else failed).append(source)
+        offsets = self._loader.take_over(events, failed)
+        for one in partitions:
+            one.offset = offsets[self._sources[one.topic].source(one.partition)]
+        # One loader of all is enough to merge files.
+        self._keeps_house = self._topics["enriched"].source(0) in events
+        consumer.assign(partitions)
+
+    def step(self, timeout_s: float) -> int:
+        """Load what comes within `timeout_s`.
+
+        Returns:
+            How many messages that was.
+
+        Raises:
+            LogError: Kafka failed, or another loader was there; the session is over.
+            Exception: the lake cannot be written; the same. Nothing is lost or doubled.
+        """
+        try:
+            messages = self._consumer.consume(self._max_records, timeout_s)
+        except self._kafka.KafkaException as error:
+            raise LogError(f"Kafka failed: {error.args[0].name()}") from error
+        if not messages:
+            return 0
+        events: list[StreamRecord] = []
+        failed: list[StreamRecord] = []
+        enriched = self._topics["enriched"].name
+        for message in messages:
+            problem = message.error()
+            if problem is not None:
+                raise LogError(f"a topic cannot be read: {problem.name()}")
+            (events if message.topic() == enriched else failed).append(self._record(message))
+        self._loader.load(events, failed)
+        self._show_lag(messages)
+        return len(messages)
+
+    def _record(self, message: Message) -> StreamRecord:
+        topic = self._sources[message.topic() or ""]
+        header = dict(message.headers() or ()).get(ORIGIN)
+        place = read_origin(header if isinstance(header, bytes) else None)
+        return StreamRecord(
+            topic.source(message.partition() or 0),
+            message.offset() or 0,
+            message.value() or b"",
+            None if place is None else (place.source, place.rank),
+        )
+
+    def _show_lag(self, messages: Sequence[Message]) -> None:
+        ends: dict[tuple[str, int], int] = {}
+        for message in messages:
+            place = (message.topic() or "", message.partition() or 0)
+            ends[place] = (message.offset() or 0) + 1
+        offsets = [self._kafka.TopicPartition(*place, end) for place, end in ends.items()]
+        try:
+            self._consumer.commit(offsets=offsets, asynchronous=True)
+        except self._kafka.KafkaException as error:
+            _LOGGER.warning("the lag cannot be shown: %s", error.args[0].name())
+
+    def maintain(self) -> None:
+        """Merge small files, where that is this loader's to do."""
+        if not self._keeps_house:
+            return
+        try:
+            self._loader.maintain()
+        except Exception as error:  # noqa: BLE001 - it conflicts with others' commits at times
+            _LOGGER.warning("files were not merged: %s", type(error).__name__)
+
+    def close(self) -> None:
+        """Leave the group, so that others take over at once."""
+        self._consumer.close()

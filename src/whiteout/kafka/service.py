@@ -1,0 +1,161 @@
+"""Enrich workers and loaders as processes: one session after the other, until told to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from whiteout.errors import WhiteoutError
+from whiteout.kafka.loading import LoadingSession
+from whiteout.kafka.worker import Identities, Limits, Worker, WorkerCounts
+from whiteout.lake.service import make_enricher, make_resolver, now_ms
+from whiteout.lake.stream_loader import StreamLoader
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from whiteout.kafka.settings import KafkaSettings
+    from whiteout.lake.service import ServiceSettings
+
+_LOGGER = logging.getLogger(__name__)
+_POLL_S = 0.05
+_FIRST_DELAY_S, _LAST_DELAY_S = 0.2, 15.0
+_QUIET_S = 0.5  # without a message, before a process that is to finish believes that it has
+
+
+class Session(Protocol):
+    """A stay in a consumer group, that ends with its first fault."""
+
+    def step(self, timeout_s: float) -> int:
+        """Do what there is within `timeout_s`; how many messages that was."""
+        ...
+
+    def maintain(self) -> None:
+        """Do what can wait."""
+        ...
+
+    def close(self) -> None:
+        """Leave the group."""
+        ...
+
+
+class _Enriching:
+    """A worker's session; it has nothing to maintain."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.step, self.close = worker.step, worker.close
+
+    def maintain(self) -> None:
+        return
+
+
+def run_enrich(kafka: KafkaSettings, settings: ServiceSettings, stop: threading.Event) -> None:
+    """Enrich until `stop` is set, then what comes without a pause.
+
+    Raises:
+        ConfigurationError: a registry or an enrichment is wrong.
+    """
+    identities, counts, limits = Identities(), WorkerCounts(), Limits()
+    with contextlib.ExitStack() as stack:
+        enricher = make_enricher(settings, make_resolver(settings), stack, new_uuid=identities)
+
+        def session() -> Session:
+            return _Enriching(
+                Worker(
+                    kafka,
+                    enrich=enricher.enrich,
+                    identities=identities,
+                    now_ms=now_ms,
+                    counts=counts,
+                    limits=limits,
+                )
+            )
+
+        run_sessions(session, stop, interval_s=0.0)
+
+
+def run_load(
+    kafka: KafkaSettings, target: Path, settings: ServiceSettings, stop: threading.Event
+) -> None:
+    """Load into `target/lake` until `stop` is set, then what comes without a pause.
+
+    Raises:
+        ConfigurationError: a registry is wrong.
+        LogError: too many loaders are at work there.
+    """
+    loader = StreamLoader(
+        target / "lake",
+        lookup=make_resolver(settings).lookup,
+        settings=settings.loader,
+        now_ms=now_ms,
+    )
+    with contextlib.closing(loader):
+        run_sessions(
+            lambda: LoadingSession(kafka, loader, max_records=settings.loader.max_records),
+            stop,
+            interval_s=settings.commit_interval_s,
+        )
+
+
+def run_sessions(
+    new_session: Callable[[], Session],
+    stop: threading.Event,
+    *,
+    interval_s: float,
+    monotonic_s: Callable[[], float] = time.monotonic,
+) -> None:
+    """Run one session after the other: after a fault a new one, with growing pauses between.
+
+    Args:
+        new_session: makes one, or raises.
+        stop: set to stop, from any thread.
+        interval_s: the least time between two steps that did something.
+        monotonic_s: for these pauses.
+    """
+    failures = 0
+    while not stop.is_set():
+        try:
+            with _closing(new_session()) as session:
+                for _ in _steps(session, stop, interval_s, monotonic_s):
+                    failures = 0
+        except Exception as error:  # noqa: BLE001 - the process must go on, whatever it is
+            failures += 1
+            _LOGGER.warning("a session with Kafka ended (%s), beginning another", _kind(error))
+            stop.wait(min(_FIRST_DELAY_S * float(1 << min(failures - 1, 16)), _LAST_DELAY_S))
+
+
+def _steps(
+    session: Session, stop: threading.Event, interval_s: float, monotonic_s: Callable[[], float]
+) -> Iterator[int]:
+    busy_at = monotonic_s()
+    while True:
+        stopping = stop.is_set()
+        started_at = monotonic_s()
+        done = session.step(_POLL_S)
+        if done:
+            busy_at = monotonic_s()
+            yield done
+        if stopping:
+            if monotonic_s() - busy_at >= _QUIET_S:
+                return
+            continue
+        session.maintain()
+        if done:
+            stop.wait(max(interval_s - (monotonic_s() - started_at), 0))
+
+
+@contextlib.contextmanager
+def _closing(session: Session) -> Iterator[Session]:
+    try:
+        yield session
+    finally:
+        session.close()
+
+
+def _kind(error: Exception) -> str:
+    """What may be logged of it: our own messages hold no data."""
+    return str(error) if isinstance(error, WhiteoutError) else type(error).__name__
