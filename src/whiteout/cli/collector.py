@@ -124,7 +124,7 @@ def collect(  # noqa: PLR0913 - what the commands were given
     try:
         run_collector(settings, folder, host, port, durability=durability, ready=ready)
     except OSError as error:
-        raise _cannot_listen(host, port, error) from error
+        raise cannot_listen(host, port, error) from error
 
 
 def collect_to_kafka(  # noqa: PLR0913 - what the command was given
@@ -155,10 +155,11 @@ def collect_to_kafka(  # noqa: PLR0913 - what the command was given
     try:
         run_to_kafka(settings, kafka, host, port, reuse_port=reuse_port, ready=ready, stop=stop)
     except OSError as error:
-        raise _cannot_listen(host, port, error) from error
+        raise cannot_listen(host, port, error) from error
 
 
-def _cannot_listen(host: str, port: int, error: OSError) -> ConfigurationError:
+def cannot_listen(host: str, port: int, error: OSError) -> ConfigurationError:
+    """What to say when an address cannot be bound."""
     return ConfigurationError(
         f"cannot listen on {host}:{port} ({error.strerror}); "
         "choose another --port, or --port 0 for a free one"

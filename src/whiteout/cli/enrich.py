@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-import signal
-import sys
-import threading
-from pathlib import Path  # noqa: TC003 - typer reads the annotations
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from whiteout.cli.options import (
+    Config,
     DurabilityOption,
     Enrichments,
     Iglu,
+    KafkaOptions,
     NoIgluCentral,
     PiiEvents,
     Resolver,
+    UntilEof,
     check_registries,
+    is_kafka,
+    kafka_from,
     log_to_stderr,
     make_private,
     say,
     spool_folder,
+    stop_when_asked,
 )
+from whiteout.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from whiteout.kafka.settings import KafkaSettings
 
 
 def register(app: typer.Typer) -> None:
@@ -33,11 +40,22 @@ def register(app: typer.Typer) -> None:
 def enrich(  # noqa: PLR0913 - the options
     *,
     from_: Annotated[
-        str, typer.Option("--from", metavar="spool://DIR", help="Where collected events are kept.")
+        str,
+        typer.Option(
+            "--from",
+            metavar="ADDRESS",
+            help="Where collected events are kept: spool://DIR or kafka://HOST:PORT/PREFIX.",
+        ),
     ],
     to: Annotated[
-        Path, typer.Option("--to", metavar="DIR", help="The data folder whose lake is loaded.")
-    ],
+        str | None,
+        typer.Option(
+            "--to",
+            metavar="DIR",
+            help="The data folder whose lake is loaded; from Kafka events go back to Kafka.",
+            show_default=False,
+        ),
+    ] = None,
     iglu: Iglu = None,
     no_iglu_central: NoIgluCentral = False,
     resolver: Resolver = None,
@@ -48,27 +66,18 @@ def enrich(  # noqa: PLR0913 - the options
         float,
         typer.Option("--commit-interval", min=0, help="The least seconds between two commits."),
     ] = 1.0,
-    until_eof: Annotated[
-        bool,
-        typer.Option(
-            "--until-eof",
-            help="Stop when standard input ends, after what is in the log.",
-            hidden=True,
-        ),
-    ] = False,
+    config: Config = None,
+    kafka: KafkaOptions = None,
+    until_eof: UntilEof = False,
     check: Annotated[
         bool, typer.Option("--check", help="Check the configuration and stop.", hidden=True)
     ] = False,
 ) -> None:
-    """Read collected events, validate and enrich them, and load them into the lake."""
-    source = spool_folder(from_, "--from")
+    """Read collected events, validate and enrich them; load the lake, or Kafka's topics."""
+    source, broker, target = _places(from_, to, config, kafka)
     check_registries(iglu)
     log_to_stderr()
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    if until_eof:
-        threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
+    stop = stop_when_asked(until_eof=until_eof)
     from whiteout.lake import service  # noqa: PLC0415 - heavy: only where it runs
     from whiteout.lake.settings import LoaderSettings  # noqa: PLC0415 - heavy: only where it runs
 
@@ -84,13 +93,36 @@ def enrich(  # noqa: PLR0913 - the options
     if check:
         service.check(settings)
         return
-    make_private(to)
-    with service.open_pipeline(source, to, settings) as loader:
+    if broker is not None:
+        from whiteout.kafka.service import run_enrich  # noqa: PLC0415 - only where Kafka is
+
         if not until_eof:
-            say(f"loading {source / 'log'} into {to / 'lake'}")
+            say(f"enriching topic {broker.topic('raw')} into {broker.topic('enriched')}")
+        run_enrich(broker, settings, stop)
+        return
+    make_private(target)
+    with service.open_pipeline(source, target, settings) as loader:
+        if not until_eof:
+            say(f"loading {source / 'log'} into {target / 'lake'}")
         service.run(loader, stop, commit_interval_s=settings.commit_interval_s)
 
 
-def _stop_at_end_of_input(stop: threading.Event) -> None:
-    sys.stdin.buffer.read()
-    stop.set()
+def _places(
+    from_: str, to: str | None, config: Path | None, kafka: list[str] | None
+) -> tuple[Path, KafkaSettings | None, Path]:
+    """The folder to read, or Kafka's settings; and the folder to write.
+
+    Raises:
+        ConfigurationError: one of them is missing, or does not go with the other.
+    """
+    if is_kafka(from_):
+        if to is not None and to != from_:
+            raise ConfigurationError(
+                "--to is not needed with Kafka: enrich writes to topics beside those it reads, and "
+                f"whiteout loader --from {from_} loads a lake from them; got --to {to!r}"
+            )
+        return Path(), kafka_from(from_, config, kafka), Path()
+    source = spool_folder(from_, "--from")
+    if to is None or "://" in to:
+        raise ConfigurationError(f"--to must be a folder, got {to!r}")
+    return source, None, Path(to)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import sys
 import threading
 import tomllib
@@ -199,6 +200,16 @@ def stop_at_end_of_input(stop: threading.Event) -> None:
         stop.set()
 
     threading.Thread(target=wait, daemon=True).start()
+
+
+def stop_when_asked(*, until_eof: bool) -> threading.Event:
+    """An event that SIGTERM and SIGINT set; with `until_eof` also the end of standard input."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    if until_eof:
+        stop_at_end_of_input(stop)
+    return stop
 
 
 def spool_folder(address: str, option: str) -> Path:

@@ -1,7 +1,8 @@
 """`whiteout up`: the whole pipeline on this machine.
 
 The collector runs in this process; enrich and lake in a child, which is started again when it dies
-and which ends when this process does, after loading what was accepted.
+and which ends when this process does, after loading what was accepted. With `--kafka` each stage is
+processes of its own (`whiteout.cli.topology`).
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from whiteout.cli.collector import collect, listening, settings_from
 from whiteout.cli.options import (
+    KAFKA,
     SPOOL,
     CollectorOptions,
     Config,
@@ -23,6 +25,7 @@ from whiteout.cli.options import (
     Enrichments,
     Host,
     Iglu,
+    KafkaOptions,
     LogFormat,
     NoIgluCentral,
     PiiEvents,
@@ -30,10 +33,14 @@ from whiteout.cli.options import (
     Resolver,
     check_registries,
     data_folder,
+    is_kafka,
+    kafka_from,
     log_to_stderr,
     make_private,
     say,
 )
+from whiteout.cli.topology import Topology
+from whiteout.errors import ConfigurationError
 from whiteout.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -66,6 +73,25 @@ def up(  # noqa: PLR0913 - the options
     durability: DurabilityOption = "disk",
     config: Config = None,
     options: CollectorOptions = None,
+    kafka: Annotated[
+        str | None,
+        typer.Option(
+            "--kafka",
+            metavar="HOST:PORT",
+            help="Put Kafka between the stages, and run each as processes of its own.",
+            show_default=False,
+        ),
+    ] = None,
+    kafka_options: KafkaOptions = None,
+    collectors: Annotated[
+        int, typer.Option("--collectors", min=1, max=64, help="How many, with --kafka.")
+    ] = 1,
+    enrichers: Annotated[
+        int, typer.Option("--enrichers", min=1, max=64, help="How many, with --kafka.")
+    ] = 1,
+    loaders: Annotated[
+        int, typer.Option("--loaders", min=1, max=8, help="How many, with --kafka.")
+    ] = 1,
     log_format: LogFormat = "text",
 ) -> None:
     """Run the whole pipeline here: collector, enrich and lake. Ctrl-C loads the rest and stops."""
@@ -74,6 +100,44 @@ def up(  # noqa: PLR0913 - the options
     settings = settings_from(config, options)
     log_to_stderr(log_format)
     make_private(folder)
+    if kafka is not None:
+        common = [*_repeated("--config", config), *_repeated("--kafka-set", *(kafka_options or ()))]
+        schemas = [*registry_options(iglu or [], iglu_central=not no_iglu_central)]
+        address = kafka if is_kafka(kafka) else f"{KAFKA}{kafka}"
+        topology = Topology(
+            settings=settings,
+            host=host,
+            port=port,
+            folder=folder,
+            address=address,
+            kafka=kafka_from(address, config, kafka_options),
+            counts={"collector": collectors, "enrich": enrichers, "loader": loaders},
+            options={
+                "collector": [
+                    *common,
+                    *_repeated("--set", *(options or ())),
+                    *("--log-format", log_format),
+                ],
+                "enrich": [
+                    *common,
+                    *schemas,
+                    *enrichment_options(resolver, enrichments, pii_events),
+                ],
+                "loader": [
+                    *common,
+                    *schemas,
+                    *enrichment_options(resolver, None, None),
+                    *("--durability", durability, "--data", str(folder)),
+                ],
+            },
+            environment={**os.environ, **LITTLE_MEMORY},
+        )
+        topology.run()
+        return
+    if collectors > 1 or enrichers > 1 or loaders > 1:
+        raise ConfigurationError(
+            "--collectors, --enrichers and --loaders need --kafka HOST:PORT between them"
+        )
     command = [
         *enrich_command(
             folder, iglu or [], iglu_central=not no_iglu_central, durability=durability
@@ -111,8 +175,15 @@ def enrich_command(
     """The command line of the process that enriches and loads."""
     command = [sys.executable, "-P", "-m", "whiteout.cli", "enrich", "--until-eof"]
     command += ["--from", f"{SPOOL}{folder}", "--to", str(folder), "--durability", durability]
-    for place in iglu:
-        command += ["--iglu", place]
-    if not iglu_central:
-        command.append("--no-iglu-central")
-    return command
+    return [*command, *registry_options(iglu, iglu_central=iglu_central)]
+
+
+def registry_options(iglu: list[str], *, iglu_central: bool) -> list[str]:
+    """The options of a command line that name registries."""
+    options = _repeated("--iglu", *iglu)
+    return options if iglu_central else [*options, "--no-iglu-central"]
+
+
+def _repeated(option: str, *values: object) -> list[str]:
+    """An option for each value that there is."""
+    return [text for value in values if value is not None for text in (option, str(value))]

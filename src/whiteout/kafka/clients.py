@@ -46,6 +46,7 @@ def producer(settings: KafkaSettings, *, waiting_bytes: int, **options: object) 
         waiting_bytes: how much may wait in it.
         **options: of librdkafka, `_` for `.`.
     """
+    LOGGER.addFilter(_is_worth_telling)
     made: Producer = library().Producer(
         {
             **_common(settings),
@@ -82,6 +83,11 @@ def consumer(settings: KafkaSettings, group: str) -> Consumer:
         logger=LOGGER,
     )
     return made
+
+
+def _is_worth_telling(record: logging.LogRecord) -> bool:
+    """Not that the guarantee against gaps is experimental: what rests on it is tested."""
+    return not record.getMessage().startswith("CONFWARN")
 
 
 def _common(settings: KafkaSettings) -> dict[str, Any]:

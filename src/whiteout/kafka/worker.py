@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 _WAITING_BYTES = 64 * 1024 * 1024
 _FLUSH_S = 30.0
-_DELIVERY_MS = 30_000
 _RECORDS = 500  # between two commits of offsets
 _ARTIFACT = "whiteout-enrich"
 
@@ -115,6 +115,7 @@ class Worker:
         now_ms: the wall clock.
         counts: counted up.
         limits: learnt, and kept for the next session.
+        monotonic_s: for waits.
 
     Raises:
         LogError: the topics cannot be used.
@@ -129,8 +130,10 @@ class Worker:
         now_ms: Callable[[], int],
         counts: WorkerCounts,
         limits: Limits,
+        monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._enrich, self._identities, self._now_ms = enrich, identities, now_ms
+        self._monotonic_s = monotonic_s
         self._counts, self._limits = counts, limits
         self._kafka = clients.library()
         names = ("raw", "enriched", "failed", "incomplete")
@@ -139,9 +142,10 @@ class Worker:
         self._producer: Producer = clients.producer(
             settings,
             waiting_bytes=_WAITING_BYTES,
-            # A message that is given up while later ones arrive would be a gap.
+            # A message that is given up while later ones arrive would be a gap: none is given up
+            # because of its age, and one that is refused ends the session.
             enable_gapless_guarantee=True,
-            message_timeout_ms=_DELIVERY_MS,
+            message_timeout_ms=0,
         )
         self._consumer: Consumer = clients.consumer(settings, settings.enriching)
         self._sent = _Sent()
@@ -222,6 +226,7 @@ class Worker:
         headers: dict[str, str | bytes | None] | None = None
         if origin is not None and name == "failed":
             headers = {ORIGIN: origin.header()}
+        deadline_s = self._monotonic_s() + _FLUSH_S
         while True:
             try:
                 self._producer.produce(
@@ -233,7 +238,7 @@ class Worker:
                 )
             except BufferError:  # a slow partition: wait for room, take nothing more meanwhile
                 self._producer.poll(0.1)
-                if sent.problems:
+                if sent.problems or self._monotonic_s() >= deadline_s:
                     raise LogError("Kafka does not acknowledge") from None
             else:
                 sent.unacknowledged += 1

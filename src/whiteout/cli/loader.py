@@ -1,0 +1,78 @@
+"""`whiteout loader`: load enriched and failed events from Kafka into the lake."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from whiteout.cli.options import (
+    Config,
+    Data,
+    DurabilityOption,
+    Iglu,
+    KafkaOptions,
+    NoIgluCentral,
+    Resolver,
+    UntilEof,
+    check_registries,
+    data_folder,
+    kafka_from,
+    log_to_stderr,
+    make_private,
+    say,
+    stop_when_asked,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("loader")(loader)
+
+
+def loader(  # noqa: PLR0913 - the options
+    *,
+    from_: Annotated[
+        str,
+        typer.Option(
+            "--from", metavar="kafka://HOST:PORT/PREFIX", help="Where enriched events are."
+        ),
+    ],
+    data: Data = None,
+    iglu: Iglu = None,
+    no_iglu_central: NoIgluCentral = False,
+    resolver: Resolver = None,
+    durability: DurabilityOption = "disk",
+    commit_interval: Annotated[
+        float,
+        typer.Option("--commit-interval", min=0, help="The least seconds between two commits."),
+    ] = 1.0,
+    config: Config = None,
+    kafka: KafkaOptions = None,
+    until_eof: UntilEof = False,
+) -> None:
+    """Load enriched and failed events from Kafka into the lake; several share the partitions."""
+    settings = kafka_from(from_, config, kafka)
+    check_registries(iglu)
+    log_to_stderr()
+    stop = stop_when_asked(until_eof=until_eof)
+    from whiteout.kafka.service import run_load  # noqa: PLC0415 - heavy: only where it runs
+    from whiteout.lake.service import ServiceSettings  # noqa: PLC0415 - heavy: only where it runs
+    from whiteout.lake.settings import LoaderSettings  # noqa: PLC0415 - heavy: only where it runs
+
+    folder = data_folder(data)
+    make_private(folder)
+    if not until_eof:
+        say(f"loading topic {settings.topic('enriched')} into {folder / 'lake'}")
+    run_load(
+        settings,
+        folder,
+        ServiceSettings(
+            commit_interval_s=commit_interval,
+            iglu=tuple(iglu or ()),
+            iglu_central=not no_iglu_central,
+            resolver=resolver,
+            loader=LoaderSettings(durable=durability == "disk"),
+        ),
+        stop,
+    )

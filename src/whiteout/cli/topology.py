@@ -1,0 +1,165 @@
+"""`whiteout up --kafka`: each stage as processes of its own, on this machine, with Kafka between.
+
+The collectors share one port: the system shares out connections among them. Each process is
+started again when it dies, and ends when this one does. In the end the collectors stop first, then
+the enrich workers, then the loaders, so that each takes what the ones before it left; what Kafka
+still holds then, the next start takes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import signal
+import socket
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from whiteout.cli.collector import cannot_listen, listening
+from whiteout.cli.options import say
+from whiteout.errors import ConfigurationError, WhiteoutError
+from whiteout.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from whiteout.collector.settings import CollectorSettings
+    from whiteout.kafka.settings import KafkaSettings
+
+STAGES = ("collector", "enrich", "loader")
+_READY_S = 60.0
+_DRAIN_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topology:
+    """What runs.
+
+    Attributes:
+        settings: of the collectors.
+        host: that they listen on.
+        port: that they share; 0 takes a free one.
+        folder: of data, with the lake in it.
+        address: of Kafka, as on the command line.
+        kafka: its settings.
+        counts: of processes, by stage.
+        options: of the commands, by stage; without the address.
+        environment: of all of them.
+    """
+
+    settings: CollectorSettings
+    host: str
+    port: int
+    folder: Path
+    address: str
+    kafka: KafkaSettings
+    counts: Mapping[str, int]
+    options: Mapping[str, Sequence[str]]
+    environment: Mapping[str, str]
+
+    def run(self) -> None:
+        """Run all of it until SIGINT or SIGTERM.
+
+        Raises:
+            ConfigurationError: the port cannot be had.
+            LogError: the topics cannot be used.
+            ChildFailedError: a process did not end as it should; what it had not done is in Kafka.
+        """
+        from whiteout.kafka.clients import ensure_topics  # noqa: PLC0415 - only where Kafka is
+        from whiteout.kafka.settings import TOPICS  # noqa: PLC0415 - the same
+
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        ensure_topics(self.kafka, TOPICS)
+        with contextlib.closing(_hold_port(self.host, self.port)) as held:
+            port = int(held.getsockname()[1])
+            stages = {
+                stage: [
+                    Supervisor(self._command(stage, port), environment=self.environment)
+                    for _ in range(self.counts[stage])
+                ]
+                for stage in STAGES
+            }
+            for supervisors in stages.values():
+                for one in supervisors:
+                    one.start()
+            try:
+                self._tell(port, stop)
+                stop.wait()
+            finally:
+                for stage in STAGES:
+                    _stop(stages[stage])
+
+    def _command(self, stage: str, port: int) -> list[str]:
+        way = "--to" if stage == "collector" else "--from"
+        command = [sys.executable, "-P", "-m", "whiteout.cli", stage, way, self.address]
+        command += ["--until-eof", *self.options[stage]]
+        if stage == "collector":
+            command += ["--host", self.host, "--port", str(port), "--reuse-port"]
+        return command
+
+    def _tell(self, port: int, stop: threading.Event) -> None:
+        """Say where everything is, once somebody answers there."""
+        deadline = time.monotonic() + _READY_S
+        while not stop.is_set() and not self._answers(port):
+            if time.monotonic() >= deadline:
+                raise WhiteoutError("no collector has come up; its own messages say why")
+            stop.wait(0.05)
+        if stop.is_set():
+            return
+        say(listening(self.settings, self.host, port))
+        say(f"lake in {self.folder / 'lake'}")
+        say(f"topics {self.kafka.prefix}-… on {self.kafka.servers}")
+
+    def _answers(self, port: int) -> bool:
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared
+        try:
+            if self.settings.tls is not None:
+                socket.create_connection((host, port), timeout=2).close()
+                return True
+            connection = http.client.HTTPConnection(host, port, timeout=2)
+            with contextlib.closing(connection):
+                connection.request("GET", "/health")
+                return connection.getresponse().status == http.client.OK
+        except (OSError, http.client.HTTPException):
+            return False
+
+
+def _hold_port(host: str, port: int) -> socket.socket:
+    """A socket that keeps the port for the collectors, and takes no connection itself.
+
+    Raises:
+        ConfigurationError: somebody else has it, or this system shares no ports.
+    """
+    if not hasattr(socket, "SO_REUSEPORT"):
+        raise ConfigurationError("--kafka needs a system on which processes can share a port")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    held = socket.socket(family)
+    try:
+        if port:  # without sharing: is it another's?
+            with socket.socket(family) as alone:
+                alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                alone.bind((host, port))
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind((host, port))
+    except OSError as error:
+        held.close()
+        raise cannot_listen(host, port, error) from error
+    return held
+
+
+def _stop(supervisors: Sequence[Supervisor]) -> None:
+    """Stop them at the same time.
+
+    Raises:
+        ChildFailedError: one did not end as it should.
+    """
+    with ThreadPoolExecutor(len(supervisors)) as pool:
+        for done in [pool.submit(one.stop, timeout_s=_DRAIN_S) for one in supervisors]:
+            done.result()
