@@ -335,7 +335,11 @@ def test_what_strangers_sent_cannot_steer_the_terminal(
     [
         (["nope"], "No such command"),
         (["collector", "--to", "/x"], "--to must look like spool:///var/lib/whiteout"),
-        (["enrich", "--from", "kafka://x", "--to", "."], "--from must look like spool://"),
+        (["enrich", "--from", "/x", "--to", "."], "--from must look like spool://"),
+        (["enrich", "--from", "spool:///x", "--to", "kafka://a:1"], "--to must be a folder"),
+        (["enrich", "--from", "kafka://a:1", "--to", "."], "whiteout loader --from kafka://a:1"),
+        (["loader", "--from", "kafka://x"], "must look like kafka://HOST:PORT/PREFIX"),
+        (["collector", "--to", "kafka://a:1", "--kafka-set", "a=b"], "'a' is not an option"),
         (["up", "--iglu", "/no/such/folder"], "--iglu must be a folder that exists or an http"),
         (["up", "--port", "99999"], "--port"),
         (["up", "--durability", "some"], "--durability"),

@@ -123,6 +123,6 @@ def _places(
             )
         return Path(), kafka_from(from_, config, kafka), Path()
     source = spool_folder(from_, "--from")
-    if to is None or "://" in to:
+    if to is None or is_kafka(to):
         raise ConfigurationError(f"--to must be a folder, got {to!r}")
     return source, None, Path(to)
