@@ -61,6 +61,19 @@ if TYPE_CHECKING:
     from whiteout.events.geolocation import Geolocation as Geolocation
     from whiteout.events.install import Install as Install
     from whiteout.events.install import InstallReferrer as InstallReferrer
+    from whiteout.events.notification import MessageNotification as MessageNotification
+    from whiteout.events.notification import (
+        MessageNotificationAttachment as MessageNotificationAttachment,
+    )
+    from whiteout.events.notification import (
+        MessageNotificationTrigger as MessageNotificationTrigger,
+    )
+    from whiteout.events.push_notification import NotificationContent as NotificationContent
+    from whiteout.events.push_notification import PushNotification as PushNotification
+    from whiteout.events.push_notification import (
+        PushNotificationAttachment as PushNotificationAttachment,
+    )
+    from whiteout.events.push_notification import PushNotificationTrigger as PushNotificationTrigger
     from whiteout.events.web_view import WebViewEvent as WebViewEvent
     from whiteout.strict.profile import PrivacyProfile as PrivacyProfile
     from whiteout.strict.profile import SafeProperties as SafeProperties
@@ -114,6 +127,13 @@ _LOADED_LATER = {
     "GlobalContext": "whiteout.tracker.global_contexts",
     "GlobalContextsConfiguration": "whiteout.tracker.global_contexts",
     "InspectableEvent": "whiteout.tracker.inspectable",
+    "MessageNotification": "whiteout.events.notification",
+    "MessageNotificationAttachment": "whiteout.events.notification",
+    "MessageNotificationTrigger": "whiteout.events.notification",
+    "NotificationContent": "whiteout.events.push_notification",
+    "PushNotification": "whiteout.events.push_notification",
+    "PushNotificationAttachment": "whiteout.events.push_notification",
+    "PushNotificationTrigger": "whiteout.events.push_notification",
     "NetworkConnection": "whiteout.tracker.network",
     "OutgoingRequest": "whiteout.tracker.network",
     "PlatformContextRetriever": "whiteout.tracker.platform_properties",

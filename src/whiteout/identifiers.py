@@ -144,6 +144,7 @@ LINKS = (
     EntityProperty(_MOBILE, "deep_link", ("url",)),
     EntityProperty(_MOBILE, "deep_link", ("referrer",)),
     EntityProperty(_MOBILE, "message_notification", ("attachments", "url")),
+    EntityProperty("com.apple", "notification_event", ("notification", "attachments", "url")),
     EntityProperty("com.android.installreferrer.api", "referrer_details", ("installReferrer",)),
     EntityProperty(_VENDOR, "link_click", ("targetUrl",)),
     EntityProperty(_VENDOR, "ad_click", ("targetUrl",)),

@@ -83,6 +83,7 @@ def test_a_schema_names_itself_and_compiles(uri: str) -> None:
 def test_there_is_a_schema_for_all_that_the_tracker_sends_by_itself() -> None:
     assert sorted(SCHEMAS) == [
         "iglu:com.android.installreferrer.api/referrer_details/jsonschema/1-0-0",
+        "iglu:com.apple/notification_event/jsonschema/1-0-1",
         "iglu:com.snowplowanalytics.mobile/application/jsonschema/1-0-0",
         "iglu:com.snowplowanalytics.mobile/application_install/jsonschema/1-0-0",
         "iglu:com.snowplowanalytics.mobile/application_lifecycle/jsonschema/1-0-0",

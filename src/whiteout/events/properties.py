@@ -55,7 +55,7 @@ class Property:
 
     Attributes:
         name: on the wire.
-        type: the JSON type: `string`, `integer`, `number`, `boolean` or `array`.
+        type: the JSON type: `string`, `integer`, `number`, `boolean`, `array` or `object`.
         description: in the schema.
         required: the schema insists on it. The Python field may still have a default.
         nullable: the schema allows `null` as well.
@@ -66,8 +66,10 @@ class Property:
         maximum: inclusive.
         choices: the only texts allowed; empty for any.
         min_length: in characters.
-        items: of an array: what each item is, a property or an entity type.
+        items: of an array: what each item is, a property or an entity type; of an object: its type.
         min_items: of an array.
+        schema: of an object without such a type: its JSON Schema.
+        takes_empty: of a required text: it may be empty.
     """
 
     name: str
@@ -84,9 +86,14 @@ class Property:
     min_length: int | None = None
     items: Property | _Type | None = None
     min_items: int | None = None
+    schema: Mapping[str, Any] | None = None
+    takes_empty: bool = False
 
     def json_schema(self) -> dict[str, Any]:
         """The property's JSON Schema, draft 4."""
+        if self.type == "object":
+            of = self.schema if self.schema is not None else _items_schema(self.items or object)
+            return {**of, "description": self.description}
         schema: dict[str, Any] = {"type": [self.type, "null"] if self.nullable else self.type}
         if self.choices:
             schema["enum"] = [*self.choices, None] if self.nullable else [*self.choices]
@@ -112,6 +119,8 @@ class Property:
             return isinstance(value, bool)
         if self.type == "array":
             return isinstance(value, list | tuple) and self._allows_items(value)
+        if self.type == "object":
+            return isinstance(value, self.items if isinstance(self.items, type) else dict)
         numbers = (int,) if self.type == "integer" else (int, float)
         return (
             isinstance(value, numbers)
@@ -126,6 +135,8 @@ class Property:
                 return self._text_range()
             case "boolean":
                 return "True or False"
+            case "object":
+                return f"a {getattr(self.items, '__name__', 'dict')}"
             case "array" if isinstance(self.items, Property):
                 return f"a list or tuple, each {self.items.range_text()}"
             case "array":
@@ -208,7 +219,7 @@ def check_properties(described: Any) -> None:  # noqa: ANN401 - an event or enti
     for attribute, definition in properties_of(type(described)).items():
         value = getattr(described, attribute)
         if definition.required:
-            fits = value != "" and definition.allows(value)
+            fits = (value != "" or definition.takes_empty) and definition.allows(value)
         else:
             fits = is_absent(value) or definition.allows(value)
         if not fits:
@@ -221,10 +232,13 @@ def wire_data(described: Any) -> dict[str, Any]:  # noqa: ANN401 - an event or e
         definition.name: value if definition.items is None else _item_data(value)
         for attribute, definition in properties_of(type(described)).items()
         if not is_absent(value := getattr(described, attribute))
+        or (definition.takes_empty and value == "")
     }
 
 
-def _item_data(values: list[Any] | tuple[Any, ...]) -> list[Any]:
+def _item_data(values: Any) -> Any:  # noqa: ANN401 - as the property has it
+    if dataclasses.is_dataclass(values):
+        return wire_data(values)
     return [wire_data(value) if dataclasses.is_dataclass(value) else value for value in values]
 
 

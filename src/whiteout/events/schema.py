@@ -18,6 +18,7 @@ from whiteout.events.install import Install, InstallReferrer
 from whiteout.events.lifecycle import Background, Foreground
 from whiteout.events.notification import MessageNotification
 from whiteout.events.properties import properties_of
+from whiteout.events.push_notification import PushNotification
 from whiteout.events.screen import ScreenView
 from whiteout.events.screen_engagement import ListItemView, ScreenEnd, ScrollChanged
 from whiteout.events.state_entities import (
@@ -83,6 +84,7 @@ _DESCRIBED: tuple[type[Described], ...] = (
     Install,
     InstallReferrer,
     MessageNotification,
+    PushNotification,
     ConsentGranted,
     ConsentWithdrawn,
     ConsentDocument,

@@ -185,3 +185,6 @@ HUNDREDS: Final = Treatment("cut to hundreds", hundreds)
 TWO_DIGITS: Final = Treatment("first two digits", two_digits)
 NO_TEXT: Final = constant(WITHHELD)
 NO_ID: Final = constant(NULL_UUID)
+NO_CONTENT: Final = Treatment(
+    f"always `{WITHHELD}`, title and body", lambda _: {"title": WITHHELD, "body": WITHHELD}
+)

@@ -20,6 +20,7 @@ from whiteout.strict.coarsening import (
     KEEP,
     LANGUAGE,
     MAJOR_VERSION,
+    NO_CONTENT,
     NO_ID,
     NO_TEXT,
     OS_FAMILY,
@@ -218,6 +219,14 @@ _EVENTS: tuple[Row, ...] = (
         (DROP, "subtitle bodyLocArgs titleLocArgs attachments", "written to one person (L19)"),
         (DROP, "tag group threadIdentifier category action notificationCount", _JOINS),
         (DROP, "sound bodyLocKey titleLocKey contentAvailable icon", "not needed"),
+    ),
+    *_schema(
+        "com.apple",
+        "notification_event",
+        (NO_CONTENT, "notification", "written to one person (L19); the schema insists on it"),
+        (KEEP, "trigger", "one of four"),
+        (NO_TEXT, "deliveryDate", "exact times are a fingerprint (L38)"),
+        (NO_TEXT, "threadIdentifier categoryIdentifier action", _JOINS),
     ),
     *_schema(
         _SNOWPLOW,

@@ -52,6 +52,8 @@ def scrub(body: SelfDescribingJson, *, keeps_message: bool = False) -> SelfDescr
             passed[name] = value
     if rules is _NOTIFICATION:
         passed |= {"title": "", "body": ""}  # the schema insists on both, and on no length
+    elif rules is _APPLE_NOTIFICATION:
+        passed = {"deliveryDate": "", "threadIdentifier": "", "notification": _content({})} | passed
     elif keeps_message and isinstance(data.get("message"), str):
         passed["message"] = data["message"][:MAX_MESSAGE]
     else:
@@ -124,8 +126,25 @@ _NOTIFICATION: Final[dict[str, Callable[[Any], Any]]] = {
     "sound": _text,
     "contentAvailable": _flag,
 }
+
+
+def _content(value: Any) -> dict[str, Any] | None:  # noqa: ANN401 - any JSON
+    """Of what a notification says: what the app fixed when it was written."""
+    if not isinstance(value, Mapping):
+        return None
+    kept = {name: _text(value.get(name)) for name in ("sound", "launchImageName")}
+    return {"title": "", "body": ""} | {name: text for name, text in kept.items() if text}
+
+
+_APPLE_NOTIFICATION: Final[dict[str, Callable[[Any], Any]]] = {
+    "action": _text,
+    "categoryIdentifier": _text,
+    "trigger": _text,
+    "notification": _content,
+}
 _RULES: Final = {
     "iglu:com.snowplowanalytics.snowplow/application_error": _ERROR,
     "iglu:com.snowplowanalytics.snowplow/diagnostic_error": _DIAGNOSTIC,
     "iglu:com.snowplowanalytics.mobile/message_notification": _NOTIFICATION,
+    "iglu:com.apple/notification_event": _APPLE_NOTIFICATION,
 }

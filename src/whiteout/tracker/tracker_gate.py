@@ -16,6 +16,7 @@ WITH_TEXT: Final = (
     "iglu:com.snowplowanalytics.snowplow/application_error",
     "iglu:com.snowplowanalytics.snowplow/diagnostic_error",
     "iglu:com.snowplowanalytics.mobile/message_notification",
+    "iglu:com.apple/notification_event",
 )
 """What `tracker.scrubbing` has rules for; here, so that other events do not load them."""
 
