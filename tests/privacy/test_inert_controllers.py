@@ -46,6 +46,7 @@ VALUES: Final[dict[str, Any]] = {
     "anonymisation": Anonymisation.FULL,
     "device_platform": DevicePlatform.HEADSET,
     "platform_context_properties": (PlatformProperty.CARRIER,),
+    "anonymous_session_lifetime": 60,
     "platform_context_retriever": PlatformContextRetriever(),
     "endpoint": "https://other.invalid",
     "method": HttpMethod.GET,

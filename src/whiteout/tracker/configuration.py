@@ -125,6 +125,11 @@ class TrackerConfiguration:
             `whiteout.identifying_property`.
         privacy_profile: how much an event of an anonymous user may tell. None: not said, which
             keeps the stricter of what the namespace had before, and is `STANDARD` for a new one.
+        anonymous_session_lifetime: seconds, up to 86,400, after which a session of an anonymous
+            user ends, however active; the next one starts from nothing: neither counts on nor names
+            the one before, and shares no request with it (leak L37). 0: each event is a session of
+            its own. None: not said, which keeps the shorter of what the namespace had before, and
+            is no limit for a new one.
         safe_properties: what passes of the app's own schemas under the strict profile.
         strict_url_parameters: query keys that URLs keep under the strict profile.
     """
@@ -154,6 +159,7 @@ class TrackerConfiguration:
     tracker_version_suffix: str | None = None
     identifying_properties: tuple[Identifier, ...] = ()
     privacy_profile: PrivacyProfile | None = None
+    anonymous_session_lifetime: float | None = None
     safe_properties: tuple[SafeProperties, ...] = ()
     strict_url_parameters: tuple[str, ...] = CAMPAIGN_PARAMETERS
 
@@ -191,6 +197,10 @@ class TrackerConfiguration:
             object.__setattr__(self, "platform_context_properties", properties)
         _platform_retriever(self.platform_context_retriever)
         _instance("privacy_profile", self.privacy_profile, PrivacyProfile)
+        if self.anonymous_session_lifetime is not None:
+            _between(
+                "anonymous_session_lifetime", self.anonymous_session_lifetime, 0, 86_400, "seconds"
+            )
         for mark in _tuple("safe_properties", self.safe_properties):
             if not isinstance(mark, SafeProperties):
                 raise ConfigurationError(

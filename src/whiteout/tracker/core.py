@@ -340,6 +340,7 @@ class Core:
             foreground_timeout_ms=int(session.foreground_timeout * 1000),
             background_timeout_ms=int(session.background_timeout * 1000),
         )
+        lines.limit_anonymous(tracker.anonymous_session_lifetime)
         states = States(
             gate,
             share_lifecycle=self._share_lifecycle,

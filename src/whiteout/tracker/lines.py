@@ -87,6 +87,8 @@ class Lines:
         self.foreground_index = self.background_index = 0
         self.started: list[SessionState] = []  # sessions begun since this was last emptied
         self.installation_id: str | None = None
+        self._anonymous_lifetime_ms: int | None = None
+        self.has_lifetime = False  # whether the running line ends by itself
         self._identified: SessionLine | None = None
         self._session: SessionLine | None = None
         self.number = IDENTIFIED_LINE
@@ -113,6 +115,29 @@ class Lines:
         self._clear_templates()
         if crosses:
             self._begin_line(installation_id)
+
+    def limit_anonymous(self, lifetime_s: float | None) -> None:
+        """End an anonymous line that has sessions so long after its first event; None: never.
+
+        Its sessions then do not count on, nor name one another: each has a line of its own (L37).
+        """
+        self._anonymous_lifetime_ms = None if lifetime_s is None else int(lifetime_s * 1000)
+        self._watch_lifetime()
+
+    def is_over(self, now_ms: int) -> bool:
+        """Whether the line, one that `has_lifetime`, ends before an event of now."""
+        session, lifetime_ms = self._session, self._anonymous_lifetime_ms
+        if session is None or session.state is None or lifetime_ms is None:
+            return False
+        if not 0 <= now_ms - session.state.first_event_at_ms < lifetime_ms:
+            return True
+        return session.is_due(now_ms, self._timeout_ms, checks=self.checks)
+
+    def part(self) -> None:
+        """Begin another anonymous line: nothing that the tracker made goes over to it."""
+        begun = self.started.copy()  # masked already; they are still to be told of
+        self._begin_line(None)
+        self.started.extend(begun)
 
     def resume(
         self, level: Anonymisation, installation_id: str | None, line: SessionLine | None
@@ -287,6 +312,7 @@ class Lines:
                 self._identified = SessionLine(installation_id or NULL_UUID)
             self._identified.is_broken_off = not is_start
             self._session = self._identified
+            self._watch_lifetime()
             return
         self.installation_id = None
         # Never 0, and at most 62 bits, so that SQLite and JSON hold it exactly.
@@ -295,6 +321,14 @@ class Lines:
         if not self.bits & _SESSION:
             self._session = SessionLine(NULL_UUID)
             self._session.is_broken_off = not is_start
+        self._watch_lifetime()
+
+    def _watch_lifetime(self) -> None:
+        self.has_lifetime = (
+            self._anonymous_lifetime_ms is not None
+            and not self.is_identified
+            and self._session is not None
+        )
 
     def _start_session(self, session: SessionLine, event_id: bytes, now_ms: int) -> None:
         state = session.start(uuid_text(self._new_uuid()), uuid_text(event_id), now_ms)

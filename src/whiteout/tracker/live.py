@@ -144,9 +144,10 @@ class LiveChanges:
         before = self._live.tracker.current
         lines = self._passage.lines
         self._shared.follow(before, changed, with_identifiers=Anonymisation.USER not in lines.level)
-        if changed.base64_encoding is not before.base64_encoding:
-            with self._passage.lock:
+        with self._passage.lock:
+            if changed.base64_encoding is not before.base64_encoding:
                 lines.encode(base64=changed.base64_encoding)
+            lines.limit_anonymous(changed.anonymous_session_lifetime)
         self._live.tracker.current = changed
 
     def _follow_network(self, changed: NetworkConfiguration) -> None:

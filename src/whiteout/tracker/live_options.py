@@ -68,6 +68,15 @@ class LiveOptions(Controlled):
         self._changes.tracker("platform_context", value)
 
     @property
+    def anonymous_session_lifetime(self) -> float | None:
+        """Seconds after which an anonymous session ends; 0: with each event; None: by time-out."""
+        return self._live.tracker.current.anonymous_session_lifetime
+
+    @anonymous_session_lifetime.setter
+    def anonymous_session_lifetime(self, value: float | None) -> None:
+        self._changes.tracker("anonymous_session_lifetime", value)
+
+    @property
     def platform_context_properties(self) -> Collection[PlatformProperty] | None:
         """Only these, besides the four basics; None: all. What is taken off is forgotten (L23)."""
         return self._live.tracker.current.platform_context_properties

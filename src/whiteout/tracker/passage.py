@@ -291,8 +291,11 @@ class Passage:
             if self._is_passing:  # a signal handler or a finaliser, in the middle of another
                 self._interrupting.append(prepared)
                 return None
-            if bits != self.lines.bits | extra:
+            lines = self.lines
+            if bits != lines.bits | extra:
                 return _SWITCHED
+            if lines.has_lifetime and scope is None:
+                self._part_if_over(bits)
             if turns_visible is not None and not self._is_turn(turns_visible, fact):
                 return _REFUSED
             self._is_passing = True
@@ -342,6 +345,16 @@ class Passage:
             return None
         return own
 
+    def _part_if_over(self, bits: int) -> None:
+        """End an anonymous line whose time is up, before an event of its own level (leak L37).
+
+        The screen that is open gets no end: told now, it would be of both lines.
+        """
+        lines = self.lines
+        if not (bits ^ lines.bits) & _CLIENT and lines.is_over(self.now_ms()):
+            self.states.reset()
+            lines.part()
+
     def _show(self, own: bytes, bits: int, fact: Fact) -> bytes | None:
         states = self.states
         line = self.lines.number
@@ -384,6 +397,8 @@ class Passage:
         while self._interrupting:
             own, bits, extra, event_id, fact, scope, turns = self._interrupting.popleft()
             wanted = self.lines.bits | extra | bits
+            if self.lines.has_lifetime and scope is None:
+                self._part_if_over(wanted)
             if wanted != bits:  # switched since; of two levels that of more anonymity holds
                 own = regate(own, LEVELS[wanted], self._gate)
             if turns is not None and not self._is_turn(turns, fact):

@@ -25,6 +25,7 @@ class Stricter(enum.Enum):
     OFF = "False"
     FEWER = "the properties that both have; None is all there are"
     STRICT = "the member of that name"
+    LESS = "the smaller number"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,8 @@ class PrivacyOption:
             return next(
                 (value for value in said if getattr(value, "name", "") == "STRICT"), said[0]
             )
+        if self.stricter is Stricter.LESS:
+            return min(value for value in said if isinstance(value, int | float))
         return any(said) if self.stricter is Stricter.ON else all(said)
 
     def is_within(self, value: object, limit: object) -> bool:
@@ -78,7 +81,12 @@ class PrivacyOption:
         """
         if self.stricter is Stricter.STRICT:
             return members["STRICT"] if members is not None else None
-        return {Stricter.ON: True, Stricter.OFF: False, Stricter.FEWER: ()}[self.stricter]
+        return {
+            Stricter.ON: True,
+            Stricter.OFF: False,
+            Stricter.FEWER: (),
+            Stricter.LESS: 0,
+        }[self.stricter]
 
 
 def _collections(said: list[Any]) -> list[tuple[object, ...]]:
@@ -93,6 +101,9 @@ PRIVACY: Final = (
     PrivacyOption("tracker", "session_context", Stricter.OFF, "which events are of one session"),
     PrivacyOption("emitter", "server_anonymisation", Stricter.ON, "the address and the cookie"),
     PrivacyOption("tracker", "privacy_profile", Stricter.STRICT, "fine detail while anonymous"),
+    PrivacyOption(
+        "tracker", "anonymous_session_lifetime", Stricter.LESS, "which events are of one run (L37)"
+    ),
     PrivacyOption("tracker", "platform_context", Stricter.OFF, "the device (L16, L17)"),
     PrivacyOption(
         "tracker", "platform_context_properties", Stricter.FEWER, "more of the device (L17, L23)"
