@@ -5,8 +5,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import pytest
+from tests.lake.conftest import NOW_MS
+
 from whiteout.enrich.event import BadRow, EnrichedEvent
+from whiteout.errors import ConfigurationError
 from whiteout.lake.failed import GENERIC_ERROR, LOADER_IGLU_ERROR, LOADER_PARSING_ERROR
+from whiteout.lake.settings import parse_retention
 
 if TYPE_CHECKING:
     from tests.lake.conftest import Kitchen
@@ -315,3 +320,29 @@ def test_small_files_are_merged_and_no_row_or_offset_is_lost(kitchen: Kitchen) -
     restarted = kitchen.load_all()
     assert restarted.counts.events == 1
     assert len(kitchen.rows()) == 13
+
+
+DAY_MS = 86_400_000
+
+
+def test_rows_of_a_table_are_kept_as_many_days_as_it_is_told(kitchen: Kitchen) -> None:
+    """Whole load dates go, and their files; a table that is not named keeps all."""
+    loader = kitchen.loader(retention_days={"events": 30}, retention_hours=0)
+    for age in (31, 30, 0):
+        kitchen.now_ms = NOW_MS - age * DAY_MS
+        kitchen.send({"columns": {"event_id": f"e{age}"}}, bad_item(f"b{age}"))
+        kitchen.load_all(loader)
+
+    loader.maintain(force=True)
+    loader.maintain(force=True)  # files of the same millisecond go the next time
+
+    assert kitchen.event_ids() == ["e0", "e30"]
+    assert len(kitchen.rows("failed_events")) == 3
+    assert len(list((kitchen.lake / "events").rglob("*.parquet"))) == 2
+
+
+def test_a_retention_reads_as_table_and_days() -> None:
+    assert parse_retention(["events=30d", "failed_events=7d"]) == {"events": 30, "failed_events": 7}
+    for wrong in (["events"], ["events=30"], ["people=3d"], ["events=0d"], ["events=1d"] * 2):
+        with pytest.raises(ConfigurationError, match="events=30d"):
+            parse_retention(wrong)

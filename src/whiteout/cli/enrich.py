@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from whiteout.cli.options import (
+    CommitInterval,
     Config,
     DurabilityOption,
     Enrichments,
     Iglu,
     KafkaOptions,
+    LakeAddress,
     NoIgluCentral,
     PiiEvents,
     Resolver,
+    Retention,
     UntilEof,
     check_registries,
     is_kafka,
     kafka_from,
+    lake_address,
     log_to_stderr,
     make_private,
     say,
@@ -56,16 +61,15 @@ def enrich(  # noqa: PLR0913 - the options
             show_default=False,
         ),
     ] = None,
+    lake: LakeAddress = None,
     iglu: Iglu = None,
     no_iglu_central: NoIgluCentral = False,
     resolver: Resolver = None,
     enrichments: Enrichments = None,
     pii_events: PiiEvents = None,
     durability: DurabilityOption = "disk",
-    commit_interval: Annotated[
-        float,
-        typer.Option("--commit-interval", min=0, help="The least seconds between two commits."),
-    ] = 1.0,
+    commit_interval: CommitInterval = 1.0,
+    retention: Retention = None,
     config: Config = None,
     kafka: KafkaOptions = None,
     until_eof: UntilEof = False,
@@ -79,7 +83,11 @@ def enrich(  # noqa: PLR0913 - the options
     log_to_stderr()
     stop = stop_when_asked(until_eof=until_eof)
     from whiteout.lake import service  # noqa: PLC0415 - heavy: only where it runs
-    from whiteout.lake.settings import LoaderSettings  # noqa: PLC0415 - heavy: only where it runs
+    from whiteout.lake.place import lake_place  # noqa: PLC0415 - heavy: only where it runs
+    from whiteout.lake.settings import (  # noqa: PLC0415 - heavy: only where it runs
+        LoaderSettings,
+        parse_retention,
+    )
 
     settings = service.ServiceSettings(
         commit_interval_s=commit_interval,
@@ -88,7 +96,10 @@ def enrich(  # noqa: PLR0913 - the options
         resolver=resolver,
         enrichments=enrichments,
         pii_events=pii_events,
-        loader=LoaderSettings(durable=durability == "disk"),
+        place=lake_place(lake_address(lake, target), os.environ),
+        loader=LoaderSettings(
+            durable=durability == "disk", retention_days=parse_retention(retention or ())
+        ),
     )
     if check:
         service.check(settings)
@@ -103,7 +114,7 @@ def enrich(  # noqa: PLR0913 - the options
     make_private(target)
     with service.open_pipeline(source, target, settings) as loader:
         if not until_eof:
-            say(f"loading {source / 'log'} into {target / 'lake'}")
+            say(f"loading {source / 'log'} into {lake_address(lake, target)}")
         service.run(loader, stop, commit_interval_s=settings.commit_interval_s)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from whiteout.cli.options import Data, data_folder
+from whiteout.cli.options import Data, LakeAddress, data_folder, lake_address
 from whiteout.cli.output import cell, json_line, print_line, print_table
 
 if TYPE_CHECKING:
@@ -31,9 +32,10 @@ def register(app: typer.Typer) -> None:
     app.command("events")(events)
 
 
-def events(
+def events(  # noqa: PLR0913 - the options
     data: Data = None,
     *,
+    lake: LakeAddress = None,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on with what is loaded, until Ctrl-C.")
     ] = False,
@@ -44,16 +46,17 @@ def events(
     ] = "table",
 ) -> None:
     """Show the events that were loaded last, the newest at the end."""
+    from whiteout.lake.place import lake_place  # noqa: PLC0415 - heavy: only where it runs
     from whiteout.lake.reader import Lake  # noqa: PLC0415 - heavy: only where it runs
 
-    lake = Lake(data_folder(data) / "lake")
+    opened = Lake(lake_place(lake_address(lake, data_folder(data)), os.environ))
     table: Table = "failed_events" if failed else "events"
-    rows = lake.rows(table, limit=limit)
+    rows = opened.rows(table, limit=limit)
     if not rows.table.num_rows and not follow:
         sys.stderr.write(f"no {table.replace('_', ' ')} yet\n")
-    _show(lake, table, rows.reversed(), format_)
+    _show(opened, table, rows.reversed(), format_)
     if follow:
-        _follow(lake, table, rows.position, format_)
+        _follow(opened, table, rows.position, format_)
 
 
 def _follow(lake: Lake, table: Table, position: Position, format_: Format) -> None:

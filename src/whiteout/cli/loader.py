@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
 
 from whiteout.cli.options import (
+    CommitInterval,
     Config,
     Data,
     DurabilityOption,
     Iglu,
     KafkaOptions,
+    LakeAddress,
     NoIgluCentral,
     Resolver,
+    Retention,
     UntilEof,
     check_registries,
     data_folder,
     kafka_from,
+    lake_address,
     log_to_stderr,
     make_private,
     say,
@@ -43,10 +48,9 @@ def loader(  # noqa: PLR0913 - the options
     no_iglu_central: NoIgluCentral = False,
     resolver: Resolver = None,
     durability: DurabilityOption = "disk",
-    commit_interval: Annotated[
-        float,
-        typer.Option("--commit-interval", min=0, help="The least seconds between two commits."),
-    ] = 1.0,
+    lake: LakeAddress = None,
+    commit_interval: CommitInterval = 1.0,
+    retention: Retention = None,
     config: Config = None,
     kafka: KafkaOptions = None,
     until_eof: UntilEof = False,
@@ -57,13 +61,17 @@ def loader(  # noqa: PLR0913 - the options
     log_to_stderr()
     stop = stop_when_asked(until_eof=until_eof)
     from whiteout.kafka.service import run_load  # noqa: PLC0415 - heavy: only where it runs
+    from whiteout.lake.place import lake_place  # noqa: PLC0415 - heavy: only where it runs
     from whiteout.lake.service import ServiceSettings  # noqa: PLC0415 - heavy: only where it runs
-    from whiteout.lake.settings import LoaderSettings  # noqa: PLC0415 - heavy: only where it runs
+    from whiteout.lake.settings import (  # noqa: PLC0415 - heavy: only where it runs
+        LoaderSettings,
+        parse_retention,
+    )
 
     folder = data_folder(data)
     make_private(folder)
     if not until_eof:
-        say(f"loading topic {settings.topic('enriched')} into {folder / 'lake'}")
+        say(f"loading topic {settings.topic('enriched')} into {lake_address(lake, folder)}")
     run_load(
         settings,
         folder,
@@ -72,7 +80,10 @@ def loader(  # noqa: PLR0913 - the options
             iglu=tuple(iglu or ()),
             iglu_central=not no_iglu_central,
             resolver=resolver,
-            loader=LoaderSettings(durable=durability == "disk"),
+            place=lake_place(lake_address(lake, folder), os.environ),
+            loader=LoaderSettings(
+                durable=durability == "disk", retention_days=parse_retention(retention or ())
+            ),
         ),
         stop,
     )

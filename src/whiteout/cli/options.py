@@ -43,6 +43,18 @@ LakeAddress = Annotated[
         show_default=False,
     ),
 ]
+CommitInterval = Annotated[
+    float, typer.Option("--commit-interval", min=0, help="The least seconds between two commits.")
+]
+Retention = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--retention",
+        metavar="TABLE=DAYS",
+        help="How long rows are kept, such as events=30d; by default for ever.",
+        show_default=False,
+    ),
+]
 Iglu = Annotated[
     list[str] | None,
     typer.Option(

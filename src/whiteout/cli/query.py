@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Literal
 
 import typer
 
-from whiteout.cli.options import Data, data_folder
+from whiteout.cli.options import Data, LakeAddress, data_folder, lake_address
 from whiteout.cli.output import json_line, print_csv, print_line, print_table
 from whiteout.errors import ConfigurationError
 
@@ -21,16 +22,20 @@ def query(
         str, typer.Argument(metavar="SQL", help="One SELECT over events and failed_events.")
     ],
     data: Data = None,
+    *,
+    lake: LakeAddress = None,
     format_: Annotated[
         Literal["table", "json", "csv"],
         typer.Option("--format", help="A table, JSON lines, or CSV."),
     ] = "table",
 ) -> None:
     """Ask the lake in SQL (DuckDB's): `whiteout query "SELECT count(*) FROM events"`."""
+    from whiteout.lake.place import lake_place  # noqa: PLC0415 - heavy: only where it runs
     from whiteout.lake.reader import Lake, QueryError  # noqa: PLC0415 - heavy: only where it runs
 
+    place = lake_place(lake_address(lake, data_folder(data)), os.environ)
     try:
-        found = Lake(data_folder(data) / "lake").query(sql)
+        found = Lake(place).query(sql)
     except QueryError as error:
         raise ConfigurationError(str(error)) from error
     columns = found.column_names

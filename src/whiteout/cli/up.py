@@ -19,6 +19,7 @@ from whiteout.cli.options import (
     KAFKA,
     SPOOL,
     CollectorOptions,
+    CommitInterval,
     Config,
     Data,
     DurabilityOption,
@@ -26,15 +27,18 @@ from whiteout.cli.options import (
     Host,
     Iglu,
     KafkaOptions,
+    LakeAddress,
     LogFormat,
     NoIgluCentral,
     PiiEvents,
     Port,
     Resolver,
+    Retention,
     check_registries,
     data_folder,
     is_kafka,
     kafka_from,
+    lake_address,
     log_to_stderr,
     make_private,
     say,
@@ -71,6 +75,9 @@ def up(  # noqa: PLR0913 - the options
     enrichments: Enrichments = None,
     pii_events: PiiEvents = None,
     durability: DurabilityOption = "disk",
+    lake: LakeAddress = None,
+    commit_interval: CommitInterval = 1.0,
+    retention: Retention = None,
     config: Config = None,
     options: CollectorOptions = None,
     kafka: Annotated[
@@ -128,6 +135,7 @@ def up(  # noqa: PLR0913 - the options
                     *schemas,
                     *enrichment_options(resolver, None, None),
                     *("--durability", durability, "--data", str(folder)),
+                    *lake_options(lake, commit_interval, retention),
                 ],
             },
             environment={**os.environ, **LITTLE_MEMORY},
@@ -143,8 +151,9 @@ def up(  # noqa: PLR0913 - the options
             folder, iglu or [], iglu_central=not no_iglu_central, durability=durability
         ),
         *enrichment_options(resolver, enrichments, pii_events),
+        *lake_options(lake, commit_interval, retention),
     ]
-    if resolver or enrichments or pii_events:
+    if resolver or enrichments or pii_events or lake or retention:
         # In a process of its own: what faces the network loads no more than it needs.
         checked = subprocess.run([*command, "--check"], check=False)  # noqa: S603 - our own command
         if checked.returncode:
@@ -154,7 +163,7 @@ def up(  # noqa: PLR0913 - the options
     def ready(bound: int) -> None:
         supervisor.start()
         say(listening(settings, host, bound))
-        say(f"lake in {folder / 'lake'}")
+        say(f"lake in {lake_address(lake, folder)}")
         say(f"log in {folder / 'log'}")
 
     collect(settings, folder, host, port, durability, ready=ready)
@@ -167,6 +176,16 @@ def enrichment_options(
     """The options of that command line that name files."""
     given = {"--resolver": resolver, "--enrichments": enrichments, "--pii-events": pii_events}
     return [text for name, path in given.items() if path for text in (name, str(path))]
+
+
+def lake_options(
+    lake: str | None, commit_interval: float, retention: list[str] | None
+) -> list[str]:
+    """The options of that command line that say where and how the lake is kept."""
+    options = ["--commit-interval", str(commit_interval)]
+    if lake:
+        options += ["--lake", lake]
+    return options + [text for one in retention or () for text in ("--retention", one)]
 
 
 def enrich_command(

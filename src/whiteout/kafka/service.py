@@ -92,6 +92,7 @@ def run_load(
         lookup=make_resolver(settings).lookup,
         settings=settings.loader,
         now_ms=now_ms,
+        place=settings.place,
     )
     with contextlib.closing(loader):
         run_sessions(

@@ -107,7 +107,7 @@ def erase(erasure: Erasure) -> Erased:
     with contextlib.ExitStack() as stack:
         is_alone = False
         if erasure.data is not None:
-            is_alone = stack.enter_context(lake_lock(erasure.data / "lake" / "seen.sqlite3"))
+            is_alone = stack.enter_context(lake_lock(erasure.data / "lake"))
             for name in LOGS:
                 directory = erasure.data / "log" / name
                 erased.records[name] = _erase_from_log(erasure, directory, is_alone=is_alone)

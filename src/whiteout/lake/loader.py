@@ -37,6 +37,8 @@ from whiteout.lake.batch import (
 )
 from whiteout.lake.failed import FailedEvent, error_name, from_bad_row, from_text, generic_error
 from whiteout.lake.families import Families
+from whiteout.lake.housekeeping import tidy
+from whiteout.lake.place import LakePlace
 from whiteout.lake.seen import DAY_US, KEY_COLUMNS, SeenEvents, event_key
 from whiteout.lake.settings import Counts, LoaderSettings, Source
 from whiteout.lake.tables import LakeTable
@@ -86,7 +88,8 @@ class Loader:
     """Loads one lake from its logs. Used by one thread; one loader a lake.
 
     Args:
-        directory: of the lake; holds `events`, `failed_events` and the index of seen events.
+        directory: holds the index of seen events, and the lake itself where `place` is None.
+        place: of the lake, where it is elsewhere.
         raw: CollectorPayload records.
         bad: the collector's bad rows, one JSON each; None where there is no such log.
         enrich: the events and bad rows of one record.
@@ -95,6 +98,7 @@ class Loader:
 
     Raises:
         LogError: another loader is at work in `directory`.
+        LakeError: the lake cannot be reached.
     """
 
     def __init__(  # noqa: PLR0913 - all keyword-only, none with a sensible default
@@ -107,6 +111,7 @@ class Loader:
         lookup: Callable[[SchemaKey], Mapping[str, Any]],
         settings: LoaderSettings,
         now_ms: Callable[[], int],
+        place: LakePlace | None = None,
     ) -> None:
         self.counts = Counts()
         self._raw, self._bad = raw, bad
@@ -116,8 +121,9 @@ class Loader:
         self._failures = 0
         self._commits_to_compact = 0
         durable = settings.durable
-        self._events = LakeTable(directory / "events", EVENTS_SCHEMA, durable=durable)
-        self._failed = LakeTable(directory / "failed_events", FAILED_SCHEMA, durable=durable)
+        place = place or LakePlace(str(directory))
+        self._events = LakeTable(place, "events", EVENTS_SCHEMA, durable=durable)
+        self._failed = LakeTable(place, "failed_events", FAILED_SCHEMA, durable=durable)
         self._seen = SeenEvents(directory / "seen.sqlite3", self._events.table_id)
         self._resume()
 
@@ -355,9 +361,8 @@ class Loader:
         if not force and self._commits_to_compact < self._settings.compact_after:
             return False
         self._commits_to_compact = 0
-        for table in (self._events, self._failed):
-            table.compact()
-            table.clean(retention_hours=self._settings.retention_hours)
+        tables = {"events": self._events, "failed_events": self._failed}
+        tidy(tables, self._settings, now_ms=self._now_ms())
         self._seen.forget_before(self._now_ms() * 1000 - self._settings.seen_days * DAY_US)
         return True
 

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 
-from whiteout.errors import ConfigurationError
+from whiteout.errors import ConfigurationError, WhiteoutError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +43,10 @@ _DEFAULTS: Mapping[str, Mapping[str, str]] = {
 }
 
 
+class LakeError(WhiteoutError):
+    """The lake cannot be reached; the message names the place and the kind of failure."""
+
+
 @dataclass(frozen=True, slots=True)
 class LakePlace:
     """A lake's address. `open_table` and `table` give its tables.
@@ -65,12 +70,20 @@ class LakePlace:
         return f"{self.url}/{name}" if folder is None else str(folder / name)
 
     def open_table(self, name: str) -> DeltaTable | None:
-        """The latest version of a table; None where there is none yet."""
+        """The latest version of a table; None where there is none yet.
+
+        Raises:
+            LakeError: the place cannot be read.
+        """
         address = self.table(name)
         options = self.storage_options
-        if not DeltaTable.is_deltatable(address, storage_options=options):
-            return None
-        return DeltaTable(address, storage_options=options)
+        try:
+            if not DeltaTable.is_deltatable(address, storage_options=options):
+                return None
+            return DeltaTable(address, storage_options=options)
+        except (DeltaError, OSError) as error:
+            # Its message may repeat what was asked of the store, and how.
+            raise LakeError(f"cannot open {address}: {type(error).__name__}") from None
 
     @property
     def storage_options(self) -> dict[str, str] | None:

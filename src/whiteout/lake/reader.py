@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import duckdb
 import pyarrow as pa
-from deltalake import DeltaTable
 
 from whiteout.errors import WhiteoutError
 from whiteout.lake.batch import EVENTS_SCHEMA, FAILED_SCHEMA
+from whiteout.lake.place import LakePlace
 from whiteout.lake.rebuild import Rebuilder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from deltalake import DeltaTable
 
 Table = Literal["events", "failed_events"]
 Order = Literal["newest", "oldest"]
@@ -75,7 +77,8 @@ class Lake:
     """The two tables of a lake, for reading. May be used by several threads.
 
     Args:
-        directory: with `events` and `failed_events`; tables that are not there yet are empty.
+        place: with `events` and `failed_events`, a folder or a `LakePlace`; tables that are not
+            there yet are empty.
         memory_limit: of one query, as DuckDB writes it.
         time_limit_s: of one query.
         row_limit: of one query's result.
@@ -83,13 +86,13 @@ class Lake:
 
     def __init__(
         self,
-        directory: Path,
+        place: Path | LakePlace,
         *,
         memory_limit: str = "512MB",
         time_limit_s: float = 60.0,
         row_limit: int = 1_000_000,
     ) -> None:
-        self._directory = directory
+        self._place = place if isinstance(place, LakePlace) else LakePlace(str(place))
         self._memory_limit = memory_limit
         self._time_limit_s = time_limit_s
         self._row_limit = row_limit
@@ -175,8 +178,7 @@ class Lake:
         return Rebuilder(self.schema()).tsv_lines(rows)
 
     def _open(self, table: Table) -> DeltaTable | None:
-        path = str(self._directory / table)
-        return DeltaTable(path) if DeltaTable.is_deltatable(path) else None
+        return self._place.open_table(table)
 
     @contextmanager
     def _connection(self) -> Iterator[duckdb.DuckDBPyConnection]:

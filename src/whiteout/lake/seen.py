@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from whiteout.errors import LogError
@@ -141,29 +141,35 @@ class SeenEvents:
 
 
 @contextmanager
-def lake_lock(path: Path) -> Iterator[bool]:
-    """Keep loaders away from the lake that the index in `path` belongs to, as one of them would.
+def lake_lock(directory: Path) -> Iterator[bool]:
+    """Keep loaders away from the lake whose indexes are in `directory`, as one of them would.
 
     Yields:
         False where a loader is at work; then nothing is kept away.
+
+    Raises:
+        LogError: an index is broken.
     """
-    if not path.parent.is_dir():  # never loaded
-        yield True
-        return
-    connection = sqlite3.connect(path, isolation_level=None, timeout=0.1)
+    # The first is made where it is not there yet; the others are of further loaders.
+    paths = {directory / "seen.sqlite3", *directory.glob("seen-*.sqlite3")}
+    with ExitStack() as stack:
+        # Never loaded: there is nothing to keep away from.
+        yield not directory.is_dir() or all(_lock(path, stack) for path in sorted(paths))
+
+
+def _lock(path: Path, stack: ExitStack) -> bool:
+    connection = stack.enter_context(
+        closing(sqlite3.connect(path, isolation_level=None, timeout=0.1))
+    )
     try:
-        try:
-            connection.execute("PRAGMA locking_mode=EXCLUSIVE")
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("BEGIN EXCLUSIVE")
-        except sqlite3.DatabaseError as error:
-            if "locked" not in str(error):  # broken, and a loader would make it anew
-                raise LogError(f"cannot lock {path.name}: {type(error).__name__}") from error
-            yield False
-            return
-        yield True
-    finally:
-        connection.close()
+        connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("BEGIN EXCLUSIVE")
+    except sqlite3.DatabaseError as error:
+        if "locked" not in str(error):  # a loader would make it anew
+            raise LogError(f"cannot lock {path.name}: {type(error).__name__}") from error
+        return False
+    return True
 
 
 def _prepare(connection: sqlite3.Connection, table_id: str) -> None:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from whiteout.enrich import EnrichedEvent
     from whiteout.iglu import Registry
+    from whiteout.lake.place import LakePlace
 
 IGLU_CENTRAL = "https://iglucentral.com"
 
@@ -60,6 +61,7 @@ class ServiceSettings:
         enrichments: a folder of enrichment configurations; None reads user agents, and that is all.
         pii_events: a file to which events `pii_transformation` are added, which undo pseudonyms;
             None makes none.
+        place: of the lake; None for the folder `lake` of the data folder.
         loader: see there.
     """
 
@@ -69,6 +71,7 @@ class ServiceSettings:
     resolver: Path | None = None
     enrichments: Path | None = None
     pii_events: Path | None = None
+    place: LakePlace | None = None
     loader: LoaderSettings = field(default_factory=LoaderSettings)
 
 
@@ -197,6 +200,7 @@ def open_pipeline(source: Path, target: Path, settings: ServiceSettings) -> Iter
             lookup=resolver.lookup,
             settings=settings.loader,
             now_ms=now_ms,
+            place=settings.place,
         )
         stack.callback(loader.close)
         yield loader

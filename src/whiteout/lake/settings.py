@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from whiteout.errors import ConfigurationError
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from whiteout.log import Log
 
 
@@ -19,6 +24,8 @@ class LoaderSettings:
         seen_days: how long a repeated delivery is recognised.
         compact_after: commits after which small files are merged.
         retention_hours: how long files that are no longer part of the table are kept for readers.
+        retention_days: for each table, how many days its rows are kept; a table that is not named
+            keeps them for ever.
         durable: whether commits are brought to the disk before the log forgets their records.
     """
 
@@ -27,7 +34,32 @@ class LoaderSettings:
     seen_days: int = 45
     compact_after: int = 60
     retention_hours: int = 1
+    retention_days: Mapping[str, int] = field(default_factory=dict)
     durable: bool = True
+
+
+TABLES = ("events", "failed_events")
+
+_DAYS = re.compile(r"([0-9]{1,5})d")
+
+
+def parse_retention(texts: Iterable[str]) -> dict[str, int]:
+    """Read `events=30d` and the like: table to days.
+
+    Raises:
+        ConfigurationError: a text is something else, or a table is named twice.
+    """
+    days: dict[str, int] = {}
+    for text in texts:
+        table, _, kept = text.partition("=")
+        match = _DAYS.fullmatch(kept)
+        if table not in TABLES or table in days or match is None or int(match[1]) < 1:
+            raise ConfigurationError(
+                f"--retention must look like events=30d, once for each of {', '.join(TABLES)},"
+                f" got {text!r}"
+            )
+        days[table] = int(match[1])
+    return days
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,7 +50,9 @@ from whiteout.lake.failed import (
     generic_error,
 )
 from whiteout.lake.families import Families
+from whiteout.lake.housekeeping import tidy
 from whiteout.lake.loader import keys_of
+from whiteout.lake.place import LakePlace
 from whiteout.lake.seen import DAY_US, KEY_COLUMNS, SeenEvents, event_key
 from whiteout.lake.settings import Counts, LoaderSettings
 from whiteout.lake.tables import LakeTable
@@ -112,10 +114,11 @@ class StreamLoader:
     """Loads a lake from partitions that it is given. Used by one thread.
 
     Args:
-        directory: of the lake.
+        directory: holds the index of seen events, and the lake itself where `place` is None.
         lookup: the JSON Schema of a key.
         settings: see there.
         now_ms: the wall clock.
+        place: of the lake, where it is elsewhere.
 
     Raises:
         LogError: too many loaders are at work in `directory`.
@@ -128,12 +131,14 @@ class StreamLoader:
         lookup: Callable[[SchemaKey], Mapping[str, Any]],
         settings: LoaderSettings,
         now_ms: Callable[[], int],
+        place: LakePlace | None = None,
     ) -> None:
         self.counts = Counts()
         self._lookup, self._settings, self._now_ms = lookup, settings, now_ms
         durable = settings.durable
-        self._events = LakeTable(directory / "events", EVENTS_SCHEMA, durable=durable)
-        self._failed = LakeTable(directory / "failed_events", FAILED_SCHEMA, durable=durable)
+        place = place or LakePlace(str(directory))
+        self._events = LakeTable(place, "events", EVENTS_SCHEMA, durable=durable)
+        self._failed = LakeTable(place, "failed_events", FAILED_SCHEMA, durable=durable)
         self._seen = _own_index(directory, self._events.table_id)
         self._families = Families(lookup, self._events.fields())
         self._next: dict[str, int] = {}
@@ -361,9 +366,8 @@ class StreamLoader:
         if not force and self._commits_to_compact < self._settings.compact_after:
             return False
         self._commits_to_compact = 0
-        for table in (self._events, self._failed):
-            table.compact()
-            table.clean(retention_hours=self._settings.retention_hours)
+        tables = {"events": self._events, "failed_events": self._failed}
+        tidy(tables, self._settings, now_ms=self._now_ms())
         self._seen.forget_before(self._now_ms() * 1000 - self._settings.seen_days * DAY_US)
         return True
 

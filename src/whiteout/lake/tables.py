@@ -15,10 +15,14 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
 from whiteout.lake.batch import LOAD_DATE, LOAD_TSTAMP
+from whiteout.lake.place import LakeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import date
     from pathlib import Path
+
+    from whiteout.lake.place import LakePlace
 
 _LOG = "_delta_log"
 _HISTORY = 200  # commits to look back for the last note; it is one of the last few
@@ -39,27 +43,43 @@ class LakeTable:
     """A Delta table partitioned by the date of loading. Used by one thread, the loader's.
 
     Args:
-        directory: of the table; made when it is not there.
+        place: of the lake.
+        name: of the table; made when it is not there.
         schema: the columns of a new table.
         durable: whether a commit is on the disk, not only with the operating system, when
-            `append` returns.
+            `append` returns. What an object store has answered is durable in any case.
+
+    Raises:
+        LakeError: the lake cannot be reached.
     """
 
-    def __init__(self, directory: Path, schema: pa.Schema, *, durable: bool) -> None:
-        self._directory = directory
+    def __init__(self, place: LakePlace, name: str, schema: pa.Schema, *, durable: bool) -> None:
+        self._place, self._name = place, name
+        # None where there is nothing to bring to the disk.
+        self._folder = place.folder / name if place.folder is not None else None
         self._durable = durable
-        _set_broken_commits_aside(directory / _LOG)
-        if not DeltaTable.is_deltatable(str(directory)):
-            directory.mkdir(parents=True, exist_ok=True)
-            DeltaTable.create(
-                str(directory),
-                schema=schema,
-                mode="ignore",
-                partition_by=[LOAD_DATE],
-                configuration=_CONFIGURATION,
-            )
-        self._table = DeltaTable(str(directory))
+        if self._folder is not None:
+            _set_broken_commits_aside(self._folder / _LOG)
+            self._folder.mkdir(parents=True, exist_ok=True)
+        self._table = place.open_table(name) or self._create(schema)
         self._synced = self._table.version() if durable else 0
+
+    def _create(self, schema: pa.Schema) -> DeltaTable:
+        DeltaTable.create(
+            self._place.table(self._name),
+            schema=schema,
+            mode="ignore",
+            partition_by=[LOAD_DATE],
+            configuration=_CONFIGURATION,
+            storage_options=self._place.storage_options,
+        )
+        return self._open()
+
+    def _open(self) -> DeltaTable:
+        table = self._place.open_table(self._name)
+        if table is None:
+            raise LakeError(f"the table {self._name} has gone")
+        return table
 
     @property
     def table_id(self) -> str:
@@ -73,7 +93,7 @@ class LakeTable:
 
     def reload(self) -> None:
         """Forget what is in memory and read the table's state again."""
-        self._table = DeltaTable(str(self._directory))
+        self._table = self._open()
 
     def fields(self) -> list[pa.Field]:
         """The columns, as Arrow fields with their metadata."""
@@ -155,6 +175,18 @@ class LakeTable:
         )
         self._sync()
 
+    def drop_before(self, day: date) -> None:
+        """Delete what was loaded before `day` (UTC): whole partitions, so no row is read."""
+        earlier = [text for text in self._load_dates() if text < day.isoformat()]
+        if earlier:
+            days = ", ".join(f"'{text}'" for text in earlier)
+            self._table.delete(f"{LOAD_DATE} IN ({days})")
+            self._sync()
+
+    def _load_dates(self) -> set[str]:
+        partitions = self._table.partitions()
+        return {str(partition[LOAD_DATE]) for partition in partitions}
+
     def clean(self, *, retention_hours: int) -> None:
         """Delete files that no version of the last `retention_hours` needs, and old log entries."""
         self._table.vacuum(
@@ -169,16 +201,17 @@ class LakeTable:
 
     def _sync(self) -> None:
         """Bring the commits since the last call to the disk: data first, then the log entry."""
-        if not self._durable:
+        directory = self._folder
+        if not self._durable or directory is None:
             return
         version = self._table.version()
-        log = self._directory / _LOG
+        log = directory / _LOG
         folders = {log}
         for number in range(self._synced + 1, version + 1):
             entry = log / f"{number:020}.json"
             for path in _added_paths(entry):
-                _sync_path(self._directory / path)
-                folders.add((self._directory / path).parent)
+                _sync_path(directory / path)
+                folders.add((directory / path).parent)
             _sync_path(entry)
         for folder in folders:
             _sync_path(folder)

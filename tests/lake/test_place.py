@@ -1,0 +1,171 @@
+"""A lake in an object store: over a real S3 server; the other stores up to their clients' doors."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+
+from whiteout.errors import ConfigurationError
+from whiteout.lake.erasure import Erasure, erase
+from whiteout.lake.loader import Loader
+from whiteout.lake.place import LakeError, LakePlace, lake_place
+from whiteout.lake.reader import Lake
+from whiteout.lake.settings import LoaderSettings, Source
+from whiteout.lake.subject import Subject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.lake.conftest import Kitchen
+    from tests.support.object_store import ObjectStore
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[ObjectStore]:
+    pytest.importorskip("moto", reason="the S3 server is in the wheel moto[server]")
+    from tests.support.object_store import ObjectStore  # noqa: PLC0415 - after the check
+
+    with ObjectStore() as running:
+        yield running
+
+
+def loader_into(kitchen: Kitchen, place: LakePlace) -> Loader:
+    loader = Loader(
+        kitchen.directory / "state",
+        raw=Source(log=kitchen.raw, name="raw"),
+        bad=Source(log=kitchen.bad, name="bad"),
+        enrich=kitchen.enrich,
+        lookup=lambda _: {},
+        settings=LoaderSettings(),
+        now_ms=lambda: kitchen.now_ms,
+        place=place,
+    )
+    kitchen.open_loaders.append(loader)
+    return loader
+
+
+def ids_in(place: LakePlace) -> list[str]:
+    found = Lake(place).query("SELECT event_id FROM events ORDER BY 1")
+    return list(found["event_id"].to_pylist())
+
+
+def test_a_lake_in_s3_is_loaded_tidied_read_and_erased_from(
+    kitchen: Kitchen, store: ObjectStore
+) -> None:
+    place = lake_place(f"s3://{store.bucket}/pipeline/lake", store.environment)
+    loader = loader_into(kitchen, place)
+    for number in range(3):
+        kitchen.send({"columns": {"event_id": f"e{number}", "user_id": f"person-{number}"}})
+        kitchen.load_all(loader)
+    loader.maintain(force=True)
+    kitchen.load_all(loader)
+
+    before = ids_in(place)
+    who = Subject((("user_id", "person-1"),))
+    erased = erase(Erasure(subject=who, place=place, data=None))
+
+    assert before == ["e0", "e1", "e2"]
+    assert erased.rows == {"events": 1, "failed_events": 0}
+    assert ids_in(place) == ["e0", "e2"]
+
+
+def test_a_loader_takes_up_the_offset_that_s3_has(kitchen: Kitchen, store: ObjectStore) -> None:
+    place = lake_place(f"s3://{store.bucket}/resumed", store.environment)
+    kitchen.send_events("e1", "e2")
+    kitchen.load_all(loader_into(kitchen, place)).close()
+
+    kitchen.send_events("e3")
+    kitchen.load_all(loader_into(kitchen, place))
+
+    assert ids_in(place) == ["e1", "e2", "e3"]
+
+
+def test_a_store_that_cannot_be_reached_is_said_without_secrets(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    place = lake_place(
+        "s3://bucket/lake",
+        {
+            "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "secret-key-1",
+            "WHITEOUT_STORAGE_MAX_RETRIES": "0",
+            "WHITEOUT_STORAGE_RETRY_TIMEOUT": "1s",
+        },
+    )
+
+    with pytest.raises(LakeError) as caught:
+        place.open_table("events")
+
+    assert str(caught.value).startswith("cannot open s3://bucket/lake/events")
+    assert "secret" not in str(caught.value) + repr(place) + caplog.text
+
+
+@pytest.mark.parametrize(
+    ("url", "variable"),
+    [
+        ("s3://bucket/lake", "AWS_SECRET_ACCESS_KEY"),
+        ("gs://bucket/lake", "GOOGLE_SERVICE_ACCOUNT"),
+        ("abfs://container@account.dfs.core.windows.net/lake", "AZURE_STORAGE_ACCOUNT_KEY"),
+        ("abfss://container@account.dfs.core.windows.net/lake", "AZURE_STORAGE_ACCOUNT_KEY"),
+    ],
+)
+def test_each_store_gets_its_own_variables_and_those_for_whiteout(url: str, variable: str) -> None:
+    environment = {
+        "AWS_SECRET_ACCESS_KEY": "a",
+        "GOOGLE_SERVICE_ACCOUNT": "b",
+        "AZURE_STORAGE_ACCOUNT_KEY": "c",
+        "HOME": "/root",
+        "WHITEOUT_STORAGE_TIMEOUT": "5s",
+    }
+
+    place = lake_place(f"{url}/", environment)
+
+    conditional = {"AWS_CONDITIONAL_PUT": "etag"} if url.startswith("s3") else {}
+    assert place.options == {
+        **conditional,
+        variable: environment[variable],
+        "TIMEOUT": "5s",
+    }
+    assert place.table("events") == f"{url}/events"
+    assert place.folder is None
+
+
+@pytest.mark.parametrize("url", ["gs://bucket/lake", "az://container/lake"])
+def test_a_store_without_credentials_is_an_error_that_names_the_place(url: str) -> None:
+    """Delta Lake's client is really asked: it knows the scheme, and lacks what it needs."""
+    options = {
+        "WHITEOUT_STORAGE_MAX_RETRIES": "0",
+        "WHITEOUT_STORAGE_RETRY_TIMEOUT": "1s",
+        "WHITEOUT_STORAGE_TIMEOUT": "1s",
+        "GOOGLE_SERVICE_ACCOUNT": "/no/such/file.json",
+        "AZURE_STORAGE_ACCOUNT_NAME": "account",
+        "AZURE_STORAGE_ENDPOINT": "http://127.0.0.1:1",
+        "AZURE_SKIP_SIGNATURE": "true",
+        "WHITEOUT_STORAGE_ALLOW_HTTP": "true",
+    }
+
+    with pytest.raises(LakeError, match=url):
+        lake_place(url, options).open_table("events")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://host/lake", "s3://", "s3://key:secret@bucket/lake", "s3://bucket/lake?sig=secret"],
+)
+def test_other_urls_are_wrong_use_and_not_repeated(url: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        lake_place(url)
+
+    assert "secret" not in str(caught.value)
+
+
+def test_a_folder_is_a_lake_as_before(tmp_path: Path) -> None:
+    assert lake_place(str(tmp_path)).folder == tmp_path
+    assert lake_place(f"file://{tmp_path}").folder == tmp_path
+    assert lake_place(tmp_path).table("events") == str(tmp_path / "events")
