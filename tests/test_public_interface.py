@@ -19,6 +19,8 @@ PUBLIC_NAMES = {
     "create_tracker",
     "get_tracker",
     "remove_tracker",
+    "remove_all_trackers",
+    "tracker_namespaces",
     "setup_remote",
     "RemoteSetup",
     "ConfigurationState",

@@ -46,8 +46,10 @@ from whiteout.tracker.configuration import SubjectConfiguration as SubjectConfig
 from whiteout.tracker.configuration import TrackerConfiguration as TrackerConfiguration
 from whiteout.tracker.instances import create_tracker as create_tracker
 from whiteout.tracker.instances import get_tracker as get_tracker
+from whiteout.tracker.instances import remove_all_trackers as remove_all_trackers
 from whiteout.tracker.instances import remove_tracker as remove_tracker
 from whiteout.tracker.instances import setup_remote as setup_remote
+from whiteout.tracker.instances import tracker_namespaces as tracker_namespaces
 from whiteout.version import __version__ as __version__
 
 if TYPE_CHECKING:

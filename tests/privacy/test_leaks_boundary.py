@@ -30,9 +30,11 @@ from whiteout import (
     Anonymisation,
     EmitterConfiguration,
     PlatformProperty,
+    SelfDescribing,
     SessionConfiguration,
     SessionState,
     TrackerConfiguration,
+    identifying_property,
 )
 from whiteout.identifiers import NULL_UUID
 
@@ -43,6 +45,9 @@ if TYPE_CHECKING:
     from tests.support.collector import Collector
 
     from whiteout import Tracker
+
+
+MARKS = (identifying_property("iglu:com.acme/customer", "email"),)
 
 
 def sessions(collector: Collector) -> list[dict[str, Any] | None]:
@@ -392,6 +397,55 @@ def test_L34_a_tracker_made_again_tells_no_more_unless_told_to(
         assert getattr(made(), option) == loose
     finally:
         whiteout.remove_tracker(scene.namespace)
+
+
+@pytest.mark.parametrize(
+    ("option", "strict", "loose"),
+    [
+        ("identifying_properties", MARKS, ()),
+        ("strict_url_parameters", ("utm_source",), ("utm_source", "who")),
+        ("before_consent", FULL, NONE),
+        ("install_autotracking", False, True),
+    ],
+)
+def test_L34_what_cannot_change_live_is_kept_by_a_tracker_made_again(
+    scene: Scene, option: str, strict: object, loose: object
+) -> None:
+    """An app that only names another endpoint marks as much as before, and asks as before."""
+
+    def made(**said: Any) -> Tracker:  # noqa: ANN401 - options
+        emitter = EmitterConfiguration(storage_dir=scene.folder)
+        configuration = TrackerConfiguration(**said)
+        return whiteout.create_tracker(scene.namespace, scene.endpoint, configuration, emitter)
+
+    try:
+        made(**{option: strict})
+
+        assert getattr(made(), option) == strict
+        assert getattr(made(), option) == strict
+        assert getattr(made(**{option: loose}), option) == loose
+    finally:
+        whiteout.remove_tracker(scene.namespace)
+
+
+def test_L34_a_tracker_made_again_masks_what_the_first_one_marked(
+    scene: Scene, collector: Collector
+) -> None:
+    emitter = EmitterConfiguration(storage_dir=scene.folder)
+    said = TrackerConfiguration(user_anonymisation=True, identifying_properties=MARKS)
+    whiteout.create_tracker(scene.namespace, scene.endpoint, said, emitter)
+
+    tracker = whiteout.create_tracker(scene.namespace, scene.endpoint, emitter)
+    try:
+        customer = {"email": "CANARY", "tier": "gold"}
+        tracker.track(
+            SelfDescribing(schema="iglu:com.acme/customer/jsonschema/1-0-0", data=customer)
+        )
+        assert tracker.flush()
+    finally:
+        whiteout.remove_tracker(scene.namespace)
+
+    assert unstructured(collector.events[-1])["data"] == {"tier": "gold"}
 
 
 def test_L34_a_damaged_record_of_the_level_means_the_strictest(scene: Scene) -> None:

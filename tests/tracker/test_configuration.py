@@ -185,6 +185,7 @@ def test_the_defaults_are_those_of_the_reference_where_nothing_else_is_said() ->
     """Reference 2.1 to 2.4; the exceptions give their reason in the docstring."""
     assert settled(TrackerConfiguration(), None) == TrackerConfiguration(
         exception_autotracking=True,
+        install_autotracking=True,
         app_id=None,
         base64_encoding=True,
         platform_context=True,

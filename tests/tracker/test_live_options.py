@@ -499,15 +499,65 @@ def test_a_wrong_value_is_refused_and_changes_nothing(tmp_path: Path, place: str
         assert getattr(owner, name) == before
 
 
-@pytest.mark.parametrize(
-    "place", ["tracker", "tracker.network", "tracker.emitter", "tracker.session", "tracker.subject"]
+def test_a_misspelt_option_raises(tmp_path: Path) -> None:
+    """On the tracker, and on whatever of ours one of its properties gives."""
+    with a_tracker(Wire().network, tmp_path) as tracker:
+        controllers = [tracker, *(getattr(tracker, name) for name in CONTROLLERS)]
+
+        for controller in controllers:
+            with pytest.raises(AttributeError, match="appid"):
+                controller.appid = "shop"
+
+
+def names_a_controller(member: property) -> bool:
+    kind = str(member.fget.__annotations__["return"]).partition(" ")[0]
+    return kind.endswith(("Controller", "Subject", "Consent"))
+
+
+CONTROLLERS = sorted(
+    name
+    for name, member in vars(whiteout.Tracker).items()
+    if isinstance(member, property) and names_a_controller(member)
 )
-def test_a_misspelt_option_raises(tmp_path: Path, place: str) -> None:
-    with (
-        a_tracker(Wire().network, tmp_path) as tracker,
-        pytest.raises(AttributeError, match="appid"),
-    ):
-        reached(tracker, place).appid = "shop"
+
+
+def test_the_controllers_are_all_there_are() -> None:
+    assert CONTROLLERS == [
+        "consent",
+        "emitter",
+        "gdpr",
+        "global_contexts",
+        "network",
+        "plugins",
+        "session",
+        "subject",
+    ]
+
+
+@pytest.mark.parametrize("option", sorted(FIXED))
+def test_an_option_that_cannot_change_says_so(tmp_path: Path, option: str) -> None:
+    with a_tracker(Wire().network, tmp_path) as tracker:
+        for owner in (tracker, tracker.network, tracker.emitter, tracker.session):
+            with pytest.raises(AttributeError, match=option):
+                setattr(owner, option, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("before_consent", None),
+        ("install_autotracking", False),
+        ("error_messages_while_anonymous", False),
+        ("identifying_properties", None),
+        ("safe_properties", ()),
+        ("strict_url_parameters", ("utm_source", "utm_medium", "utm_campaign")),
+    ],
+)
+def test_what_cannot_change_can_be_read(tmp_path: Path, name: str, shown: object) -> None:
+    with a_tracker(Wire().network, tmp_path, TrackerConfiguration(**STATELESS)) as tracker:
+        assert getattr(tracker, name) == shown
+        with pytest.raises(AttributeError, match="create_tracker"):
+            setattr(tracker, name, shown)
 
 
 @pytest.mark.parametrize(

@@ -482,6 +482,25 @@ def test_m1_a_namespace_has_one_tracker_and_a_second_replaces_it(scene: Scene) -
     assert second.track(EVENT) is None
 
 
+def test_m1_all_trackers_can_be_removed_at_once(scene: Scene) -> None:
+    emitter = EmitterConfiguration(storage_dir=scene.folder)
+    made = [
+        whiteout.create_tracker(name, scene.wire.network, CONTEXT_FREE, emitter)
+        for name in ("app", "other")
+    ]
+    assert whiteout.tracker_namespaces() == ["app", "other"]
+    made[0].track(EVENT)
+
+    whiteout.remove_all_trackers(10)
+
+    assert len(scene.wire.events) == 1
+    assert whiteout.tracker_namespaces() == []
+    assert [tracker.is_tracking for tracker in made] == [False, False]
+    with whiteout.create_tracker("app", scene.wire.network, CONTEXT_FREE, emitter) as again:
+        assert again is not made[0]
+    whiteout.remove_all_trackers()
+
+
 def test_the_first_event_time_is_the_devices(scene: Scene) -> None:
     with scene.tracker() as tracker:
         scene.clock.advance(0.654)

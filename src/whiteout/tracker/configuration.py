@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from whiteout.errors import ConfigurationError
 from whiteout.identifiers import Anonymisation
-from whiteout.strict.profile import CAMPAIGN_PARAMETERS, PrivacyProfile, SafeProperties
+from whiteout.strict.profile import PrivacyProfile, SafeProperties
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -87,7 +87,8 @@ class TrackerConfiguration:
             the namespace had before (leak L34), and is off for a new one.
         session_context: attach the session entity. None: not said, as above; on for a new one.
         before_consent: the flags that hold until the user has answered, whatever else is said of
-            them; the answer is `tracker.consent.give` or `withdraw`. None: nobody is asked.
+            them; the answer is `tracker.consent.give` or `withdraw`. None: not said, which keeps
+            what the namespace had before in this process; for a new one nobody is asked.
         platform_context: attach the platform entity. None: not said, which keeps the stricter of
             what the namespace had before in this process, and is on for a new one (leak L34).
         platform_context_properties: only these, besides the four basics. None: not said, as above;
@@ -117,12 +118,13 @@ class TrackerConfiguration:
             anonymity, where they are hidden otherwise (leak L28). Say so only if no message of the
             app, or of what it uses, ever quotes what a user did.
         install_autotracking: track an `Install` event at the first start of this installation, once
-            for each namespace.
+            for each namespace. None: not said, as above; on for a new one.
         install_referrer: asked at that start alone, in `create_tracker`, for the entity of an
             `InstallReferrer` to put on the event; None: there is nobody to ask.
         tracker_version_suffix: added to `tv`, letters, digits, dots and dashes.
         identifying_properties: properties of the app's own schemas that the gate masks; made with
-            `whiteout.identifying_property`.
+            `whiteout.identifying_property`. None: not said, which keeps those that the namespace
+            had before in this process.
         privacy_profile: how much an event of an anonymous user may tell. None: not said, which
             keeps the stricter of what the namespace had before, and is `STANDARD` for a new one.
         anonymous_session_lifetime: seconds, up to 86,400, after which a session of an anonymous
@@ -131,7 +133,9 @@ class TrackerConfiguration:
             its own. None: not said, which keeps the shorter of what the namespace had before, and
             is no limit for a new one.
         safe_properties: what passes of the app's own schemas under the strict profile.
-        strict_url_parameters: query keys that URLs keep under the strict profile.
+        strict_url_parameters: query keys that URLs keep under the strict profile. None: not said,
+            which keeps the fewer of what the namespace had before in this process and
+            `utm_source`, `utm_medium` and `utm_campaign`.
     """
 
     app_id: str | None = None
@@ -154,14 +158,14 @@ class TrackerConfiguration:
     exception_autotracking: bool | None = None
     diagnostic_autotracking: bool = False
     error_messages_while_anonymous: bool = False
-    install_autotracking: bool = True
+    install_autotracking: bool | None = None
     install_referrer: Callable[[], SelfDescribingJson | None] | None = None
     tracker_version_suffix: str | None = None
-    identifying_properties: tuple[Identifier, ...] = ()
+    identifying_properties: tuple[Identifier, ...] | None = None
     privacy_profile: PrivacyProfile | None = None
     anonymous_session_lifetime: float | None = None
     safe_properties: tuple[SafeProperties, ...] = ()
-    strict_url_parameters: tuple[str, ...] = CAMPAIGN_PARAMETERS
+    strict_url_parameters: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         _text("app_id", self.app_id, 255)
@@ -177,7 +181,6 @@ class TrackerConfiguration:
             "geo_location_context",
             "diagnostic_autotracking",
             "error_messages_while_anonymous",
-            "install_autotracking",
         ):
             _flag(name, getattr(self, name))
         _level("before_consent", self.before_consent)
@@ -189,6 +192,7 @@ class TrackerConfiguration:
             "application_context",
             "deep_link_context",
             "exception_autotracking",
+            "install_autotracking",
         ):
             if getattr(self, name) is not None:
                 _flag(name, getattr(self, name))
@@ -206,7 +210,9 @@ class TrackerConfiguration:
                 raise ConfigurationError(
                     f"safe_properties must hold SafeProperties, got a {type(mark).__name__}"
                 )
-        for key in _tuple("strict_url_parameters", self.strict_url_parameters):
+        if self.identifying_properties is not None:
+            _tuple("identifying_properties", self.identifying_properties)
+        for key in _tuple("strict_url_parameters", self.strict_url_parameters or ()):
             if not isinstance(key, str) or not _QUERY_KEY.fullmatch(key):
                 raise ConfigurationError(
                     f"strict_url_parameters must hold query keys such as utm_source, got {key!r}"

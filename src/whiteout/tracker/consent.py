@@ -39,11 +39,13 @@ from typing import TYPE_CHECKING, Final, Protocol
 from whiteout.errors import ConfigurationError
 from whiteout.events.consent import ConsentDocument, ConsentGranted, ConsentWithdrawn
 from whiteout.identifiers import Anonymisation
+from whiteout.tracker.attributes import NoStrayAttributes
 from whiteout.tracker.configuration import Pending
 from whiteout.tracker.consent_record import ConsentRecord, ConsentState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from whiteout.events.event import Event
     from whiteout.tracker.consent_record import ConsentFile
@@ -67,7 +69,7 @@ class _Tracker(Protocol):
     def track_alone(self, event: Event, anonymisation: Anonymisation) -> str | None: ...
 
 
-class Consent:
+class Consent(NoStrayAttributes):
     """The user's answer, and what follows from it. Any thread may call anything.
 
     Args:
@@ -95,7 +97,12 @@ class Consent:
         self._before_consent = before_consent
         self._warn = warn
         self._record = file.load() if record is None else record
-        self.lock = threading.RLock()
+        self._lock = threading.RLock()
+
+    @property
+    def lock(self) -> AbstractContextManager[object]:
+        """Held while an answer changes."""
+        return self._lock
 
     @property
     def record(self) -> ConsentRecord:
@@ -154,7 +161,7 @@ class Consent:
             raise ConfigurationError("expiry must be in the future, got a moment that has passed")
         self.take_up()
         ended = self._tracker.prepare_switch(level)
-        with self.lock:
+        with self._lock:
             if self._is_due():  # an answer was broken off meanwhile
                 self._take_up(None)
             self._tracker.switch_level(level, Pending.KEEP, ended)
@@ -198,7 +205,7 @@ class Consent:
         event = ConsentWithdrawn(all=all, documents=documents)
         owed = _pending(pending)
         ended = self._tracker.prepare_switch(level | self._tracker.anonymisation)
-        with self.lock:
+        with self._lock:
             level |= self._tracker.anonymisation
             record = ConsentRecord(
                 state=ConsentState.WITHDRAWN,
@@ -230,7 +237,7 @@ class Consent:
         """
         self.take_up()
         ended = self._tracker.prepare_switch(level)
-        with self.lock:
+        with self._lock:
             held = self.floor & (~level if removed is None else removed)
             if held:
                 names = " | ".join(f"Anonymisation.{flag.name}" for flag in held)
@@ -252,13 +259,13 @@ class Consent:
         if not self._is_due():
             return
         ended = self._tracker.prepare_switch(self._tracker.anonymisation | self.floor)
-        if not self.lock.acquire(blocking=waits):
+        if not self._lock.acquire(blocking=waits):
             return
         try:
             if self._is_due():
                 self._take_up(ended)
         finally:
-            self.lock.release()
+            self._lock.release()
 
     def _is_due(self) -> bool:
         record = self._record
@@ -282,7 +289,7 @@ class Consent:
         Returns:
             False where the disk refused.
         """
-        with self.lock:
+        with self._lock:
             record = self._latest()
             if record.decided_at_ms is None and not record.documents:
                 return True

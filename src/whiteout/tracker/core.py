@@ -154,7 +154,8 @@ class Core:
 
     def begin(self, tracker: TrackerConfiguration) -> None:
         """Track what the start itself is worth; under no lock, since the app is asked."""
-        if tracker.install_autotracking and not self.passage.paused:
+        tracks = tracker.install_autotracking is not False
+        if tracks and not self.passage.paused:
             track_install(self._folder, self._name, self.track, referrer=tracker.install_referrer)
 
     def close(self, timeout_s: float) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from whiteout.errors import ConfigurationError
 from whiteout.events.gdpr import GdprConfiguration
+from whiteout.tracker.attributes import NoStrayAttributes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from whiteout.protocol.self_describing import SelfDescribingJson
 
 
-class GdprController:
+class GdprController(NoStrayAttributes):
     """The basis for processing, and whether events carry it.
 
     Any thread may call anything. A change acts on the next event.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from whiteout.errors import ConfigurationError
 from whiteout.protocol.self_describing import SelfDescribingJson
+from whiteout.tracker.attributes import NoStrayAttributes
 from whiteout.tracker.hooks import Hook, answer_of, check_function, check_identifier
 from whiteout.tracker.schema_rules import SchemaRuleset
 from whiteout.tracker.serialisation import dumps, loads
@@ -131,7 +132,7 @@ class _Registry(Protocol):
     def remove_context(self, tag: str) -> GlobalContext | None: ...
 
 
-class GlobalContextsController:
+class GlobalContextsController(NoStrayAttributes):
     """`tracker.global_contexts`. Any thread may call; inert once the tracker is closed."""
 
     def __init__(self, registry: _Registry) -> None:

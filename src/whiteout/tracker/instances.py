@@ -193,8 +193,8 @@ def _make(  # noqa: PLR0913 - those of `create_tracker`, and what holds for remo
         if before is not None:
             before.close(timeout=0.0)
         remote = None
+        said = settled(said, before)
         if minimum is None:
-            said = settled(said, before)
             said, minimum, remote = _under_remote(namespace, said, before)
         tracker = Tracker(
             namespace,
@@ -259,6 +259,31 @@ def remove_tracker(namespace: str, timeout: float = 5.0) -> bool:
         return False
     tracker.close(timeout)
     return True
+
+
+def tracker_namespaces() -> list[str]:
+    """The namespaces that have a tracker in this process, in the order of their making."""
+    with _REGISTRY.lock:
+        return list(_REGISTRY.trackers)
+
+
+def remove_all_trackers(timeout: float = 5.0) -> None:
+    """Close all trackers of this process, which are inert from then on.
+
+    A remote configuration goes on: what its file adds later is made. `RemoteSetup.close` ends it.
+
+    Args:
+        timeout: seconds for sending what waits, of all of them together; the rest is stored.
+    """
+    from whiteout.tracker.clock import SystemClock  # noqa: PLC0415 - as above
+
+    with _REGISTRY.lock:
+        trackers = list(_REGISTRY.trackers.values())
+        _REGISTRY.trackers.clear()
+    clock = SystemClock()
+    deadline_s = clock.monotonic_s() + timeout
+    for tracker in trackers:
+        tracker.close(max(0.0, deadline_s - clock.monotonic_s()))
 
 
 def setup_remote(

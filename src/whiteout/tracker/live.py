@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Protocol, TypeVar
 
 from whiteout.identifiers import Anonymisation
+from whiteout.tracker.attributes import NoStrayAttributes, check_attribute
 from whiteout.tracker.configuration import (
     EmitterConfiguration,
     NetworkConfiguration,
@@ -178,12 +179,8 @@ class Watch(Protocol):
         ...
 
 
-class Controlled:
-    """What an app may set is what the class has: a misspelt option would change nothing, silently.
-
-    Raises:
-        AttributeError: an attribute that the class does not have is set.
-    """
+class Controlled(NoStrayAttributes):
+    """What has live options, and tells of what an app sets."""
 
     _section: ClassVar[str]
     """Of the configuration: `tracker`, `network`, `subject`, `session` or `emitter`."""
@@ -193,8 +190,7 @@ class Controlled:
         if name.startswith("_"):
             super().__setattr__(name, value)
             return
-        if not any(name in vars(kind) for kind in type(self).__mro__):
-            raise AttributeError(f"{type(self).__name__} has no option {name!r}")
+        check_attribute(self, name)
         watch = self._changes.watch if self._changes is not None else None
         if watch is None:
             super().__setattr__(name, value)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from whiteout.strict.profile import CAMPAIGN_PARAMETERS
 from whiteout.tracker.configuration import check_flag
 from whiteout.tracker.live import Controlled
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from whiteout.identifiers import Anonymisation, Identifier
+    from whiteout.strict.profile import SafeProperties
     from whiteout.tracker.configuration import DevicePlatform
     from whiteout.tracker.live import LiveChanges, LiveConfigurations
     from whiteout.tracker.platform import PlatformContextRetriever, PlatformProperty
@@ -121,6 +124,37 @@ class LiveOptions(Controlled):
     @application_build.setter
     def application_build(self, value: str | None) -> None:
         self._changes.tracker("application_build", value)
+
+    @property
+    def before_consent(self) -> Anonymisation | None:
+        """What is hidden at least until the user has answered; None: nobody is asked."""
+        return self._live.tracker.current.before_consent
+
+    @property
+    def install_autotracking(self) -> bool:
+        """Whether the first start was worth an `Install` event."""
+        return self._live.tracker.current.install_autotracking is not False
+
+    @property
+    def error_messages_while_anonymous(self) -> bool:
+        """Whether the messages of errors are left as they are under user anonymity."""
+        return self._live.tracker.current.error_messages_while_anonymous
+
+    @property
+    def identifying_properties(self) -> tuple[Identifier, ...] | None:
+        """Properties of the app's own schemas that the gate masks; None: none was marked."""
+        return self._live.tracker.current.identifying_properties
+
+    @property
+    def safe_properties(self) -> tuple[SafeProperties, ...]:
+        """What passes of the app's own schemas under the strict profile."""
+        return self._live.tracker.current.safe_properties
+
+    @property
+    def strict_url_parameters(self) -> tuple[str, ...]:
+        """Query keys that URLs keep under the strict profile."""
+        said = self._live.tracker.current.strict_url_parameters
+        return CAMPAIGN_PARAMETERS if said is None else said
 
     @property
     def tracker_version_suffix(self) -> str | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from whiteout.errors import ConfigurationError
+from whiteout.tracker.attributes import NoStrayAttributes
 from whiteout.tracker.hooks import Hook, check_function, check_identifier, check_keys
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class _Registry(Protocol):
     def faults(self) -> dict[str, int]: ...
 
 
-class PluginsController:
+class PluginsController(NoStrayAttributes):
     """`tracker.plugins`. Any thread may call; inert once the tracker is closed."""
 
     def __init__(self, registry: _Registry) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from whiteout.anonymisation import Gate
 from whiteout.identifiers import IDENTIFIERS
+from whiteout.strict.profile import CAMPAIGN_PARAMETERS
 
 if TYPE_CHECKING:
     from whiteout.protocol.self_describing import SelfDescribingJson
@@ -35,11 +36,12 @@ def gate_of(
         ConfigurationError: as `Gate`.
     """
     scrub = _scrub_but_for_messages if keeps_messages else _scrub
+    parameters = tracker.strict_url_parameters
     return Gate(
-        (*IDENTIFIERS, *tracker.identifying_properties),
+        (*IDENTIFIERS, *(tracker.identifying_properties or ())),
         profile=profile,
         safe_properties=tracker.safe_properties,
-        url_parameters=tracker.strict_url_parameters,
+        url_parameters=CAMPAIGN_PARAMETERS if parameters is None else parameters,
         scrubs=dict.fromkeys(WITH_TEXT, scrub),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from whiteout.strict.profile import CAMPAIGN_PARAMETERS
 from whiteout.tracker.remote.privacy import FLAGS, PRIVACY
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ _BUILT_IN: Final[dict[str, Any]] = {
     "application_context": True,
     "deep_link_context": True,
     "exception_autotracking": True,
+    "install_autotracking": True,
 }
 """What an option of privacy is where nobody ever said; of the others None is what it says."""
 
@@ -24,7 +26,7 @@ def settled(configuration: TrackerConfiguration, before: object | None) -> Track
     """A configuration in which everything about privacy is said, but for what files remember.
 
     Where the app says nothing, the stricter holds of what the namespace had and what is built in
-    (leak L34).
+    (leak L34). What no file can set stays unsaid where the namespace had none.
 
     Args:
         configuration: as the app gave it.
@@ -37,4 +39,10 @@ def settled(configuration: TrackerConfiguration, before: object | None) -> Track
         if getattr(configuration, row.name) is None:
             earlier = getattr(before, row.name, None)
             said[row.name] = row.strictest((_BUILT_IN.get(row.name), earlier))
+    for name in ("before_consent", "identifying_properties"):
+        if getattr(configuration, name) is None:
+            said[name] = getattr(before, name, None)
+    earlier = getattr(before, "strict_url_parameters", None)
+    if configuration.strict_url_parameters is None and earlier is not None:
+        said["strict_url_parameters"] = tuple(key for key in CAMPAIGN_PARAMETERS if key in earlier)
     return replace(configuration, **said)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from whiteout.errors import ConfigurationError, WhiteoutError
 from whiteout.identifiers import Anonymisation
+from whiteout.tracker.attributes import NoStrayAttributes
 from whiteout.tracker.clock import SystemClock
 from whiteout.tracker.counters import Counters
 from whiteout.tracker.instances import get_tracker
@@ -44,7 +45,7 @@ class _Tracker(Protocol):
     def track(self, event: Event, *, anonymisation: Anonymisation) -> str | None: ...
 
 
-class WebViewBridge:
+class WebViewBridge(NoStrayAttributes):
     """Takes messages of pages, in both forms of Snowplow's WebView tracker. Any thread may call.
 
     Args:
