@@ -32,6 +32,7 @@ from whiteout.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from whiteout.collector.forwarding import Forwarder
     from whiteout.collector.settings import CollectorSettings
     from whiteout.kafka.settings import KafkaSettings
     from whiteout.log import Durability
@@ -113,6 +114,7 @@ def collect(  # noqa: PLR0913 - what the commands were given
     durability: Durability,
     *,
     ready: Callable[[int], None],
+    forwarder: Forwarder | None = None,
 ) -> None:
     """Run the collector in this process until it is stopped.
 
@@ -122,7 +124,9 @@ def collect(  # noqa: PLR0913 - what the commands were given
     from whiteout.collector.process import run_collector  # noqa: PLC0415 - when it runs
 
     try:
-        run_collector(settings, folder, host, port, durability=durability, ready=ready)
+        run_collector(
+            settings, folder, host, port, durability=durability, ready=ready, forwarder=forwarder
+        )
     except OSError as error:
         raise cannot_listen(host, port, error) from error
 

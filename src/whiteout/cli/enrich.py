@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +18,7 @@ from whiteout.cli.options import (
     Iglu,
     KafkaOptions,
     LakeAddress,
+    LeastGroup,
     NoIgluCentral,
     PiiEvents,
     Resolver,
@@ -31,6 +34,7 @@ from whiteout.cli.options import (
     spool_folder,
     stop_when_asked,
 )
+from whiteout.cli.page import TOKEN
 from whiteout.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -73,6 +77,10 @@ def enrich(  # noqa: PLR0913 - the options
     config: Config = None,
     kafka: KafkaOptions = None,
     until_eof: UntilEof = False,
+    page_socket: Annotated[
+        Path | None, typer.Option("--page-socket", help="Serve the page here.", hidden=True)
+    ] = None,
+    least_group: LeastGroup = 5,
     check: Annotated[
         bool, typer.Option("--check", help="Check the configuration and stop.", hidden=True)
     ] = False,
@@ -112,10 +120,28 @@ def enrich(  # noqa: PLR0913 - the options
         run_enrich(broker, settings, stop)
         return
     make_private(target)
-    with service.open_pipeline(source, target, settings) as loader:
+    hurry = threading.Event()
+    with contextlib.ExitStack() as stack:
+        observe = None
+        if page_socket is not None:
+            from whiteout.web.beside import page_beside  # noqa: PLC0415 - an extra of its own
+
+            observe = stack.enter_context(
+                page_beside(
+                    source=source,
+                    settings=settings,
+                    socket=page_socket,
+                    hurry=hurry.set,
+                    token=os.environ.get(TOKEN),
+                    least_group=least_group,
+                )
+            )
+        loader = stack.enter_context(
+            service.open_pipeline(source, target, settings, observe=observe)
+        )
         if not until_eof:
             say(f"loading {source / 'log'} into {lake_address(lake, target)}")
-        service.run(loader, stop, commit_interval_s=settings.commit_interval_s)
+        service.run(loader, stop, commit_interval_s=settings.commit_interval_s, hurry=hurry)
 
 
 def _places(

@@ -147,6 +147,16 @@ LogFormat = Annotated[
 ]
 
 
+LeastGroup = Annotated[
+    int,
+    typer.Option(
+        "--least-group",
+        min=1,
+        help="The page's charts and exports leave out groups of fewer events than this.",
+    ),
+]
+
+
 def configured(config: Path | None, table: str) -> dict[str, Any]:
     """One table of the configuration file; empty where there is no file.
 

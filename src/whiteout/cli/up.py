@@ -7,6 +7,7 @@ processes of its own (`whiteout.cli.topology`).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from whiteout.cli.options import (
     Iglu,
     KafkaOptions,
     LakeAddress,
+    LeastGroup,
     LogFormat,
     NoIgluCentral,
     PiiEvents,
@@ -43,12 +45,16 @@ from whiteout.cli.options import (
     make_private,
     say,
 )
+from whiteout.cli.page import TOKEN, Page, missing, page_for
 from whiteout.cli.topology import Topology
 from whiteout.errors import ConfigurationError
 from whiteout.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from whiteout.collector.forwarding import Forwarder
+    from whiteout.collector.settings import CollectorSettings
 
 # An arena of memory for each of the many threads of Arrow and Delta Lake, and memory that is kept
 # in case it is needed again, would add a quarter to what the child takes.
@@ -100,6 +106,8 @@ def up(  # noqa: PLR0913 - the options
         int, typer.Option("--loaders", min=1, max=8, help="How many, with --kafka.")
     ] = 1,
     log_format: LogFormat = "text",
+    page: Annotated[bool, typer.Option(help="Serve the page and its API, at /ui.")] = True,
+    least_group: LeastGroup = 5,
 ) -> None:
     """Run the whole pipeline here: collector, enrich and lake. Ctrl-C loads the rest and stops."""
     folder = data_folder(data)
@@ -158,16 +166,40 @@ def up(  # noqa: PLR0913 - the options
         checked = subprocess.run([*command, "--check"], check=False)  # noqa: S603 - our own command
         if checked.returncode:
             raise typer.Exit(checked.returncode)
-    supervisor = Supervisor(command, environment={**os.environ, **LITTLE_MEMORY})
+    reason = missing() if page else None
+    with contextlib.ExitStack() as stack:
+        shown = None
+        environment = {**os.environ, **LITTLE_MEMORY, "SQLITE_TMPDIR": str(folder)}
+        environment.pop(TOKEN, None)
+        if page and reason is None:
+            shown = stack.enter_context(page_for(host, os.environ))
+            command += ["--page-socket", str(shown.socket), "--least-group", str(least_group)]
+            environment |= shown.environment()
+        supervisor = Supervisor(command, environment=environment)
 
-    def ready(bound: int) -> None:
-        supervisor.start()
-        say(listening(settings, host, bound))
-        say(f"lake in {lake_address(lake, folder)}")
-        say(f"log in {folder / 'log'}")
+        def ready(bound: int) -> None:
+            supervisor.start()
+            say(listening(settings, host, bound))
+            say(f"lake in {lake_address(lake, folder)}")
+            say(f"log in {folder / 'log'}")
+            if shown is not None:
+                say(shown.line("http" if settings.tls is None else "https", host, bound))
+            elif reason is not None:
+                say(reason)
 
-    collect(settings, folder, host, port, durability, ready=ready)
-    supervisor.stop(timeout_s=_DRAIN_S)
+        forwarder = None if shown is None else _forwarder(shown, settings)
+        collect(settings, folder, host, port, durability, ready=ready, forwarder=forwarder)
+        supervisor.stop(timeout_s=_DRAIN_S)
+
+
+def _forwarder(page: Page, settings: CollectorSettings) -> Forwarder:
+    """What hands requests over to the process of the page."""
+    from whiteout.collector.forwarding import Forwarder  # noqa: PLC0415 - when it runs
+
+    own = {path.encode() for path in settings.paths}
+    if settings.root_response is not None:
+        own.add(b"/")
+    return Forwarder(page.socket, own_paths=own)
 
 
 def enrichment_options(

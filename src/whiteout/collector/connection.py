@@ -27,6 +27,7 @@ from whiteout.collector.owed import Exchange
 
 if TYPE_CHECKING:
     from whiteout.collector.exchange import Header
+    from whiteout.collector.forwarding import Forwarder, Forwarding
     from whiteout.collector.server import Server
     from whiteout.collector.settings import Limits
 
@@ -89,6 +90,8 @@ class Connection(asyncio.Protocol):
         """Forget what is not answered: what is durable stays durable."""
         self._server.left(self)
         self._transport = None
+        if forwarding := self._forwarding():
+            forwarding.cancel()
         self._exchanges.clear()
         self._unparsed.clear()
         # Parser and connection know each other, so that this object may outlive its client by far.
@@ -117,6 +120,8 @@ class Connection(asyncio.Protocol):
         self._blocked = True
         self._wait(self._limits.idle_timeout_s)
         self._pause()
+        if forwarding := self._forwarding():
+            forwarding.pause()
 
     def resume_writing(self) -> None:
         """The client reads again."""
@@ -125,6 +130,8 @@ class Connection(asyncio.Protocol):
             self._deadline = float("inf")
         else:
             self._wait(self._limits.idle_timeout_s)
+        if forwarding := self._forwarding():
+            forwarding.resume()
         if not self._parsing:
             self._resume()
 
@@ -210,6 +217,9 @@ class Connection(asyncio.Protocol):
         request.target = self._target
         request.body = parts[0] if len(parts) == 1 else b"".join(parts)
         server = self._server
+        if server.forwarder is not None and server.forwarder.takes(request.target):
+            self._forward(server.forwarder)
+            return
         response, records, bad_rows = server.handle(request)
         exchange = Exchange(self, response)
         if not self._is_usual or server.draining or request.method == b"HEAD":
@@ -219,6 +229,24 @@ class Connection(asyncio.Protocol):
             self.answer(exchange, server.operations.answer(request, response))
         elif not server.sink.submit(records, bad_rows, exchange):
             self.answer(exchange, UNAVAILABLE)
+
+    def _forward(self, forwarder: Forwarder) -> None:
+        """Let another process answer, once it is its turn. The connection ends with the answer."""
+        transport = self._transport
+        if transport is None or self._server.draining:
+            return
+        self._last = True
+        exchange = Exchange(self, UNAVAILABLE)
+        exchange.close = True
+        exchange.forwarding = forwarder.forward(self._request, exchange, transport)
+        self._exchanges.append(exchange)
+        if exchange.forwarding is None:
+            self.answer(exchange, UNAVAILABLE)
+        elif len(self._exchanges) == 1:
+            exchange.forwarding.start()
+
+    def _forwarding(self) -> Forwarding | None:
+        return self._exchanges[-1].forwarding if self._exchanges else None
 
     def _mark(self, exchange: Exchange) -> None:
         """Note what is unusual about the answer of the request that is complete now."""
@@ -251,14 +279,19 @@ class Connection(asyncio.Protocol):
             if first.close:
                 self._finish(linger=first.linger)
                 return
+            if exchanges and exchanges[0].forwarding is not None:
+                exchanges[0].forwarding.start()
         if not exchanges and self._awaited == _NOTHING:
             self._deadline = self._time() + self._limits.idle_timeout_s
         if self._paused and not self._parsing:
             self._resume()
 
     def close_when_answered(self) -> None:
-        """Take no further request."""
-        if self._exchanges:
+        """Take no further request; what goes to another process has no end, and is cut."""
+        if (forwarding := self._forwarding()) and self._transport is not None:
+            forwarding.cancel()
+            self._transport.close()
+        elif self._exchanges:
             self._last = True
             self._exchanges[-1].close = True
         elif self._transport is not None and self._awaited == _NOTHING:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
     from pathlib import Path
 
+    from whiteout.collector.forwarding import Forwarder
     from whiteout.collector.settings import CollectorSettings
     from whiteout.collector.sink import Sink
     from whiteout.kafka.settings import KafkaSettings
@@ -38,6 +39,7 @@ async def serve(  # noqa: PLR0913 - each names one thing that the caller owns or
     durability: Durability = "disk",
     ready: Callable[[int], None] | None = None,
     stop: asyncio.Event | None = None,
+    forwarder: Forwarder | None = None,
 ) -> None:
     """Collect until stopped; then answer what is in flight and return.
 
@@ -55,6 +57,7 @@ async def serve(  # noqa: PLR0913 - each names one thing that the caller owns or
         durability: of `raw_log`; with `process`, appends are made on the event loop.
         ready: called with the port once connections are accepted.
         stop: set it to stop.
+        forwarder: for the page and its API; None where there are none.
 
     Raises:
         ConfigurationError: the certificate cannot be used.
@@ -67,7 +70,7 @@ async def serve(  # noqa: PLR0913 - each names one thing that the caller owns or
         threaded=durability == "disk",
         pending_bytes=settings.limits.pending_bytes,
     )
-    await serve_to(sink, settings, host, port, ready=ready, stop=stop)
+    await serve_to(sink, settings, host, port, ready=ready, stop=stop, forwarder=forwarder)
 
 
 async def serve_to(  # noqa: PLR0913 - as `serve`
@@ -79,6 +82,7 @@ async def serve_to(  # noqa: PLR0913 - as `serve`
     reuse_port: bool = False,
     ready: Callable[[int], None] | None = None,
     stop: asyncio.Event | None = None,
+    forwarder: Forwarder | None = None,
 ) -> None:
     """Collect into a sink until stopped, as `serve` does; the sink is closed in the end.
 
@@ -91,6 +95,7 @@ async def serve_to(  # noqa: PLR0913 - as `serve`
             connections among them.
         ready: called with the port once connections are accepted.
         stop: set it to stop.
+        forwarder: for the page and its API; None where there are none.
 
     Raises:
         ConfigurationError: the certificate cannot be used.
@@ -98,7 +103,7 @@ async def serve_to(  # noqa: PLR0913 - as `serve`
     """
     loop = asyncio.get_running_loop()
     stop = stop if stop is not None else asyncio.Event()
-    server = Server(settings, sink, loop=loop)
+    server = Server(settings, sink, loop=loop, forwarder=forwarder)
     try:
         certificates = None if settings.tls is None else Certificates(settings.tls)
         listener = await _listen(loop, server, host, port, certificates, reuse_port=reuse_port)
@@ -213,6 +218,7 @@ def run_collector(  # noqa: PLR0913 - the options of the command line
     *,
     durability: Durability = "disk",
     ready: Callable[[int], None] | None = None,
+    forwarder: Forwarder | None = None,
 ) -> int:
     """Run a collector that writes to `directory/log/raw` and `directory/log/bad`, until stopped.
 
@@ -223,6 +229,7 @@ def run_collector(  # noqa: PLR0913 - the options of the command line
         port: 0 takes a free one.
         durability: `disk` answers once records are synced, `process` once they are written.
         ready: called with the port once connections are accepted.
+        forwarder: for the page and its API; None where there are none.
 
     Returns:
         The exit status, 0.
@@ -236,7 +243,18 @@ def run_collector(  # noqa: PLR0913 - the options of the command line
     try:
         bad_log = open_log(directory / "log" / "bad", writer=True, durability=durability)
         try:
-            run(serve(settings, raw_log, bad_log, host, port, durability=durability, ready=ready))
+            run(
+                serve(
+                    settings,
+                    raw_log,
+                    bad_log,
+                    host,
+                    port,
+                    durability=durability,
+                    ready=ready,
+                    forwarder=forwarder,
+                )
+            )
         finally:
             bad_log.close()
     finally:

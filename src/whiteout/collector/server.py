@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from whiteout.collector.exchange import Request, Response
+    from whiteout.collector.forwarding import Forwarder
     from whiteout.collector.settings import CollectorSettings
     from whiteout.collector.sink import Sink
 
@@ -45,9 +46,10 @@ class Server:
         loop: that all of it runs on.
         now_ms: Unix epoch milliseconds.
         new_uuid: makes random ids.
+        forwarder: for requests that another process answers; None where there is none.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all keyword-only, most with a default
         self,
         settings: CollectorSettings,
         sink: Sink,
@@ -55,7 +57,9 @@ class Server:
         loop: asyncio.AbstractEventLoop,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         new_uuid: Callable[[], uuid.UUID] = uuid.uuid4,
+        forwarder: Forwarder | None = None,
     ) -> None:
+        self.forwarder = forwarder
         self.limits = settings.limits
         self.sink = sink
         self.loop = loop

@@ -38,6 +38,7 @@ from whiteout.lake.batch import (
 from whiteout.lake.failed import FailedEvent, error_name, from_bad_row, from_text, generic_error
 from whiteout.lake.families import Families
 from whiteout.lake.housekeeping import tidy
+from whiteout.lake.loaded import Loaded
 from whiteout.lake.place import LakePlace
 from whiteout.lake.seen import DAY_US, KEY_COLUMNS, SeenEvents, event_key
 from whiteout.lake.settings import Counts, LoaderSettings, Source
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from whiteout.lake.loaded import Observer
     from whiteout.protocol.iglu import SchemaKey
 
 Record = tuple[int, bytes]
@@ -74,6 +76,7 @@ class _Batch:
     failed: list[FailedEvent] = field(default_factory=list)
     positions: list[Position] = field(default_factory=list)
     duplicates: int = 0
+    loaded: Loaded | None = None  # for the observer, where there is one
 
     def fail(self, event: FailedEvent, position: Position) -> None:
         self.failed.append(event)
@@ -95,6 +98,7 @@ class Loader:
         enrich: the events and bad rows of one record.
         lookup: the JSON Schema of a key.
         now_ms: the wall clock.
+        observe: is told of each commit.
 
     Raises:
         LogError: another loader is at work in `directory`.
@@ -112,8 +116,10 @@ class Loader:
         settings: LoaderSettings,
         now_ms: Callable[[], int],
         place: LakePlace | None = None,
+        observe: Observer | None = None,
     ) -> None:
         self.counts = Counts()
+        self._observe = observe
         self._raw, self._bad = raw, bad
         self._enrich, self._lookup, self._now_ms = enrich, lookup, now_ms
         self._settings = settings
@@ -126,6 +132,7 @@ class Loader:
         self._failed = LakeTable(place, "failed_events", FAILED_SCHEMA, durable=durable)
         self._seen = SeenEvents(directory / "seen.sqlite3", self._events.table_id)
         self._resume()
+        self._tell(_Batch(self._last_load_us, None, None))
 
     def _resume(self) -> None:
         """Take up the state that the tables hold."""
@@ -236,6 +243,8 @@ class Loader:
             raw[-1][0] + 1 if raw else None,
             bad[-1][0] + 1 if bad else None,
         )
+        if self._observe is not None:
+            batch.loaded = Loaded(batch.load_us)
         events: list[tuple[Position, EnrichedEvent]] = []
         for offset, record in raw:
             if not is_erased(record):
@@ -280,6 +289,8 @@ class Loader:
         for key, (position, event) in zip(keys, events, strict=True):
             if key in known:
                 batch.duplicates += 1
+                if batch.loaded is not None:
+                    batch.loaded.repeated.append(event)
                 continue
             row = Row(event, key, position)
             failed = cast_parts(row, self._families, now_ms=now_ms)
@@ -306,6 +317,8 @@ class Loader:
             rows = sound
             table = events_table(rows, self._families, load_us=batch.load_us) if rows else None
         batch.keys = [row.key for row in rows]
+        if batch.loaded is not None:
+            batch.loaded.events = [row.event for row in rows]
         return table
 
     def _commit(self, batch: _Batch) -> None:
@@ -324,9 +337,17 @@ class Loader:
             self._bad_next = batch.bad_next
         self._commits_to_compact += 1
         self._count(batch)
+        self._tell(batch)
         if batch.keys:
             day = batch.load_us // DAY_US
             self._seen.add(batch.keys, day=day, watermark_us=batch.load_us)
+
+    def _tell(self, batch: _Batch) -> None:
+        if self._observe is not None:
+            loaded = batch.loaded or Loaded(batch.load_us)
+            loaded.failed = batch.failed
+            loaded.raw_next, loaded.bad_next = self._raw_next, self._bad_next
+            self._observe(loaded)
 
     def _commit_failed(self, batch: _Batch) -> None:
         offsets: dict[str, int] = {}

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from whiteout.enrich import EnrichedEvent
     from whiteout.iglu import Registry
+    from whiteout.lake.loaded import Observer
     from whiteout.lake.place import LakePlace
 
 IGLU_CENTRAL = "https://iglucentral.com"
@@ -171,13 +172,20 @@ def now_ms() -> int:
 
 
 @contextlib.contextmanager
-def open_pipeline(source: Path, target: Path, settings: ServiceSettings) -> Iterator[Loader]:
+def open_pipeline(
+    source: Path,
+    target: Path,
+    settings: ServiceSettings,
+    *,
+    observe: Observer | None = None,
+) -> Iterator[Loader]:
     """The loader of a data folder, with everything behind it.
 
     Args:
         source: the folder whose `log` is read.
         target: the folder whose `lake` is written.
         settings: see there.
+        observe: is told of each commit.
 
     Raises:
         ConfigurationError: a registry is wrong.
@@ -201,6 +209,7 @@ def open_pipeline(source: Path, target: Path, settings: ServiceSettings) -> Iter
             settings=settings.loader,
             now_ms=now_ms,
             place=settings.place,
+            observe=observe,
         )
         stack.callback(loader.close)
         yield loader
@@ -231,8 +240,11 @@ def run(
     *,
     commit_interval_s: float,
     monotonic_s: Callable[[], float] = time.monotonic,
+    hurry: threading.Event | None = None,
 ) -> None:
     """Load until `stop` is set, then load what the log holds at that moment, and return.
+
+    `hurry` ends a pause, as `stop` does.
 
     Raises:
         Exception: the lake could still not be written after some attempts, when stopping.
@@ -262,7 +274,19 @@ def run(
             return
         if not stopping:
             pause = commit_interval_s - (monotonic_s() - started_at) if taken else _POLL_S
-            stop.wait(max(pause, 0))
+            _pause(max(pause, 0), stop, hurry)
+
+
+def _pause(seconds: float, stop: threading.Event, hurry: threading.Event | None) -> None:
+    """Wait until the time is over, or one of the events is set."""
+    if hurry is None:
+        stop.wait(seconds)
+        return
+    deadline = time.monotonic() + seconds
+    while not stop.is_set() and (left := deadline - time.monotonic()) > 0:
+        if hurry.wait(min(left, _POLL_S)):
+            hurry.clear()
+            return
 
 
 def _delay_s(failures: int) -> float:

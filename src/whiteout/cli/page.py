@@ -1,0 +1,71 @@
+"""What `whiteout up` does for the page: a private folder, a token where one is needed."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import secrets
+import socket
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from whiteout.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+TOKEN = "WHITEOUT_PAGE_TOKEN"  # noqa: S105 - the name of a variable
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_NEEDED = ("starlette", "jinja2")
+_LEAST_TOKEN = 16  # characters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Where the page is served from, and who may see it.
+
+    Attributes:
+        socket: of the process that serves it.
+        token: None where only this machine can ask.
+    """
+
+    socket: Path
+    token: str | None
+
+    def environment(self) -> dict[str, str]:
+        """What the process that serves it is told besides its command line, which all can see."""
+        return {} if self.token is None else {TOKEN: self.token}
+
+    def line(self, scheme: str, host: str, port: int) -> str:
+        """The line that says where the page is."""
+        name = "localhost" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - a comparison
+        place = f"{scheme}://{f'[{name}]' if ':' in name else name}:{port}/ui"
+        return f"page on {place}{'' if self.token is None else f'?token={self.token}'}"
+
+
+def missing() -> str | None:
+    """What keeps the page from being served, in a sentence; None where nothing does."""
+    if any(importlib.util.find_spec(name) is None for name in _NEEDED):
+        return "no page: it needs pip install 'whiteout[web]'"
+    if not hasattr(socket, "AF_UNIX") or os.name == "nt":
+        return "no page: it needs Unix sockets, which this system does not have"
+    return None
+
+
+@contextlib.contextmanager
+def page_for(host: str, environment: Mapping[str, str]) -> Iterator[Page]:
+    """A page for a collector that listens on `host`.
+
+    Raises:
+        ConfigurationError: the token that was chosen is too short.
+    """
+    token = environment.get(TOKEN)
+    if token is not None and (len(token) < _LEAST_TOKEN or not token.isascii()):
+        raise ConfigurationError(f"{TOKEN} must be {_LEAST_TOKEN} ASCII characters or more")
+    if token is None and host not in _LOOPBACK:
+        token = secrets.token_urlsafe(24)
+    with tempfile.TemporaryDirectory(prefix="whiteout-") as folder:  # short: sockets' names are
+        yield Page(socket=Path(folder) / "page", token=token)

@@ -1,0 +1,57 @@
+"""The application: Micro's API, the page's own API and the page, behind the guard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.responses import RedirectResponse
+from starlette.routing import Route
+
+from whiteout.web.guard import Access, Guard
+from whiteout.web.micro_api import MicroApi
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp
+
+    from whiteout.web.freshness import Freshness
+    from whiteout.web.recent import RecentEvents
+    from whiteout.web.schemas import Schemas
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the application shows.
+
+    Attributes:
+        recent: the events.
+        freshness: waits for what was accepted before a question.
+        schemas: finds schemas.
+        access: who may come in.
+        least_group: aggregates and exports leave out groups smaller than this.
+    """
+
+    recent: RecentEvents
+    freshness: Freshness
+    schemas: Schemas
+    access: Access
+    least_group: int = 5
+
+
+def create_app(parts: Parts) -> ASGIApp:
+    """Make the application."""
+    micro = MicroApi(parts.recent, parts.freshness, parts.schemas)
+    routes = [
+        Route("/", _to_page, methods=["GET"]),
+        Route("/micro/ui", _to_page, methods=["GET"]),
+        Route("/micro/ui/{rest:path}", _to_page, methods=["GET"]),
+        *micro.routes(),
+    ]
+    return Guard(Starlette(routes=routes), parts.access)
+
+
+async def _to_page(request: Request) -> Response:  # noqa: ARG001 - Starlette's signature
+    return RedirectResponse("/ui", 307)

@@ -1,0 +1,226 @@
+"""`/micro/…`: the REST API of Snowplow's Micro, for test suites written for it.
+
+Source: reference section 3.2. The routes and their answers are Micro 3's.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import msgspec
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from whiteout.errors import ProtocolError
+from whiteout.iglu import ResolutionError
+from whiteout.lake.failed import iso_time
+from whiteout.protocol.iglu import parse_schema_key
+from whiteout.web import micro
+from whiteout.web.recent import Filter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from starlette.requests import Request
+    from starlette.routing import BaseRoute
+
+    from whiteout.iglu import RegistryHistory
+    from whiteout.web.freshness import Freshness
+    from whiteout.web.recent import RecentEvents, Row
+    from whiteout.web.schemas import Schemas
+
+JSON, TSV = "application/json", "text/tab-separated-values"
+_PAGE = 500  # events read at once
+_PATHS = (
+    "/micro/all\n/micro/good\n/micro/bad\n/micro/reset\n/micro/events\n/micro/iglu/"
+    "{vendor}/{name}/jsonschema/{version}\n/micro/ui"
+)
+_Limit = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
+
+
+class GoodFilter(msgspec.Struct, kw_only=True):
+    """Which good events; all conditions together.
+
+    Attributes:
+        event_type: the column `event`, `page_view`, not `pv`.
+        schema: exactly.
+        contexts: schemas of entities that the event has, all of them.
+        limit: that many of the newest.
+    """
+
+    event_type: str | None = None
+    schema: str | None = None
+    contexts: list[str] | None = None
+    limit: _Limit | None = None
+
+
+class BadFilter(msgspec.Struct, kw_only=True):
+    """Which failed events.
+
+    Attributes:
+        vendor: the first segment of the request's path.
+        version: the second.
+        limit: that many of the newest.
+    """
+
+    vendor: str | None = None
+    version: str | None = None
+    limit: _Limit | None = None
+
+
+_Wanted = TypeVar("_Wanted", GoodFilter, BadFilter)
+
+
+class MicroApi:
+    """The routes.
+
+    Args:
+        recent: the events.
+        freshness: waits for what was accepted before a question.
+        schemas: finds schemas.
+    """
+
+    def __init__(self, recent: RecentEvents, freshness: Freshness, schemas: Schemas) -> None:
+        self._recent, self._freshness, self._schemas = recent, freshness, schemas
+
+    def routes(self) -> list[BaseRoute]:
+        """All of them, `/micro/` and the rest below it last."""
+        reads = ["GET", "POST"]
+        return [
+            Route("/micro/all", self._all, methods=reads),
+            Route("/micro/good", self._good, methods=reads),
+            Route("/micro/bad", self._bad, methods=reads),
+            Route("/micro/reset", self._reset, methods=reads),
+            Route("/micro/events", self._events, methods=["GET"]),
+            Route("/micro/iglu/{vendor}/{name}/jsonschema/{version}", self._schema),
+            Route("/micro/{rest:path}", _not_found, methods=[*reads, "PUT", "DELETE", "PATCH"]),
+            Route("/micro", _not_found, methods=reads),
+        ]
+
+    async def _all(self, request: Request) -> Response:  # noqa: ARG002 - Starlette's signature
+        return await self._when_fresh(lambda: _json(self._summary()))
+
+    async def _reset(self, request: Request) -> Response:  # noqa: ARG002 - Starlette's signature
+        def reset() -> Response:
+            self._recent.clear()
+            return _json(self._summary())
+
+        return await self._when_fresh(reset)
+
+    async def _good(self, request: Request) -> Response:
+        wanted = await _wanted(request, GoodFilter)
+        if isinstance(wanted, Response):
+            return wanted
+        conditions = Filter(
+            status="good",
+            type=wanted.event_type,
+            schema=wanted.schema,
+            entities=tuple(wanted.contexts or ()),
+        )
+        return await self._list(conditions, wanted.limit, micro.good_event)
+
+    async def _bad(self, request: Request) -> Response:
+        wanted = await _wanted(request, BadFilter)
+        if isinstance(wanted, Response):
+            return wanted
+        conditions = Filter(status="failed", vendor=wanted.vendor, version=wanted.version)
+        return await self._list(conditions, wanted.limit, micro.bad_event)
+
+    async def _events(self, request: Request) -> Response:
+        conditions = Filter(status="good")
+        if TSV in request.headers.get("accept", ""):
+
+            def answer() -> Response:
+                lines = (f"{row['document']}\n" for row in self._rows(conditions, None))
+                return StreamingResponse(lines, media_type=TSV)
+
+            return await self._when_fresh(answer)
+        return await self._list(conditions, None, lambda row: micro.lossy(row["document"]))
+
+    async def _schema(self, request: Request) -> Response:
+        return await run_in_threadpool(self._find_schema, request.path_params)
+
+    def _find_schema(self, parts: dict[str, str]) -> Response:
+        uri = f"iglu:{parts['vendor']}/{parts['name']}/jsonschema/{parts['version']}"
+        try:
+            return _json(self._schemas.find(parse_schema_key(uri)))
+        except ProtocolError:
+            return _json({"message": "not the key of a schema"}, 404)
+        except ResolutionError as error:
+            history = {entry.repository: _asked(entry) for entry in error.history}
+            return _json({"value": history}, 404)
+
+    async def _list(
+        self, wanted: Filter, limit: int | None, shape: Callable[[Row], dict[str, Any]]
+    ) -> Response:
+        def answer() -> Response:
+            return StreamingResponse(
+                _array(shape(row) for row in self._rows(wanted, limit)), media_type=JSON
+            )
+
+        return await self._when_fresh(answer)
+
+    async def _when_fresh(self, answer: Callable[[], Response]) -> Response:
+        def wait() -> Response:
+            if not self._freshness.wait():
+                return PlainTextResponse("events are still being loaded; try again", 503)
+            return answer()
+
+        return await run_in_threadpool(wait)
+
+    def _rows(self, wanted: Filter, limit: int | None) -> Iterator[Row]:
+        """The newest first, a page at a time: an answer never stands in memory as a whole."""
+        before = self._recent.last_number() + 1
+        left = limit if limit is not None else before
+        while left > 0:
+            page = self._recent.find(wanted, limit=min(left, _PAGE), before=before, brief=False)
+            yield from page
+            if len(page) < min(left, _PAGE):
+                return
+            left -= len(page)
+            before = page[-1]["number"]
+
+    def _summary(self) -> dict[str, int]:
+        totals = self._recent.totals()
+        return {"total": totals.good + totals.failed, "good": totals.good, "bad": totals.failed}
+
+
+async def _wanted(request: Request, kind: type[_Wanted]) -> _Wanted | Response:
+    body = await request.body()
+    if request.method != "POST" or not body.strip():
+        return kind()
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        reason = str(error) if isinstance(error, msgspec.ValidationError) else "not JSON"
+        return _json({"message": f"the filter is wrong: {reason}"}, 400)
+
+
+async def _not_found(request: Request) -> Response:  # noqa: ARG001 - Starlette's signature
+    return PlainTextResponse(f"not found; there are\n{_PATHS}\n", 404)
+
+
+def _json(value: object, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status, media_type=JSON)
+
+
+def _array(items: Iterator[dict[str, Any]]) -> Iterator[str]:
+    separator = "["
+    for item in items:
+        yield separator + json.dumps(item, ensure_ascii=False, separators=(",", ":"))
+        separator = ","
+    yield "[]" if separator == "[" else "]"
+
+
+def _asked(entry: RegistryHistory) -> dict[str, Any]:
+    errors = [
+        {"error": problem.kind, **({"message": problem.message[:256]} if problem.message else {})}
+        for problem in entry.problems
+    ]
+    return {
+        "errors": errors,
+        "attempts": entry.attempts,
+        "lastAttempt": iso_time(entry.last_attempt_ms),
+    }
