@@ -40,11 +40,12 @@ PIPELINE = (
     "whiteout.supervisor",
     "whiteout.web",
     "whiteout.audit",
+    "whiteout.testing",
     # It needs Thrift, so it is the pipeline's, although it describes a protocol.
     "whiteout.protocol.collector_payload",
 )
-# It plays the app: a real tracker that sends to the pipeline.
-PLAYS_AN_APP = ("whiteout.demo",)
+# They play the app, or run beside it: a real tracker that sends to the pipeline.
+PLAYS_AN_APP = ("whiteout.demo", "whiteout.testing")
 
 
 def is_in(module: str, packages: tuple[str, ...]) -> bool:

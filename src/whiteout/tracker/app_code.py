@@ -35,12 +35,13 @@ class AppCode:
         counters: for warnings, and events that a failing filter vetoes.
         clock: for the pauses of FocalMeter.
         configurations: what the app has given: plugins, and at most one of the other two.
+        in_memory: plugins are told by `tell_plugins`, not on a thread of their own.
 
     Raises:
         ConfigurationError: an identifier or tag is there twice.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument a collaborator
         self,
         passage: Passage,
         *,
@@ -48,6 +49,7 @@ class AppCode:
         counters: Counters,
         clock: Clock,
         configurations: Sequence[object] = (),
+        in_memory: bool = False,
     ) -> None:
         self._passage = passage
         self._clock = clock
@@ -61,7 +63,11 @@ class AppCode:
             )
             plugins.append(self._meter.plugin())
         self._extensions = Extensions(
-            gate, counters, plugins=plugins, contexts=contexts[0] if contexts else None
+            gate,
+            counters,
+            plugins=plugins,
+            contexts=contexts[0] if contexts else None,
+            wake=_nobody if in_memory else None,
         )
         self.plugins = PluginsController(self._extensions)
         self.global_contexts = GlobalContextsController(self._extensions)
@@ -72,6 +78,10 @@ class AppCode:
         self.forget_queued()
         if self._meter is not None:
             self._meter.forget()
+
+    def tell_plugins(self) -> None:
+        """Tell plugins of what was tracked, on the caller's thread."""
+        self._extensions.run_after_track()
 
     def forget_queued(self) -> None:
         """Tell no plugin of what was tracked until now."""
@@ -100,6 +110,10 @@ class AppCode:
         passage = self._passage
         with passage.lock:
             return None if passage.closed else passage.lines.session_user_id()
+
+
+def _nobody() -> None:
+    """There is no thread to wake."""
 
 
 def check_configurations(configurations: Sequence[object]) -> None:

@@ -92,7 +92,9 @@ class Core:
         self.is_forked = False  # and has no engine of its own yet
         self._fork_locks = ExitStack()
         self._app_code: AppCode | None = None
-        self._folder = open_folder(emitter.storage_dir, self.counters)
+        self._folder = (
+            None if environment.in_memory else open_folder(emitter.storage_dir, self.counters)
+        )
         self._name = safe_name(namespace)
         self._files = IdentityFiles(self._folder, self._name)
         self._group = groups.group(self._folder, session.identity_group)
@@ -187,6 +189,7 @@ class Core:
                         counters=self.counters,
                         clock=self._environment.clock,
                         configurations=configurations,
+                        in_memory=self._environment.in_memory,
                     )
                     if self.passage.closed:
                         self._app_code.close(0)
@@ -395,6 +398,8 @@ class Core:
         self.shared.refresh(with_identifiers=None)
         self._environment.prepare()
         self.errors.drain()
+        if self._environment.in_memory and self._app_code is not None:
+            self._app_code.tell_plugins()
         is_due = bool(started) or self.live.session.current.continue_session_on_restart
         self.privacy.keep_identity_if_free(is_due=is_due)
         self.consent.take_up(waits=False)

@@ -249,14 +249,19 @@ class Emitter:
             self._sender_lock.release()
             self._sender_lock = None
 
-    def work(self) -> float:
+    def work(self, *, flushes: bool = False) -> float:
         """Do a round if one is due, as the thread does; for tests, without a thread.
+
+        Args:
+            flushes: whatever `buffer_option` says.
 
         Returns:
             seconds until another could be due; 0: at once.
         """
         with self._state:
+            self._flushes += flushes
             wait_s = self._wait_s()
+            self._flushes -= flushes
         if wait_s <= 0:
             self._round()
             return 0.0

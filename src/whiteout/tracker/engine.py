@@ -74,6 +74,7 @@ class Engine:
         self._folder = folder
         self._name = name
         self._clock = environment.clock
+        self._has_threads = not environment.in_memory
         self._counters = counters
         self._housekeeping = housekeeping
         self._adopt_at_s = self._clock.monotonic_s() + _ADOPT_EVERY_S
@@ -117,6 +118,8 @@ class Engine:
 
     def start(self) -> None:
         """Start the threads; the writer's first act is to take over what others left."""
+        if not self._has_threads:
+            return
         self.writer.start()
         self.writer.wake()
         self.emitter.start()
@@ -174,6 +177,8 @@ class Engine:
 
     def flush(self, timeout_s: float) -> bool:
         """Send until all that is tracked now is delivered; False: not within `timeout_s`."""
+        if not self._has_threads:
+            return self._send_here()
         self.writer.pass_on()
         moves, targets, fresh_target = self._targets()
 
@@ -188,6 +193,13 @@ class Engine:
             return moves == self._moves()  # else some were nowhere to be seen
 
         return self.emitter.flush(timeout_s, is_done)
+
+    def _send_here(self) -> bool:
+        """What the threads would do, on the caller's: until nothing is due."""
+        self.writer.work(has_news=self.writer.take_news())
+        while self.emitter.work(flushes=True) <= 0:
+            continue
+        return self.waiting == 0
 
     @property
     def waiting(self) -> int:

@@ -23,12 +23,15 @@ class Environment:
         new_uuid: random UUIDs, 16 bytes each.
         generator: jitter; not for ids.
         platform_reader: what the platform entity says; None: the system's own.
+        in_memory: no file and no thread of the tracker's own: `flush` sends on its caller's thread.
+            For tests of apps; see `whiteout.testing`.
     """
 
     clock: Clock = field(default_factory=SystemClock)
     new_uuid: Callable[[], bytes] = field(default_factory=UuidSource)
     generator: random.Random = field(default_factory=random.SystemRandom)
     platform_reader: PlatformReader | None = None
+    in_memory: bool = False
 
     def new_pair(self) -> Callable[[], tuple[bytes, str]]:
         """What gives a fresh UUID as bytes and as text."""

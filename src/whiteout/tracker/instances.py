@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from whiteout.tracker.remote.setup import RemoteSetup
     from whiteout.tracker.tracker import Tracker
 
-    _Configuration = (
+    Configuration = (
         TrackerConfiguration
         | EmitterConfiguration
         | SessionConfiguration
@@ -113,7 +113,7 @@ _REGISTRY: Final = _Registry()
 def create_tracker(
     namespace: str,
     network: str | NetworkConfiguration,
-    *configurations: _Configuration,
+    *configurations: Configuration,
     environment: Environment | None = None,
 ) -> Tracker:
     """Make a tracker; one that had the namespace in this process is closed and replaced.
@@ -244,6 +244,11 @@ def _under_remote(
 def get_tracker(namespace: str) -> Tracker | None:
     """The tracker of a namespace in this process; None: there is none."""
     return _REGISTRY.trackers.get(namespace)
+
+
+def live_trackers() -> list[Tracker]:
+    """The trackers of this process that are not closed, in no order."""
+    return list(_REGISTRY.trackers.values())
 
 
 def remove_tracker(namespace: str, timeout: float = 5.0) -> bool:

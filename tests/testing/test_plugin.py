@@ -1,0 +1,205 @@
+"""The plugin, in runs of pytest of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import whiteout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SOURCES = Path(whiteout.__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
+PYTHON = [sys.executable, "-m", "pytest", "-p", "pytest_whiteout", "-W", "error"]
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """Writes a file of tests, runs it in a process of its own, and gives what was printed."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(SOURCES), *sys.path])))
+
+    def run(source: str) -> str:
+        pytester.makepyfile(source)
+        result = pytester.run(*PYTHON, "-p", "no:cacheprovider", timeout=60)
+        return result.stdout.str() + result.stderr.str()
+
+    return run
+
+
+APP = """
+import whiteout
+from whiteout import Anonymisation, EmitterConfiguration, ScreenView, Structured
+from whiteout.testing import (
+    assert_anonymous, assert_no_failed_events, assert_not_tracked, assert_tracked
+)
+import pytest
+
+@pytest.fixture
+def tracker(whiteout_micro, tmp_path):
+    made = whiteout.create_tracker(
+        "shop", whiteout_micro.endpoint, EmitterConfiguration(storage_dir=tmp_path)
+    )
+    yield made
+    whiteout.remove_tracker("shop", timeout=5)
+"""
+
+
+def test_events_of_one_test_are_not_there_in_the_next(run: Callable[[str], str]) -> None:
+    printed = run(
+        APP
+        + """
+ports = set()
+
+@pytest.mark.parametrize("name", ["Basket", "Checkout", "Thanks"])
+def test_screens(whiteout_micro, tracker, name):
+    ports.add(whiteout_micro.port)
+    assert_not_tracked(ScreenView)
+    tracker.track(ScreenView(name=name))
+    assert_tracked(ScreenView, name=name)
+    assert len(whiteout_micro.tracked(ScreenView)) == 1
+    tracker.track(ScreenView(name="on its way when the test ends"))
+
+def test_the_port_stays():
+    assert len(ports) == 1
+"""
+    )
+
+    assert "4 passed" in printed
+
+
+def test_a_failing_assertion_shows_the_nearest_event_and_none_of_our_frames(
+    run: Callable[[str], str],
+) -> None:
+    printed = run(
+        APP
+        + """
+def test_checkout(whiteout_micro, tracker):
+    tracker.track(ScreenView(name="Home", type="page"))
+    tracker.track(ScreenView(name="Chekout", type="page"))
+    tracker.flush()
+    assert_tracked(ScreenView, name="Checkout", type="page")
+"""
+    ).replace("timeout=5", "")
+
+    shown = [line.removeprefix("E").rstrip() for line in printed.splitlines() if line[:1] == "E"]
+    assert "no ScreenView with name='Checkout', type='page' was tracked" in shown[0]
+    assert [line.strip() for line in shown[1:]] == [
+        "",
+        "nearest: event 4 of 4, screen_view",
+        "≠ name  wanted  'Checkout'",
+        "got     'Chekout'",
+        "^",
+        "= type  'page'",
+    ]
+    assert "arrivals.py" not in printed
+
+
+def test_ini_options_name_registries_and_the_time_to_wait(
+    run: Callable[[str], str], pytester: pytest.Pytester
+) -> None:
+    schema = pytester.path / "iglu/schemas/com.acme/tea/jsonschema/1-0-0"
+    schema.parent.mkdir(parents=True)
+    schema.write_text(
+        '{"self": {"vendor": "com.acme", "name": "tea", "format": "jsonschema", '
+        '"version": "1-0-0"}, "properties": {"cups": {"type": "integer"}}}'
+    )
+    pytester.makeini("[pytest]\nwhiteout_iglu = iglu\nwhiteout_timeout = 0.2\n")
+
+    printed = run(
+        APP
+        + """
+import time
+from whiteout import SelfDescribing
+TEA = "iglu:com.acme/tea/jsonschema/1-0-0"
+
+def test_both(whiteout_micro, whiteout_memory, tracker):
+    tracker.track(SelfDescribing(schema=TEA, data={"cups": 3}))
+    assert_tracked(TEA, cups=3)
+    started = time.monotonic()
+    with pytest.raises(AssertionError):
+        assert_tracked(TEA, cups=4)
+    assert time.monotonic() - started < 2
+    memory = whiteout_memory("unit")
+    memory.track(SelfDescribing(schema=TEA, data={"cups": "many"}))
+    assert_not_tracked(TEA)  # of the tracker in memory, as it was made last
+    with pytest.raises(AssertionError, match="cups"):
+        assert_no_failed_events()
+"""
+    )
+
+    assert "1 passed" in printed
+
+
+def test_a_wrong_time_to_wait_is_said(run: Callable[[str], str], pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nwhiteout_timeout = soon\n")
+
+    printed = run("def test_one(whiteout_micro): pass")
+
+    assert "whiteout_timeout must be 0 to 3600 seconds, got 'soon'" in printed
+
+
+def test_a_run_that_does_not_use_it_loads_nothing_of_it(run: Callable[[str], str]) -> None:
+    printed = run(
+        """
+import sys
+
+def test_it():
+    loaded = [name for name in sys.modules if name.partition(".")[0] == "whiteout"]
+    assert loaded == []
+    assert "pytest_whiteout" in sys.modules
+"""
+    )
+
+    assert "1 passed" in printed
+
+
+def test_the_distribution_announces_the_plugin() -> None:
+    text = (REPOSITORY / "pyproject.toml").read_text("utf-8")
+
+    assert '[project.entry-points.pytest11]\npytest_whiteout = "pytest_whiteout"' in text
+    assert re.search(r'packages = \[.*"src/pytest_whiteout.py"', text)
+
+
+NODE_MODULES = [
+    folder
+    for folder in (REPOSITORY / "examples/node_shop", REPOSITORY / "benchmarks")
+    if (folder / "node_modules/@snowplow/node-tracker").is_dir()
+]
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not here")
+@pytest.mark.skipif(
+    not NODE_MODULES, reason="its tracker is not here: npm install in examples/node_shop"
+)
+def test_an_app_in_another_language_is_tested_as_it_is(tmp_path: Path) -> None:
+    example = tmp_path / "node_shop"
+    shutil.copytree(
+        REPOSITORY / "examples/node_shop", example, ignore=shutil.ignore_patterns("node_modules")
+    )
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(SOURCES),
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "NODE_PATH": str(NODE_MODULES[0] / "node_modules"),
+    }
+
+    done = subprocess.run(
+        [*PYTHON, "-q", "--rootdir", example, "-c", os.devnull, example],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=120,
+    )
+
+    assert "2 passed" in done.stdout, done.stdout + done.stderr
