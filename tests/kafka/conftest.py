@@ -10,13 +10,11 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from tests.support.broker import DEADLINE_S, Broker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from confluent_kafka import Message
 
     from whiteout.kafka.settings import KafkaSettings
-
-Read = "Callable[[KafkaSettings, str, int], list[Message]]"
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +44,15 @@ def own_broker() -> Iterator[Broker]:
 
 def read_topic(settings: KafkaSettings, name: str, count: int) -> list[Message]:
     """The first `count` messages of a topic, of all partitions; fails when they do not come."""
+    found = read_until(settings, name, lambda messages: len(messages) >= count)
+    assert len(found) == count
+    return found
+
+
+def read_until(
+    settings: KafkaSettings, name: str, enough: Callable[[list[Message]], bool]
+) -> list[Message]:
+    """The messages of a topic, of all partitions, until there are enough; fails when never."""
     consumer = Consumer(
         {"bootstrap.servers": settings.servers, "group.id": "reader", "fetch.wait.max.ms": 20}
     )
@@ -55,10 +62,10 @@ def read_topic(settings: KafkaSettings, name: str, count: int) -> list[Message]:
         partitions = consumer.list_topics(title, timeout=DEADLINE_S).topics[title].partitions
         consumer.assign([TopicPartition(title, one, OFFSET_BEGINNING) for one in partitions])
         deadline = time.monotonic() + DEADLINE_S
-        while len(found) < count and time.monotonic() < deadline:
-            found += consumer.consume(count - len(found), 0.1)
+        while not enough(found) and time.monotonic() < deadline:
+            found += consumer.consume(1, 0.1)
     finally:
         consumer.close()
-    assert len(found) == count
-    assert [message.error() for message in found] == [None] * count
+    assert [message.error() for message in found] == [None] * len(found)
+    assert enough(found)
     return found

@@ -7,11 +7,13 @@ of an aborted transaction.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import uuid
 from pathlib import Path
@@ -45,16 +47,21 @@ class Broker:
 
     Attributes:
         address: `HOST:PORT`.
+        wire: between clients and broker, where that was asked for.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, through_a_wire: bool = False) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
         self.cluster = uuid.uuid4().hex
         named = os.environ.get("WHITEOUT_KAFKA")
         self.is_ours = named is None
-        self.address = named or f"127.0.0.1:{free_port()}"
+        self._own = self.address = named or f"127.0.0.1:{free_port()}"
+        self.wire: Wire | None = None
         if self.is_ours:
+            if through_a_wire:
+                self.wire = Wire(free_port(), int(self._own.rpartition(":")[2]))
+                self.address = self.wire.address
             self.start()
 
     def start(self) -> None:
@@ -67,7 +74,7 @@ class Broker:
                 "--cluster-id",
                 self.cluster,
                 "--listener-url",
-                f"tcp://{self.address}",
+                f"tcp://{self._own}",
                 "--advertised-listener-url",
                 f"tcp://{self.address}",
                 "--storage-engine",
@@ -114,13 +121,75 @@ class Broker:
 
     def close(self) -> None:
         """Stop it, if it is ours."""
+        if self.wire is not None:
+            self.wire.cut()
         self.kill()
         self._output.close()
+
+
+class Wire:
+    """A connection to a broker that can be cut: what clients see of a broker that restarts.
+
+    The binary forgets its records with its process; behind a cut wire it keeps them.
+
+    Attributes:
+        address: `HOST:PORT` of this end.
+    """
+
+    def __init__(self, listen_port: int, target_port: int) -> None:
+        self._target = ("127.0.0.1", target_port)
+        self._port = listen_port
+        self.address = f"127.0.0.1:{listen_port}"
+        self._listener: socket.socket | None = None
+        self._ends: list[socket.socket] = []
+        self.mend()
+
+    def mend(self) -> None:
+        """Let connections through."""
+        listener = self._listener = socket.create_server(("127.0.0.1", self._port), backlog=128)
+        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+
+    def cut(self) -> None:
+        """Close all connections, and take no new ones."""
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            # Wakes the thread that accepts.
+            listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+        ends, self._ends = self._ends, []
+        for end in ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                near, _ = listener.accept()
+            except OSError:
+                return
+            try:
+                far = socket.create_connection(self._target)
+            except OSError:  # the broker is not there yet
+                near.close()
+                continue
+            self._ends += [near, far]
+            for pair in ((near, far), (far, near)):
+                threading.Thread(target=_pump, args=pair, daemon=True).start()
+
+
+def _pump(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65_536):
+            target.sendall(data)
+    with contextlib.suppress(OSError):
+        target.shutdown(socket.SHUT_RDWR)
 
 
 def options_of(settings: KafkaSettings) -> list[str]:
     """The settings as options of the command line, without the address."""
     options = [f"partitions={settings.partitions}", f"replication={settings.replication}"]
+    options += [f"keep_incomplete={settings.keep_incomplete}"]
     options += [f"consumer.{name}={value}" for name, value in settings.consumer.items()]
     return [text for option in options for text in ("--kafka-set", option)]
 

@@ -29,7 +29,9 @@ DEADLINE_S = 60.0
 # {"wait": pid} -> exit status (negative: the signal).
 NURSERY = """
 import json, os, sys
-import whiteout.cli, whiteout.collector.process, whiteout.lake.service
+import confluent_kafka
+import whiteout.cli, whiteout.collector.kafka_sink, whiteout.collector.process
+import whiteout.kafka.service, whiteout.lake.service
 whiteout.cli.application()
 for line in sys.stdin:
     order = json.loads(line)

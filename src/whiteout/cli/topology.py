@@ -71,12 +71,11 @@ class Topology:
             ChildFailedError: a process did not end as it should; what it had not done is in Kafka.
         """
         from whiteout.kafka.clients import ensure_topics  # noqa: PLC0415 - only where Kafka is
-        from whiteout.kafka.settings import TOPICS  # noqa: PLC0415 - the same
 
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        ensure_topics(self.kafka, TOPICS)
+        ensure_topics(self.kafka, self.kafka.topics)
         with contextlib.closing(_hold_port(self.host, self.port)) as held:
             port = int(held.getsockname()[1])
             stages = {

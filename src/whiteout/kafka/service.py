@@ -61,7 +61,13 @@ def run_enrich(kafka: KafkaSettings, settings: ServiceSettings, stop: threading.
     """
     identities, counts, limits = Identities(), WorkerCounts(), Limits()
     with contextlib.ExitStack() as stack:
-        enricher = make_enricher(settings, make_resolver(settings), stack, new_uuid=identities)
+        enricher = make_enricher(
+            settings,
+            make_resolver(settings),
+            stack,
+            new_uuid=identities,
+            incomplete_events=kafka.keep_incomplete,
+        )
 
         def session() -> Session:
             return _Enriching(

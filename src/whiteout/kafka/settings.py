@@ -1,13 +1,13 @@
 """Where the brokers are, what the topics are called, what the clients are told.
 
-Later ones win: the address of the command line, the table `[kafka]` of the file, variables
-`WHITEOUT_KAFKA_…`, then assignments such as `partitions=16`.
+Later ones win: the table `[kafka]` of the file, variables `WHITEOUT_KAFKA_…`, assignments such as
+`partitions=16`, and the prefix in the address.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,7 @@ class KafkaSettings:
         replication: of topics that do not exist yet; -1 takes the brokers' default.
         raw, bad, enriched, failed, incomplete: other names for single topics.
         enrich_group, load_group: other names for the consumer groups.
+        keep_incomplete: whether what is left of failed events goes to `incomplete`.
         client, producer, consumer: options of librdkafka, for all clients or one kind.
 
     Raises:
@@ -59,6 +60,7 @@ class KafkaSettings:
     incomplete: str = ""
     enrich_group: str = ""
     load_group: str = ""
+    keep_incomplete: bool = False
     client: Mapping[str, Any] = field(default_factory=_nothing, repr=False)  # has passwords
     producer: Mapping[str, Any] = field(default_factory=_nothing, repr=False)
     consumer: Mapping[str, Any] = field(default_factory=_nothing, repr=False)
@@ -82,6 +84,11 @@ class KafkaSettings:
     def topic(self, name: str) -> str:
         """The name of a topic; `name` is one of `TOPICS`."""
         return getattr(self, name) or f"{self.prefix}-{name}"
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Those of `TOPICS` that there are."""
+        return TOPICS if self.keep_incomplete else TOPICS[:-1]
 
     @property
     def enriching(self) -> str:
@@ -121,21 +128,23 @@ def kafka_settings(
         raise ConfigurationError(
             f"a Kafka address must look like kafka://HOST:PORT/PREFIX, got {address!r}"
         )
-    options: dict[str, Any] = {"prefix": prefix} if prefix else {}
+    options: dict[str, Any] = {}
     clients: dict[str, Any] = {name: {} for name in _CLIENTS}
     for name, value in _given(table, environment, assignments):
         kind, dot, option = name.partition(".")
         if dot and kind in _CLIENTS:
             clients[kind][option] = value
         elif name in _PLAIN:
-            options[name] = _number(name, value) if name in _NUMBERS else str(value)
+            options[name] = _plain(name, value)
         else:
             known = ", ".join([*_PLAIN, *(f"{kind}.…" for kind in _CLIENTS)])
             raise ConfigurationError(f"{name!r} is not an option of Kafka; there are {known}")
+    if prefix:
+        options["prefix"] = prefix
     return KafkaSettings(servers=servers, **options, **clients)
 
 
-_PLAIN = ("prefix", *_NUMBERS, *TOPICS, "enrich_group", "load_group")
+_PLAIN = ("prefix", *_NUMBERS, *TOPICS, "enrich_group", "load_group", "keep_incomplete")
 
 
 def _given(
@@ -170,14 +179,18 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield prefix + name, value
 
 
+def _plain(name: str, value: Any) -> str | int | bool:  # noqa: ANN401 - as it came
+    if name in _NUMBERS:
+        return _number(name, value)
+    if name != "keep_incomplete":
+        return str(value)
+    if str(value).lower() not in ("true", "false"):
+        raise ConfigurationError(f"{name} must be true or false, got {value!r}")
+    return str(value).lower() == "true"
+
+
 def _number(name: str, value: Any) -> int:  # noqa: ANN401 - as it came
     try:
         return int(value)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"{name} must be a whole number, got {value!r}") from error
-
-
-def with_consumer_options(settings: KafkaSettings, **options: object) -> KafkaSettings:
-    """The same settings with other options of consumers; `_` stands for `.` in their names."""
-    more = {name.replace("_", "."): value for name, value in options.items()}
-    return replace(settings, consumer={**settings.consumer, **more})

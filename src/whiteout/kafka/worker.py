@@ -136,8 +136,7 @@ class Worker:
         self._monotonic_s = monotonic_s
         self._counts, self._limits = counts, limits
         self._kafka = clients.library()
-        names = ("raw", "enriched", "failed", "incomplete")
-        self._topics = clients.ensure_topics(settings, names)
+        self._topics = clients.ensure_topics(settings, set(settings.topics) - {"bad"})
         self._bad_rows = BadRows(artifact=_ARTIFACT, version=__version__)
         self._producer: Producer = clients.producer(
             settings,
@@ -195,7 +194,7 @@ class Worker:
             self._send("enriched", line, home, origin, partition)
         elif isinstance(result, BadRow):
             self._fail(result, origin, partition)
-            if result.incomplete is not None:
+            if result.incomplete is not None and "incomplete" in self._topics:
                 self._counts.incomplete += 1
                 line = result.incomplete.tsv().encode("utf-8", "replace")
                 home = partition % self._topics["incomplete"].partitions

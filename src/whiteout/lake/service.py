@@ -116,6 +116,7 @@ def make_enricher(
     stack: contextlib.ExitStack,
     *,
     new_uuid: Callable[[], uuid.UUID] = uuid.uuid4,
+    incomplete_events: bool = False,
 ) -> Enricher:
     """The enricher that the settings describe; what it opens is closed with `stack`.
 
@@ -124,18 +125,23 @@ def make_enricher(
         resolver: of schemas.
         stack: closes what is opened.
         new_uuid: makes the ids of events that come without.
+        incomplete_events: whether what is left of failed events is kept.
 
     Raises:
         ConfigurationError: an enrichment is wrong.
     """
     if settings.enrichments is None:
-        return Enricher(resolver, now_ms=now_ms, new_uuid=new_uuid)
+        plain = EnrichSettings(incomplete_events=incomplete_events)
+        return Enricher(resolver, plain, now_ms=now_ms, new_uuid=new_uuid)
     configured = read_folder(settings.enrichments)
     if settings.pii_events is not None:
         _keep_pii_events(configured, settings.pii_events, stack)
     return Enricher(
         resolver,
-        EnrichSettings(keep_tracker_identifiers=configured.anonymity.keep_tracker_identifiers),
+        EnrichSettings(
+            keep_tracker_identifiers=configured.anonymity.keep_tracker_identifiers,
+            incomplete_events=incomplete_events,
+        ),
         now_ms=now_ms,
         new_uuid=new_uuid,
         enrichments=configured.enrichments,

@@ -1,0 +1,74 @@
+"""Enriched TSV read back is what was written."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from whiteout.enrich.atomic import ATOMIC_COLUMNS, COLUMN_INDEX
+from whiteout.enrich.event import EnrichedEvent
+from whiteout.enrich.schemas import write_parts
+from whiteout.enrich.tsv import NotEnrichedError, read_tsv
+from whiteout.protocol.self_describing import SelfDescribingJson
+
+TEXTS = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=20)
+PARTS = st.builds(
+    SelfDescribingJson,
+    st.sampled_from(["iglu:com.acme/user/jsonschema/1-0-0", "iglu:com.acme/tea/jsonschema/2-1-0"]),
+    st.dictionaries(TEXTS, st.one_of(TEXTS, st.integers(-(2**53), 2**53), st.none())),
+)
+
+
+@st.composite
+def events(draw: st.DrawFn) -> EnrichedEvent:
+    fields: list[str | None] = [None] * len(ATOMIC_COLUMNS)
+    for position, column in enumerate(ATOMIC_COLUMNS):
+        if column.required or (column.type == "string" and draw(st.booleans())):
+            fields[position] = draw(TEXTS)
+    event = EnrichedEvent(
+        fields=fields,
+        unstruct_event=draw(st.none() | PARTS),
+        contexts=draw(st.lists(PARTS, max_size=3)),
+        derived_contexts=draw(st.lists(PARTS, max_size=2)),
+    )
+    write_parts(event)
+    return event
+
+
+@given(events())
+def test_reading_undoes_writing(event: EnrichedEvent) -> None:
+    assert read_tsv(event.tsv()) == event
+    assert read_tsv(event.tsv() + "\n") == event
+
+
+@given(st.text())
+def test_any_text_is_read_or_refused(text: str) -> None:
+    with pytest.raises(NotEnrichedError):
+        read_tsv(text)
+
+
+@pytest.mark.parametrize("column", ["contexts", "unstruct_event", "derived_contexts"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nonsense",
+        "[]",
+        "1",
+        "{}",
+        '{"schema":"iglu:a/b/jsonschema/1-0-0"}',
+        '{"schema":"iglu:a/b/jsonschema/1-0-0","data":null}',
+        '{"schema":"iglu:a/b/jsonschema/1-0-0","data":[{"schema":"no uri","data":{}}]}',
+        '{"schema":"iglu:a/b/jsonschema/1-0-0","data":{"schema":"iglu:a/b/jsonschema/1"}}',
+        "[" * 100 + "]" * 100,
+    ],
+)
+def test_a_column_that_is_no_self_describing_json_is_named(column: str, text: str) -> None:
+    fields = ["x" if one.required else "" for one in ATOMIC_COLUMNS]
+    fields[COLUMN_INDEX[column]] = text
+
+    with pytest.raises(NotEnrichedError) as raised:
+        read_tsv("\t".join(fields))
+
+    assert (raised.value.column, raised.value.text) == (column, text)
+    assert text not in str(raised.value)

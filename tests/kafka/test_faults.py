@@ -1,0 +1,204 @@
+"""Killed processes, a broker that goes away, loaders that come and go: each event loaded once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING, Self
+
+import pytest
+from tests.kafka.support import (
+    FAST,
+    arrived,
+    enrich_arguments,
+    loader_arguments,
+    record,
+    running,
+    wait_for,
+    wait_until,
+)
+from tests.kafka.test_worker import put
+from tests.support.broker import Broker, address_of, options_of
+from tests.support.torment import Client, Nursery, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from whiteout.kafka.settings import KafkaSettings
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="there is no kill -9")
+LONGEST_S = 3.0  # that a process lives: a group needs two until it has agreed
+
+
+@pytest.fixture
+def broker_behind_a_wire() -> Iterator[Broker]:
+    running_broker = Broker(through_a_wire=True)
+    if not running_broker.is_ours:
+        running_broker.close()
+        pytest.skip("there is no wire to the broker of WHITEOUT_KAFKA")
+    yield running_broker
+    running_broker.close()
+
+
+class Senders:
+    """Clients that send until the end of a `with`; what was accepted is known then."""
+
+    def __init__(self, port: dict[str, int], seed: int) -> None:
+        self.clients = [
+            Client(lambda: port["port"], random.Random(f"{seed} {n}")) for n in range(2)
+        ]
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=client.run, args=(self._stop,)) for client in self.clients
+        ]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    @property
+    def accepted(self) -> set[str]:
+        return set().union(*(client.accepted for client in self.clients))
+
+    @property
+    def deliveries(self) -> Counter[str]:
+        return sum((client.deliveries for client in self.clients), Counter())
+
+
+def check(data: Path, senders: Senders) -> None:
+    """Wait until all is there; then nothing is missing, and nothing there twice."""
+
+    def missing() -> set[str]:
+        there = arrived(data).keys() | arrived(data, "failed_events").keys()
+        return {one for one in senders.accepted if one not in there}
+
+    with contextlib.suppress(AssertionError):
+        wait_until(lambda: not missing())
+    assert missing() == set(), "lost"
+    good, bad = arrived(data), arrived(data, "failed_events")
+    assert len(senders.accepted) > 20
+    assert good
+    assert bad
+    assert [one for one, count in good.items() if count > 1] == [], "doubled"
+    assert good.keys() & bad.keys() == set()
+    # A failed event has no key of its own: each delivery of it is one, and no delivery is two.
+    deliveries = senders.deliveries
+    assert [one for one, count in bad.items() if count > deliveries[str(one)]] == []
+    assert good.keys() | bad.keys() <= deliveries.keys()
+
+
+def collector_arguments(kafka: KafkaSettings) -> list[str]:
+    return ["collector", "--to", address_of(kafka), *options_of(kafka), "--port", "0"]
+
+
+def torment(kafka: KafkaSettings, folder: Path, kills: int, seed: int) -> None:
+    """Kill a collector, two workers and a loader so often under load, then let all finish."""
+    rng = random.Random(seed)
+    bound = {"port": 1}
+
+    def note_port(line: str) -> None:
+        if line:
+            bound["port"] = int(line.rsplit(":", 1)[1])
+
+    stages = [
+        Stage(collector_arguments(kafka), note_port),
+        Stage(enrich_arguments(kafka)),
+        Stage(enrich_arguments(kafka)),
+        Stage(loader_arguments(kafka, folder)),
+    ]
+    nursery = Nursery(folder)
+    with Senders(bound, seed) as senders:
+        tormentors = [
+            threading.Thread(target=stage.torment, args=(nursery, kills, rng, LONGEST_S))
+            for stage in stages
+        ]
+        for thread in tormentors:
+            thread.start()
+        for thread in tormentors:
+            thread.join()
+    nursery.close()
+    assert [stage.faults for stage in stages] == [[]] * 4
+    with running(enrich_arguments(kafka), loader_arguments(kafka, folder)):
+        check(folder, senders)
+
+
+def test_five_kills_of_each_process_lose_nothing_and_double_nothing(
+    kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    torment(kafka, tmp_path, 5, seed=1)
+
+
+@pytest.mark.long
+def test_fifty_kills_of_each_process_lose_nothing_and_double_nothing(
+    kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    torment(kafka, tmp_path, 50, seed=2)
+
+
+def test_a_broker_that_goes_away_and_comes_back_loses_and_doubles_nothing(
+    broker_behind_a_wire: Broker, tmp_path: Path
+) -> None:
+    """Restarts of a broker that keeps its records, and a moment in which it hangs."""
+    broker = broker_behind_a_wire
+    kafka = broker.settings()
+    assert broker.wire is not None
+    commands = [enrich_arguments(kafka), enrich_arguments(kafka), loader_arguments(kafka, tmp_path)]
+    with running(collector_arguments(kafka), *commands) as processes:
+        assert processes[0].stdout is not None
+        port = {"port": int(processes[0].stdout.readline().rsplit(":", 1)[1])}
+        with Senders(port, 3) as senders:
+            for pause_s in (0.5, 0.1, 1.5):
+                before = len(senders.accepted)
+                wait_until(lambda before=before: len(senders.accepted) > before + 10)  # type: ignore[misc] # mypy knows no defaults of a lambda
+                broker.wire.cut()
+                threading.Event().wait(pause_s)
+                broker.wire.mend()
+            wait_until(lambda: len(arrived(tmp_path)) > 10)
+            broker.pause()
+            threading.Event().wait(1.0)
+            broker.resume()
+        check(tmp_path, senders)
+
+
+def test_loaders_that_come_go_and_are_killed_load_each_event_once(
+    kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    """Partitions move from one to the other while events come."""
+    sent: set[str] = set()
+    failed: set[str] = set()
+
+    def send(kind: str) -> None:
+        names = [f"00000000-0000-4000-8000-{kind}{n:010}" for n in range(60)]
+        put(kafka, *(record({"eid": name}) for name in names[:50]))
+        put(kafka, *(record({"eid": name, "p": "nonsense"}) for name in names[50:]))
+        sent.update(names[:50])
+        failed.update(names[50:])
+
+    loader = loader_arguments(kafka, tmp_path)
+    with running(enrich_arguments(kafka), loader) as (_, first):
+        send("aa")
+        wait_until(lambda: bool(arrived(tmp_path)))
+        with running(loader, loader) as (second, _):
+            send("bb")
+            threading.Event().wait(1.0)
+            second.kill()
+            send("cc")
+            first.terminate()
+            send("dd")
+            wait_until(lambda: sent <= arrived(tmp_path).keys())
+        wait_for(tmp_path, sent)
+
+
+def test_durability_of_the_lake_is_an_option() -> None:
+    """The tests above kill processes, not machines."""
+    assert FAST == ["--durability", "process"]

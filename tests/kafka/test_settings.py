@@ -1,0 +1,109 @@
+"""Kafka's settings from address, file, environment and command line."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+import pytest
+
+from whiteout.errors import ConfigurationError
+from whiteout.kafka.origin import Origin, read_origin
+from whiteout.kafka.settings import KafkaSettings, kafka_settings
+
+FILE = """
+prefix = "file"
+partitions = 16
+keep_incomplete = true
+enriched = "enriched-good"
+[client]
+security.protocol = "SASL_SSL"
+"sasl.username" = "whiteout"
+[consumer]
+fetch.wait.max.ms = 20
+"""
+
+
+def made(address: str = "kafka://a:1", **more: Any) -> KafkaSettings:  # noqa: ANN401 - of several types
+    given = {"table": {}, "environment": {}, "assignments": [], **more}
+    return kafka_settings(address, given["table"], given["environment"], given["assignments"])
+
+
+def test_later_ones_win() -> None:
+    table = tomllib.loads(FILE)
+    environment = {
+        "WHITEOUT_KAFKA_PARTITIONS": "4",
+        "WHITEOUT_KAFKA_REPLICATION": "3",
+        "WHITEOUT_KAFKA_CLIENT_SASL_PASSWORD": "secret",
+        "WHITEOUT_KAFKA": "no option, the broker of the tests",
+    }
+    assignments = ["replication=2", "consumer.session.timeout.ms=6000", "raw=collected"]
+
+    settings = made(
+        "kafka://a:1,b:2/x", table=table, environment=environment, assignments=assignments
+    )
+
+    assert settings == KafkaSettings(
+        servers="a:1,b:2",
+        prefix="x",
+        partitions=4,
+        replication=2,
+        raw="collected",
+        enriched="enriched-good",
+        keep_incomplete=True,
+        client={
+            "security.protocol": "SASL_SSL",
+            "sasl.username": "whiteout",
+            "sasl.password": "secret",
+        },
+        consumer={"fetch.wait.max.ms": 20, "session.timeout.ms": "6000"},
+    )
+
+
+def test_topics_and_groups_have_the_prefix_unless_they_are_named() -> None:
+    settings = made("kafka://a:1/shop", assignments=["failed=bad-1", "load_group=lake"])
+
+    assert settings.topic("raw") == "shop-raw"
+    assert settings.topic("failed") == "bad-1"
+    assert (settings.enriching, settings.loading) == ("shop-enrich", "lake")
+
+
+def test_passwords_are_not_shown() -> None:
+    settings = made(assignments=["client.sasl.password=secret"])
+
+    assert "secret" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("address", "assignments", "message"),
+    [
+        ("kafka://", [], "must look like kafka://HOST:PORT/PREFIX"),
+        ("kafka://host", [], "must look like kafka://HOST:PORT/PREFIX"),
+        ("host:9092", [], "must look like kafka://HOST:PORT/PREFIX"),
+        ("kafka://a:1/a/b", [], "prefix must be letters"),
+        ("kafka://a:1", ["partitions=0"], "partitions must be 1 to 10000"),
+        ("kafka://a:1", ["partitions=many"], "partitions must be a whole number"),
+        ("kafka://a:1", ["replication=0"], "replication must be -1 or at least 1"),
+        ("kafka://a:1", ["keep_incomplete=1"], "keep_incomplete must be true or false"),
+        ("kafka://a:1", ["raw=a b"], "raw must be letters"),
+        ("kafka://a:1", ["servers=b:1"], "'servers' is not an option of Kafka"),
+        ("kafka://a:1", ["client=x"], "'client' is not an option of Kafka"),
+        ("kafka://a:1", ["nonsense"], "--kafka-set must look like option=value"),
+    ],
+)
+def test_what_is_wrong_is_named(address: str, assignments: list[str], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        made(address, assignments=assignments)
+
+
+def test_an_origin_survives_its_header_and_ranks_in_order() -> None:
+    places = [Origin("c/raw/id x/3", offset, number) for offset in (0, 7) for number in (0, 2)]
+
+    assert [read_origin(one.header()) for one in places] == places
+    assert sorted(places, key=lambda one: one.rank) == places
+    assert len({one.rank for one in places}) == 4
+
+
+@pytest.mark.parametrize("header", [None, b"", b"1", b"1 2", b"a b c", b"-1 0 x", b"\xff 1 x"])
+def test_a_header_of_somebody_else_is_no_origin(header: bytes | None) -> None:
+    assert read_origin(header) is None
