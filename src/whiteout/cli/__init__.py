@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import typer
 
-COMMANDS = ("up", "demo", "collector", "enrich", "loader", "events", "query", "erase")
+COMMANDS = ("up", "demo", "collector", "enrich", "loader", "events", "query", "erase", "doctor")
 """Modules of this package, in the order in which help shows their commands."""
 
 FAILED, WRONG_USE = 1, 2
