@@ -177,7 +177,7 @@ class Enricher:
             request, parameters, now_ms=now_ms, v_etl=self._v_etl, new_uuid=self._new_uuid
         )
         parts = schemas.read_parts(parameters, mapped.fields, self._resolver)
-        outcome = _Outcome()
+        outcome = _Outcome([], [], [])
         if mapped.faults or parts.violations:
             outcome.mapping = _messages_of_phase_1(mapped, parts)
             if not (self._incomplete or self._rewriting):
@@ -251,9 +251,9 @@ class Enricher:
 class _Outcome:
     """What failed, by phase; `enriched` says that the enrichments have run."""
 
-    mapping: list[Message] = field(default_factory=list)
-    enriching: list[Message] = field(default_factory=list)
-    validating: list[Message] = field(default_factory=list)
+    mapping: list[Message]
+    enriching: list[Message]
+    validating: list[Message]
     enriched: bool = False
 
     def all(self) -> list[Message]:

@@ -5,7 +5,7 @@ Source: reference section 2.7. Each is judged by itself; all violations of an ev
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -51,7 +51,7 @@ class SelfDescribingParts:
     contexts: list[SelfDescribingJson]
     violations: list[Message]
     texts: dict[str, str]
-    superseded: dict[str, SelfDescribingJson] = field(default_factory=dict)
+    superseded: dict[str, SelfDescribingJson]
 
 
 @dataclass(slots=True, repr=False)
@@ -71,7 +71,7 @@ def read_parts(
 
     What is valid is put into its column in `fields`: compact, schema first; nothing is null.
     """
-    parts = SelfDescribingParts(None, [], [], {})
+    parts = SelfDescribingParts(None, [], [], {}, {})
     sent = _sent(parameters, "ue_pr", "ue_px")
     if sent is not None:
         usual_event = usual_unstruct_event(sent.json, resolver)
