@@ -172,8 +172,10 @@ class Pseudonymise:
     def _replace_in_parts(
         self, event: EnrichedEvent, make: Callable[[str], str], replaced: list[Replaced] | None
     ) -> None:
-        if event.unstruct_event is not None:
-            part = self._replace("unstruct_event", event.unstruct_event, make, replaced)
+        concerned = self._concerned
+        unstruct = event.unstruct_event
+        if unstruct is not None and (found := concerned("unstruct_event", unstruct.schema)):
+            part = self._replace("unstruct_event", unstruct, found, make, replaced)
             if part is not None:
                 event.unstruct_event = part
                 write_unstruct_event(event)
@@ -184,7 +186,8 @@ class Pseudonymise:
         for name, entities in places:
             changed = False
             for index, entity in enumerate(entities):
-                part = self._replace(name, entity, make, replaced)
+                found = concerned(name, entity.schema)
+                part = self._replace(name, entity, found, make, replaced) if found else None
                 if part is not None:
                     entities[index], changed = part, True
             if changed and name == "contexts":
@@ -194,13 +197,11 @@ class Pseudonymise:
         self,
         part: Part,
         json: SelfDescribingJson,
+        locators: Iterable[Locator],
         make: Callable[[str], str],
         replaced: list[Replaced] | None,
     ) -> SelfDescribingJson | None:
-        """The JSON with pseudonyms; None where nothing of it is concerned."""
-        locators = self._concerned(part, json.schema)
-        if not locators:
-            return None
+        """The JSON with pseudonyms; None where nothing of it has one."""
         # Entities of enrichments are shared between events; what the tracker sent is the event's.
         data: Any = copy.deepcopy(json.data) if part == "derived_contexts" else json.data
         changed = False
