@@ -23,13 +23,16 @@ import os
 import platform
 import random
 import statistics
+import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ua_parser import BasicResolver, load_builtins
 
-from whiteout.enrich import BadRow, Dropped, Enricher
+from whiteout.enrich import BadRow, Dropped, Enricher, read_folder
 from whiteout.enrich.enrichments.anonymise_ip import AnonymiseIp
 from whiteout.enrich.enrichments.attribute_campaign import AttributeCampaign
 from whiteout.enrich.enrichments.parse_user_agent import ParseUserAgent
@@ -41,6 +44,8 @@ from whiteout.protocol.collector_payload import CollectorPayload, encode
 from whiteout.protocol.self_describing import CONTEXTS, PAYLOAD_DATA, UNSTRUCT_EVENT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from whiteout.enrich.enrichments.interface import Enrichment
     from whiteout.protocol.iglu import SchemaKey
 
@@ -235,6 +240,22 @@ def privacy_enrichments() -> list[Enrichment]:
     ]
 
 
+def all_enrichments(resolver: Resolver, *, python: bool) -> Iterator[Enricher]:
+    """Everything that can be switched on, from configurations in a folder; Python last of all.
+
+    The folder is that of the tests, with lists that know what is asked.
+    """
+    sys.path.insert(0, str(Path(__file__).parent.parent))
+    from tests.support.all_enrichments import configure_all
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        configure_all(folder, privacy=True)
+        if not python:
+            (folder / "python_script_config.json").unlink()
+        yield make_enricher(resolver, *read_folder(folder).enrichments)
+
+
 def report(name: str, times: list[float]) -> float:
     median = statistics.median(times)
     print(
@@ -277,6 +298,15 @@ def main() -> None:
     with_url = records(arguments.records, events=1, anonymous=False, url=True)
     microseconds(masking, with_url, 1)
     report("with PII, IP and campaign, user and URL", microseconds(masking, with_url, 5))
+    if importlib.util.find_spec("mmdb_writer") is None:
+        print("with every enrichment: not measured, `pip install mmdb-writer` first")
+    else:
+        for with_python in (False, True):
+            for every in all_enrichments(Resolver([EmbeddedRegistry()]), python=with_python):
+                some = with_url[:: 4 if with_python else 1]
+                microseconds(every, some, 1)
+                name = "and a Python function" if with_python else "with every other enrichment"
+                report(name, microseconds(every, some, 3))
     uncached = make_enricher(Resolver([EmbeddedRegistry()]), ParseUserAgent(cache_size=1))
     report("1 event a record, every user agent new", microseconds(uncached, single, 3))
     if importlib.util.find_spec("jsonschema") is None:
