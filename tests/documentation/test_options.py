@@ -90,6 +90,7 @@ def test_each_kind_of_event_is_listed() -> None:
 
 def test_each_example_is_listed() -> None:
     examples = {f"examples/{path.name}" for path in REPOSITORY.glob("examples/*.py")}
+    examples |= {"examples/features", "examples/node_shop"}
 
     listed = {row[0].strip("`") for row in rows(section("docs/index.md", "Programs to read"))}
 
@@ -160,7 +161,9 @@ def shown_option(parameter: Any) -> tuple[str, str]:  # noqa: ANN401 - typer's, 
         return names, "required"
     if parameter.default is None:
         return names, ""
-    return names, "off" if parameter.default is False else f"`{parameter.default}`"
+    if isinstance(parameter.default, bool):
+        return names, "on" if parameter.default else "off"
+    return names, f"`{parameter.default}`"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -21,7 +21,7 @@ from tests.kafka.support import (
     wait_until,
 )
 from tests.kafka.test_worker import put
-from tests.support.broker import Broker, address_of, options_of
+from tests.support.broker import DEADLINE_S, Broker, address_of, options_of
 from tests.support.torment import Client, Nursery, Stage
 
 if TYPE_CHECKING:
@@ -196,6 +196,7 @@ def test_loaders_that_come_go_and_are_killed_load_each_event_once(
             first.terminate()
             send("dd")
             wait_until(lambda: sent <= arrived(tmp_path).keys())
+            assert first.wait(DEADLINE_S) == 0
         wait_for(tmp_path, sent)
 
 

@@ -100,7 +100,11 @@ def test_L19_links_in_events_and_entities_lose_what_names_a_person_or_a_click(
     sent = "\n".join(text_of(request) for request in collector.requests)
     assert "CANARY" not in sent
     # Of notifications no link is left (L28), and of what the table hides whole.
-    keeps_links = link.schema_name not in {"message_notification", "referrer_details"}
+    keeps_links = link.schema_name not in {
+        "message_notification",
+        "notification_event",
+        "referrer_details",
+    }
     assert ("https://shop.example/p?a=1#/r" in sent) is keeps_links
     assert ("utm_source=x&b=2" in sent) is keeps_links
 

@@ -7,35 +7,43 @@ says why not. An option stands here only if it does something.
 from __future__ import annotations
 
 import enum
-import math
 import os
-import re
-from collections import abc
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from whiteout.errors import ConfigurationError
-from whiteout.identifiers import Anonymisation
 from whiteout.strict.profile import PrivacyProfile, SafeProperties
+from whiteout.tracker.checks import (
+    GEOLOCATION,
+    SUBJECT_LIMITS,
+    check_between,
+    check_callback,
+    check_color_depth,
+    check_flag,
+    check_geolocation,
+    check_header,
+    check_level,
+    check_mapping,
+    check_marks,
+    check_member,
+    check_path,
+    check_platform_retriever,
+    check_query_keys,
+    check_size,
+    check_text,
+    check_tuple,
+    normal_endpoint,
+    platform_properties,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from whiteout.identifiers import Identifier
+    from whiteout.identifiers import Anonymisation, Identifier
     from whiteout.protocol.self_describing import SelfDescribingJson
     from whiteout.tracker.network import NetworkConnection
     from whiteout.tracker.platform import PlatformContextRetriever, PlatformProperty
     from whiteout.tracker.session import SessionState
-
-_Number = TypeVar("_Number", int, float)
-
-_SIZE = re.compile(r"[0-9]{1,9}x[0-9]{1,9}")
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_PATH = re.compile(r"[A-Za-z0-9._~%!$&'()*+,;=:@/-]+")
-_QUERY_KEY = re.compile(r"[A-Za-z0-9._~-]{1,255}")
-_RESERVED_HEADERS = frozenset(
-    {"sp-anonymous", "cookie", "content-type", "content-length", "host", "transfer-encoding"}
-)
 
 
 class DevicePlatform(enum.Enum):
@@ -73,6 +81,29 @@ class Pending(enum.Enum):
     KEEP = "keep"
     ANONYMISE = "anonymise"
     DROP = "drop"
+
+
+_TEN_YEARS = 10 * 365 * 86_400
+
+_SWITCHES = (
+    "base64_encoding",
+    "screen_context",
+    "screen_engagement_autotracking",
+    "lifecycle_autotracking",
+    "geo_location_context",
+    "diagnostic_autotracking",
+    "error_messages_while_anonymous",
+)
+_KEPT_SWITCHES = (
+    "user_anonymisation",
+    "session_context",
+    "platform_context",
+    "application_context",
+    "deep_link_context",
+    "exception_autotracking",
+    "install_autotracking",
+)
+"""A tracker that is made again keeps what was said of these (leak L34)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,55 +199,31 @@ class TrackerConfiguration:
     strict_url_parameters: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        _text("app_id", self.app_id, 255)
-        _text("application_version", self.application_version, 255)
-        _text("application_build", self.application_build, 255)
-        _text("tracker_version_suffix", self.tracker_version_suffix, 64)
-        _instance("device_platform", self.device_platform, DevicePlatform)
-        for name in (
-            "base64_encoding",
-            "screen_context",
-            "screen_engagement_autotracking",
-            "lifecycle_autotracking",
-            "geo_location_context",
-            "diagnostic_autotracking",
-            "error_messages_while_anonymous",
-        ):
-            _flag(name, getattr(self, name))
-        _level("before_consent", self.before_consent)
-        _function("install_referrer", self.install_referrer)
-        for name in (
-            "user_anonymisation",
-            "session_context",
-            "platform_context",
-            "application_context",
-            "deep_link_context",
-            "exception_autotracking",
-            "install_autotracking",
-        ):
+        check_text("app_id", self.app_id, 255)
+        check_text("application_version", self.application_version, 255)
+        check_text("application_build", self.application_build, 255)
+        check_text("tracker_version_suffix", self.tracker_version_suffix, 64)
+        check_member("device_platform", self.device_platform, DevicePlatform)
+        for name in _SWITCHES:
+            check_flag(name, getattr(self, name))
+        check_level("before_consent", self.before_consent)
+        check_callback("install_referrer", self.install_referrer)
+        for name in _KEPT_SWITCHES:
             if getattr(self, name) is not None:
-                _flag(name, getattr(self, name))
+                check_flag(name, getattr(self, name))
         if self.platform_context_properties is not None:
-            properties = _platform_properties(self.platform_context_properties)
+            properties = platform_properties(self.platform_context_properties)
             object.__setattr__(self, "platform_context_properties", properties)
-        _platform_retriever(self.platform_context_retriever)
-        _instance("privacy_profile", self.privacy_profile, PrivacyProfile)
+        check_platform_retriever(self.platform_context_retriever)
+        check_member("privacy_profile", self.privacy_profile, PrivacyProfile)
         if self.anonymous_session_lifetime is not None:
-            _between(
+            check_between(
                 "anonymous_session_lifetime", self.anonymous_session_lifetime, 0, 86_400, "seconds"
             )
-        for mark in _tuple("safe_properties", self.safe_properties):
-            if not isinstance(mark, SafeProperties):
-                raise ConfigurationError(
-                    f"safe_properties must hold SafeProperties, got a {type(mark).__name__}"
-                )
+        check_marks("safe_properties", self.safe_properties, SafeProperties)
         if self.identifying_properties is not None:
-            _tuple("identifying_properties", self.identifying_properties)
-        for key in _tuple("strict_url_parameters", self.strict_url_parameters or ()):
-            if not isinstance(key, str) or not _QUERY_KEY.fullmatch(key):
-                raise ConfigurationError(
-                    f"strict_url_parameters must hold query keys such as utm_source, got {key!r}"
-                )
+            check_tuple("identifying_properties", self.identifying_properties)
+        check_query_keys("strict_url_parameters", self.strict_url_parameters or ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,18 +249,13 @@ class NetworkConfiguration:
     network_connection: NetworkConnection | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "endpoint", _endpoint(self.endpoint))
-        _instance("method", self.method, HttpMethod, is_required=True)
-        _between("timeout", self.timeout, 1, 300, "seconds")
-        _text("custom_post_path", self.custom_post_path, 1000)
-        if self.custom_post_path is not None and not _PATH.fullmatch(self.custom_post_path):
-            raise ConfigurationError(
-                f"custom_post_path must be a URL path such as com.acme/track, "
-                f"got {self.custom_post_path!r}"
-            )
-        _mapping("request_headers", self.request_headers)
+        object.__setattr__(self, "endpoint", normal_endpoint(self.endpoint))
+        check_member("method", self.method, HttpMethod, is_required=True)
+        check_between("timeout", self.timeout, 1, 300, "seconds")
+        check_path("custom_post_path", self.custom_post_path)
+        check_mapping("request_headers", self.request_headers)
         for name, value in self.request_headers.items():
-            _header(name, value)
+            check_header(name, value)
         object.__setattr__(self, "request_headers", dict(self.request_headers))
         connection = self.network_connection
         if connection is not None and getattr(connection, "sends_headers", False) is not True:
@@ -309,23 +311,25 @@ class EmitterConfiguration:
     storage_dir: str | os.PathLike[str] | None = None
 
     def __post_init__(self) -> None:
-        _instance("buffer_option", self.buffer_option, BufferOption, is_required=True)
-        _between("emit_range", self.emit_range, 1, 1000, "events")
-        _between("byte_limit_post", self.byte_limit_post, 1, 10_000_000, "bytes")
-        _between("byte_limit_get", self.byte_limit_get, 1, 10_000_000, "bytes")
-        _between("max_event_store_size", self.max_event_store_size, 1, 10_000_000, "events")
-        _between("max_event_store_age", self.max_event_store_age, 1, 10 * 365 * 86_400, "seconds")
-        _flag("retry_failed_requests", self.retry_failed_requests)
-        _callback("request_callback", self.request_callback)
+        check_member("buffer_option", self.buffer_option, BufferOption, is_required=True)
+        check_between("emit_range", self.emit_range, 1, 1000, "events")
+        check_between("byte_limit_post", self.byte_limit_post, 1, 10_000_000, "bytes")
+        check_between("byte_limit_get", self.byte_limit_get, 1, 10_000_000, "bytes")
+        check_between("max_event_store_size", self.max_event_store_size, 1, 10_000_000, "events")
+        check_between(
+            "max_event_store_age", self.max_event_store_age, 1, 10 * 365 * 86_400, "seconds"
+        )
+        check_flag("retry_failed_requests", self.retry_failed_requests)
+        check_callback("request_callback", self.request_callback)
         if self.server_anonymisation is not None:
-            _flag("server_anonymisation", self.server_anonymisation)
-        _mapping("custom_retry_for_status_codes", self.custom_retry_for_status_codes)
+            check_flag("server_anonymisation", self.server_anonymisation)
+        check_mapping("custom_retry_for_status_codes", self.custom_retry_for_status_codes)
         for status, retry in self.custom_retry_for_status_codes.items():
             if isinstance(status, bool) or not isinstance(status, int) or not 100 <= status <= 599:  # noqa: PLR2004 - HTTP's range
                 raise ConfigurationError(
                     f"custom_retry_for_status_codes must map statuses 100 to 599, got {status!r}"
                 )
-            _flag(f"custom_retry_for_status_codes[{status}]", retry)
+            check_flag(f"custom_retry_for_status_codes[{status}]", retry)
         object.__setattr__(
             self, "custom_retry_for_status_codes", dict(self.custom_retry_for_status_codes)
         )
@@ -358,11 +362,11 @@ class SessionConfiguration:
     identity_group: str | None = None
 
     def __post_init__(self) -> None:
-        _between("foreground_timeout", self.foreground_timeout, 0.001, 86_400, "seconds")
-        _between("background_timeout", self.background_timeout, 0.001, 86_400, "seconds")
-        _flag("continue_session_on_restart", self.continue_session_on_restart)
-        _callback("on_session_update", self.on_session_update)
-        _text("identity_group", self.identity_group, 128)
+        check_between("foreground_timeout", self.foreground_timeout, 0.001, 86_400, "seconds")
+        check_between("background_timeout", self.background_timeout, 0.001, 86_400, "seconds")
+        check_flag("continue_session_on_restart", self.continue_session_on_restart)
+        check_callback("on_session_update", self.on_session_update)
+        check_text("identity_group", self.identity_group, 128)
         if self.identity_group == "":
             raise ConfigurationError("identity_group must be text of 1 to 128 characters, got ''")
 
@@ -416,194 +420,9 @@ class SubjectConfiguration:
 
     def __post_init__(self) -> None:
         for name, limit in SUBJECT_LIMITS.items():
-            _text(name, getattr(self, name), limit)
+            check_text(name, getattr(self, name), limit)
         check_size("screen_resolution", self.screen_resolution)
         check_size("screen_view_port", self.screen_view_port)
         check_color_depth(self.color_depth)
         for name in GEOLOCATION:
             check_geolocation(name, getattr(self, name))
-
-
-SUBJECT_LIMITS = {
-    "user_id": 255,
-    "network_user_id": 128,
-    "domain_user_id": 128,
-    "ip_address": 128,
-    "user_agent": 1000,
-    "timezone": 255,
-    "language": 255,
-}
-"""Characters that the atomic columns hold (reference, pipeline 2.6)."""
-
-
-GEOLOCATION = (
-    "geo_latitude",
-    "geo_longitude",
-    "geo_latitude_longitude_accuracy",
-    "geo_altitude",
-    "geo_altitude_accuracy",
-    "geo_bearing",
-    "geo_speed",
-    "geo_timestamp",
-)
-"""What the subject says of a place; the entity's properties with `geo_` in front."""
-
-_DEGREES = {"geo_latitude": 90, "geo_longitude": 180}
-
-
-def check_geolocation(name: str, value: object) -> None:
-    """Refuse what is neither None nor a number that a place can have. Never says which it was."""
-    if value is None:
-        return
-    if name == "geo_timestamp":
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise ConfigurationError(
-                f"{name} must be whole milliseconds, got {type(value).__name__}"
-            )
-        return
-    limit = _DEGREES.get(name)
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if limit is not None and not (is_number and -limit <= value <= limit):  # type: ignore[operator] # a number
-        raise ConfigurationError(f"{name} must be a number from -{limit} to {limit}")
-    if not is_number or not math.isfinite(value):  # type: ignore[arg-type] # a number
-        raise ConfigurationError(f"{name} must be a number, got {type(value).__name__}")
-
-
-def check_size(name: str, value: str | None) -> None:
-    """Refuse what is not `WIDTHxHEIGHT`."""
-    if value is not None and not (isinstance(value, str) and _SIZE.fullmatch(value)):
-        raise ConfigurationError(f"{name} must look like 1920x1080, got {value!r}")
-
-
-def check_color_depth(value: int | None) -> None:
-    """Refuse what is neither None nor 1 to 128 bits."""
-    if value is not None:
-        _between("color_depth", value, 1, 128, "bits")
-
-
-def check_flag(name: str, value: object) -> None:
-    """Refuse what is neither True nor False."""
-    _flag(name, value)
-
-
-def check_text(name: str, value: object, limit: int) -> None:
-    """Refuse what is neither None nor text of at most `limit` characters."""
-    _text(name, value, limit)
-
-
-def _text(name: str, value: object, limit: int) -> None:
-    if value is None:
-        return
-    if not isinstance(value, str):
-        raise ConfigurationError(f"{name} must be text, got {type(value).__name__}")
-    if len(value) > limit:
-        raise ConfigurationError(f"{name} must be at most {limit} characters, got {len(value)}")
-
-
-def _level(name: str, value: object) -> None:
-    if value is not None and not isinstance(value, Anonymisation):
-        raise ConfigurationError(
-            f"{name} must be an Anonymisation such as Anonymisation.FULL, got {value!r}"
-        )
-
-
-def _function(name: str, value: object) -> None:
-    if value is not None and not callable(value):
-        raise ConfigurationError(f"{name} must be a function, got {type(value).__name__}")
-
-
-def _flag(name: str, value: object) -> None:
-    if not isinstance(value, bool):
-        raise ConfigurationError(f"{name} must be True or False, got {value!r}")
-
-
-def _tuple(name: str, value: object) -> tuple[object, ...]:
-    if not isinstance(value, tuple):
-        raise ConfigurationError(f"{name} must be a tuple, got a {type(value).__name__}")
-    return value
-
-
-def _instance(
-    name: str, value: object, kind: type[enum.Enum], *, is_required: bool = False
-) -> None:
-    if (is_required or value is not None) and not isinstance(value, kind):
-        choices = ", ".join(f"{kind.__name__}.{member.name}" for member in kind)
-        raise ConfigurationError(f"{name} must be one of {choices}, got {value!r}")
-
-
-def _between(name: str, value: _Number, low: float, high: float, unit: str) -> None:
-    """Refuse what is no number in the range; a range of events, bytes or bits has whole numbers."""
-    kinds = (int, float) if unit == "seconds" else int
-    is_number = isinstance(value, kinds) and not isinstance(value, bool)
-    if not is_number or not low <= value <= high:
-        raise ConfigurationError(f"{name} must be {low} to {high} {unit}, got {value!r}")
-
-
-def _mapping(name: str, value: object) -> None:
-    if not isinstance(value, abc.Mapping):
-        raise ConfigurationError(f"{name} must be a mapping, got {type(value).__name__}")
-
-
-def _callback(name: str, value: object) -> None:
-    if value is not None and not callable(value):
-        raise ConfigurationError(f"{name} must be a callback or None, got {type(value).__name__}")
-
-
-def _platform_properties(value: object) -> tuple[PlatformProperty, ...]:
-    from whiteout.tracker.platform_properties import PlatformProperty  # noqa: PLC0415 - seldom
-
-    try:
-        chosen = {PlatformProperty(name) for name in value}  # type: ignore[attr-defined] # it raises
-    except (TypeError, ValueError) as error:
-        raise ConfigurationError(
-            "platform_context_properties must be a collection of PlatformProperty, "
-            f"of which there are {', '.join(PlatformProperty)}"
-        ) from error
-    return tuple(name for name in PlatformProperty if name in chosen)
-
-
-def _platform_retriever(value: object) -> None:
-    if value is None:
-        return
-    from whiteout.tracker.platform_properties import (  # noqa: PLC0415 - seldom
-        PlatformContextRetriever,
-    )
-
-    if not isinstance(value, PlatformContextRetriever):
-        raise ConfigurationError(
-            f"platform_context_retriever must be a PlatformContextRetriever or None, "
-            f"got {type(value).__name__}"
-        )
-
-
-def _endpoint(value: object) -> str:
-    if not isinstance(value, str) or value.strip("/ ").lower() in {"", "http:", "https:"}:
-        raise ConfigurationError(
-            f"endpoint must be a URL such as https://collector.example.com, got {value!r}"
-        )
-    text = value.strip().strip("/")
-    if not text.lower().startswith(("http://", "https://")):
-        text = f"https://{text}"
-    scheme, _, rest = text.partition("://")
-    authority = rest.partition("/")[0]
-    if not authority or any(c.isspace() or c in "?#@" or ord(c) < 32 for c in rest):  # noqa: PLR2004 - control characters
-        raise ConfigurationError(
-            "endpoint must be a URL such as https://collector.example.com, without user name, "
-            "query or fragment"
-        )
-    return f"{scheme.lower()}://{rest}"
-
-
-def _header(name: object, value: object) -> None:
-    if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
-        raise ConfigurationError(f"request_headers: {name!r} is not a header name")
-    if name.lower() in _RESERVED_HEADERS:
-        raise ConfigurationError(f"request_headers: {name} is set by the tracker itself")
-    if not isinstance(value, str) or any(ord(c) < 32 and c != "\t" for c in value):  # noqa: PLR2004 - control characters
-        raise ConfigurationError(f"request_headers: the value of {name} is not one line of text")
-    try:
-        value.encode("latin-1")
-    except UnicodeEncodeError as error:
-        raise ConfigurationError(
-            f"request_headers: the value of {name} has characters that a header cannot carry"
-        ) from error

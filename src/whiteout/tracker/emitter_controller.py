@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 from whiteout.identifiers import Anonymisation
-from whiteout.tracker.configuration import check_flag
+from whiteout.tracker.checks import check_flag
 from whiteout.tracker.live import Controlled
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from whiteout.strict.profile import CAMPAIGN_PARAMETERS
-from whiteout.tracker.configuration import check_flag
+from whiteout.tracker.checks import check_flag
 from whiteout.tracker.live import Controlled
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from whiteout.events.geolocation import Geolocation
-from whiteout.tracker.configuration import (
+from whiteout.tracker.checks import (
     GEOLOCATION,
     SUBJECT_LIMITS,
     check_color_depth,

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final, Self
 
 from whiteout.errors import ConfigurationError
 from whiteout.identifiers import Anonymisation
-from whiteout.tracker.configuration import Pending, check_flag
+from whiteout.tracker.checks import check_flag
+from whiteout.tracker.configuration import Pending
 from whiteout.tracker.controllers import SessionController
 from whiteout.tracker.core import Core
 from whiteout.tracker.decisions import Minimum

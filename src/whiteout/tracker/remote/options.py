@@ -16,8 +16,8 @@ from dataclasses import MISSING, Field, dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from whiteout.errors import ConfigurationError
+from whiteout.tracker.checks import GEOLOCATION
 from whiteout.tracker.configuration import (
-    GEOLOCATION,
     BufferOption,
     EmitterConfiguration,
     NetworkConfiguration,
