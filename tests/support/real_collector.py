@@ -52,15 +52,20 @@ class RealCollector:
             self._process.kill()
             self._process.communicate()
 
-    def new_events(self) -> list[dict[str, Any]]:
-        """The events of the requests that it accepted since the last call."""
+    def new_records(self) -> list[bytes]:
+        """The records of the requests that it accepted since the last call."""
         log = open_log(self._folder / "log" / "raw", writer=False)
         try:
             records = log.read(self._offset, max_records=100_000, max_bytes=1_000_000_000)
         finally:
             log.close()
+        if records:
+            self._offset = records[-1][0] + 1
+        return [record for _, record in records]
+
+    def new_events(self) -> list[dict[str, Any]]:
+        """The same, as the events that trackers have put into them."""
         events = []
-        for offset, record in records:
-            self._offset = offset + 1
+        for record in self.new_records():
             events += json.loads(decode(record).body or b'{"data": []}')["data"]
         return events
