@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import typer
+import yaml
 from tests.support.pages import PAGES, REPOSITORY, Block, blocks_of, page_id
 from tests.support.real_collector import RealCollector
 
@@ -178,6 +179,15 @@ def check_python(words: list[str]) -> None:
     assert (REPOSITORY / script).is_file()
 
 
+def check_docker(words: list[str]) -> None:
+    """Services are those of compose.yaml, and what is run in them is ours."""
+    assert words[0] == "compose"
+    services = yaml.safe_load((REPOSITORY / "compose.yaml").read_text("utf-8"))["services"]
+    if words[1] == "exec":
+        assert words[2] in services
+        check_line(words[3:])
+
+
 def check_elsewhere(words: list[str]) -> None:
     """Programs that are not ours, with nothing of ours to check."""
 
@@ -187,6 +197,7 @@ CHECKS = {
     "make": check_make,
     "pip": check_pip,
     "python": check_python,
+    "docker": check_docker,
     ".ci/run": check_elsewhere,
     "gunicorn": check_elsewhere,
     "uvicorn": check_elsewhere,

@@ -23,5 +23,5 @@ SCHEMAS: Mapping[str, dict[str, Any]] = MappingProxyType(
         **SDK_SCHEMAS,
     }
 )
-"""All of them, by Iglu URI: the protocol's envelopes, the events of Snowplow's Python and JavaScript
+"""All of them, by Iglu URI: the envelopes, the events of Snowplow's Python and JavaScript
 trackers, what enrichments add, and what the SDK of this package sends."""
