@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -331,7 +332,7 @@ def test_a_disk_that_has_room_again_gets_the_events_without_another_one_being_tr
         filler.unlink()
 
         def stored() -> int:
-            with sqlite3.connect(small_disk / "app.events.sqlite") as connection:
+            with closing(sqlite3.connect(small_disk / "app.events.sqlite")) as connection:
                 return int(connection.execute("SELECT count(*) FROM events").fetchone()[0])
 
         assert poll(lambda: stored() == 500, timeout_s=20)
