@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+WORKERS := 2
 PINNED := $(VENV)/pinned
 READY := $(VENV)/ready
 
@@ -17,7 +18,7 @@ run: $(READY) ## the pipeline on this machine, with a small shop tracking into i
 	$(BIN)/whiteout demo
 
 test: $(READY) ## all tests; make test ARGS="tests/tracker -x" for some
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 lint: $(READY) ## style, formatting and types
 	$(BIN)/ruff check .

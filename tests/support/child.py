@@ -128,7 +128,8 @@ def fork_while_a_group_forgets(folder: str, endpoint: str) -> None:
         pid = os.fork()
         if pid == 0:
             ok = all(tracker.track(ScreenView(name="child")) for tracker in trackers)
-            os._exit(0 if ok and trackers[0].forget() else 1)
+            # All write to one folder at once: a try may find it busy, and says so.
+            os._exit(0 if ok and any(trackers[0].forget() for _ in range(20)) else 1)
         children.append(pid)
     statuses = [os.waitpid(pid, 0)[1] for pid in children]
     is_over.set()
