@@ -72,3 +72,18 @@ def test_a_column_that_is_no_self_describing_json_is_named(column: str, text: st
 
     assert (raised.value.column, raised.value.text) == (column, text)
     assert text not in str(raised.value)
+
+
+def test_a_next_line_character_in_json_ends_no_line() -> None:
+    """U+0085 ends a line for Python's `splitlines`; plain columns have none, JSON escapes it."""
+    fields = [(column.required and "x") or None for column in ATOMIC_COLUMNS]
+    event = EnrichedEvent(
+        fields=fields,
+        unstruct_event=SelfDescribingJson("iglu:com.acme/tea/jsonschema/2-1-0", {"a": "b\x85c"}),
+        contexts=[],
+        derived_contexts=[],
+    )
+    write_parts(event)
+
+    (line,) = event.tsv().splitlines()
+    assert read_tsv(line).unstruct_event == event.unstruct_event

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _POSITIONS = tuple(range(len(ATOMIC_COLUMNS)))
 _NO_TEXTS = [""] * len(ATOMIC_COLUMNS)
 _LINE_BREAKERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_JSON_POSITIONS = tuple(
+    COLUMN_INDEX[name] for name in ("contexts", "unstruct_event", "derived_contexts")
+)
 _LATITUDE, _LONGITUDE = COLUMN_INDEX["geo_latitude"], COLUMN_INDEX["geo_longitude"]
 
 
@@ -61,6 +64,9 @@ class EnrichedEvent:
         all_texts = "".join(texts)
         if "\t" in all_texts or "\n" in all_texts or "\r" in all_texts:
             line = [_LINE_BREAKERS.sub(" ", text) for text in line]
+        if "\x85" in all_texts:  # ends a line for Python's `splitlines`; JSON need not say it so
+            for position in _JSON_POSITIONS:
+                line[position] = line[position].replace("\x85", "\\u0085")
         return "\t".join(line)
 
     def json_object(self) -> dict[str, Any]:
