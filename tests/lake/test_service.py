@@ -19,6 +19,7 @@ class BrokenLake:
 
     def __init__(self, failures: int) -> None:
         self.failures = failures
+        self.is_behind = False
         self.settled = 0
 
     def load(self) -> int:
@@ -48,6 +49,31 @@ def test_a_stop_loads_what_is_in_the_log_and_tells_the_log(kitchen: Kitchen) -> 
 
     assert len(kitchen.rows()) == 7
     assert kitchen.raw.committed("lake") == 7
+
+
+def test_a_loader_that_is_behind_does_not_wait_between_commits(kitchen: Kitchen) -> None:
+    """Else what a second brings could be no more than a batch holds."""
+    kitchen.send_events(*[f"e{number}" for number in range(7)])
+    stop = threading.Event()
+    loader = kitchen.loader(max_records=2)
+    done: list[int] = []
+
+    def watch() -> None:
+        tick = threading.Event()
+        for _ in range(2000):
+            if loader.counts.events == 7:
+                break
+            tick.wait(0.01)
+        done.append(loader.counts.events)
+        stop.set()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    run(loader, stop, commit_interval_s=60)
+    watcher.join()
+
+    assert done == [7]
+    assert not loader.is_behind
 
 
 def test_it_loads_until_it_is_stopped(kitchen: Kitchen) -> None:

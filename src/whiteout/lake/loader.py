@@ -100,6 +100,9 @@ class Loader:
         now_ms: the wall clock.
         observe: is told of each commit.
 
+    Attributes:
+        is_behind: whether the log held more than the last batch could take.
+
     Raises:
         LogError: another loader is at work in `directory`.
         LakeError: the lake cannot be reached.
@@ -119,6 +122,7 @@ class Loader:
         observe: Observer | None = None,
     ) -> None:
         self.counts = Counts()
+        self.is_behind = False
         self._observe = observe
         self._raw, self._bad = raw, bad
         self._enrich, self._lookup, self._now_ms = enrich, lookup, now_ms
@@ -186,6 +190,7 @@ class Loader:
             bad = self._bad.log.read(
                 self._bad_next, max_records=self._limit, max_bytes=self._settings.max_bytes
             )
+        self.is_behind = bool(raw) and self._raw.log.end_offset() > raw[-1][0] + 1
         if not raw and not bad:
             return 0
         try:

@@ -278,7 +278,7 @@ def run(
             continue
         if not taken and stopping:
             return
-        if not stopping:
+        if not stopping and not (taken and loader.is_behind):
             pause = commit_interval_s - (monotonic_s() - started_at) if taken else _POLL_S
             _pause(max(pause, 0), stop, hurry)
 
