@@ -30,7 +30,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HERE = Path(__file__).parent
-LIBRARIES = ("snowplow-async", "whiteout", "snowplow-async-best", "segment", "posthog", "node")
+LIBRARIES = (
+    "snowplow-async",
+    "whiteout-bare",  # the same event as the peers': with a platform and a session entity
+    "whiteout",  # and with what it attaches by itself: screen, lifecycle, deep link
+    "snowplow-async-best",
+    "segment",
+    "posthog",
+    "node",
+)
 BASELINE = "snowplow-async"
 FEATURES = ("whiteout-bare", "whiteout-all")
 EVENTS_A_CALL = {"whiteout-all": 2}

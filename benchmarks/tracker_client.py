@@ -109,7 +109,7 @@ def whiteout_client(port: int, features: dict[str, bool] = ONE_A_CALL, **limits:
             device_platform=whiteout.DevicePlatform.MOBILE,
             platform_context_retriever=retriever,
             install_autotracking=False,  # what is measured is the calls alone
-            **features,
+            **{name: on for name, on in features.items() if name != "install_autotracking"},
         ),
         whiteout.EmitterConfiguration(
             storage_dir=os.environ.get("BENCH_STORAGE")
