@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from deltalake import DeltaTable
 from tests.lake.conftest import NOW_MS
 
 from whiteout.enrich.event import BadRow, EnrichedEvent
@@ -320,6 +321,26 @@ def test_small_files_are_merged_and_no_row_or_offset_is_lost(kitchen: Kitchen) -
     restarted = kitchen.load_all()
     assert restarted.counts.events == 1
     assert len(kitchen.rows()) == 13
+
+
+def test_files_are_merged_beside_the_loading_which_goes_on(kitchen: Kitchen) -> None:
+    loader = kitchen.loader(compact_after=5)
+    for number in range(40):
+        kitchen.send_events(f"e{number:02}")
+        kitchen.load_all(loader)
+        loader.maintain()
+    loader.close()
+    kitchen.open_loaders.clear()
+
+    merges = [
+        one
+        for one in DeltaTable(kitchen.lake / "events").history()
+        if one["operation"] == "OPTIMIZE"
+    ]
+    assert merges
+    assert kitchen.event_ids() == [f"e{number:02}" for number in range(40)]
+    kitchen.send_events("e40")
+    assert kitchen.load_all().counts.events == 1
 
 
 DAY_MS = 86_400_000

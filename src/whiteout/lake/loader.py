@@ -37,7 +37,7 @@ from whiteout.lake.batch import (
 )
 from whiteout.lake.failed import FailedEvent, error_name, from_bad_row, from_text, generic_error
 from whiteout.lake.families import Families
-from whiteout.lake.housekeeping import tidy
+from whiteout.lake.housekeeping import Housekeeper, tidy
 from whiteout.lake.loaded import Loaded
 from whiteout.lake.place import LakePlace
 from whiteout.lake.seen import DAY_US, KEY_COLUMNS, SeenEvents, event_key
@@ -134,6 +134,7 @@ class Loader:
         place = place or LakePlace(str(directory))
         self._events = LakeTable(place, "events", EVENTS_SCHEMA, durable=durable)
         self._failed = LakeTable(place, "failed_events", FAILED_SCHEMA, durable=durable)
+        self._housekeeper = Housekeeper(place, settings, now_ms)
         self._seen = SeenEvents(directory / "seen.sqlite3", self._events.table_id)
         self._resume()
         self._tell(_Batch(self._last_load_us, None, None))
@@ -383,17 +384,27 @@ class Loader:
                 source.log.trim()
 
     def maintain(self, *, force: bool = False) -> bool:
-        """Merge small files once enough commits were made; True where there was work."""
+        """Merge small files once enough commits were made; True where there was work.
+
+        Args:
+            force: now, and be done with it on return; else it goes on beside the loading, where
+                files are kept long enough for readers that they outlive what is being written.
+        """
         if not force and self._commits_to_compact < self._settings.compact_after:
             return False
         self._commits_to_compact = 0
-        tables = {"events": self._events, "failed_events": self._failed}
-        tidy(tables, self._settings, now_ms=self._now_ms())
+        if force or self._settings.retention_hours == 0:
+            self._housekeeper.close()
+            tables = {"events": self._events, "failed_events": self._failed}
+            tidy(tables, self._settings, now_ms=self._now_ms())
+        else:
+            self._housekeeper.start()
         self._seen.forget_before(self._now_ms() * 1000 - self._settings.seen_days * DAY_US)
         return True
 
     def close(self) -> None:
         """Release the lake for another loader."""
+        self._housekeeper.close()
         self._seen.close()
 
 
