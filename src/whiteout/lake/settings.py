@@ -30,7 +30,7 @@ class LoaderSettings:
     """
 
     max_records: int = 5_000
-    max_bytes: int = 8 * 1024 * 1024
+    max_bytes: int = 4 * 1024 * 1024
     seen_days: int = 45
     compact_after: int = 60
     retention_hours: int = 1
