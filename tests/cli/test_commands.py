@@ -501,3 +501,17 @@ def test_what_undoes_pseudonyms_is_kept_only_where_it_is_asked_for(tmp_path: Pat
     assert vault.stat().st_mode & 0o077 == 0
     stored = query(data, "SELECT DISTINCT length(user_id) AS size FROM events")
     assert stored == [{"size": 64}]
+
+
+def test_a_data_folder_that_cannot_be_made_is_said_with_the_cure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+
+    status = run(["up", "--data", str(file / "data")])
+
+    assert status == 2
+    message = capsys.readouterr().err
+    assert str(file / "data") in message
+    assert "--data or WHITEOUT_DATA" in message

@@ -51,8 +51,12 @@ def start(kafka: KafkaSettings, data: Path, *options: str) -> subprocess.Popen[s
 def test_two_collectors_on_one_port_and_four_enrichers_load_the_lake(
     kafka: KafkaSettings, tmp_path: Path
 ) -> None:
-    """Everything starts, a killed worker starts again, Ctrl-C loads what was accepted."""
-    process = start(kafka, tmp_path, "--collectors", "2", "--enrichers", "4")
+    """Everything starts, a killed worker starts again, Ctrl-C loads what was accepted.
+
+    The lake is where `--lake` says.
+    """
+    lake = ("--lake", str(tmp_path / "lake"))
+    process = start(kafka, tmp_path / "data", "--collectors", "2", "--enrichers", "4", *lake)
     try:
         assert process.stdout is not None
         lines = [process.stdout.readline().rstrip() for _ in range(3)]

@@ -262,8 +262,18 @@ def check_registries(iglu: list[str] | None) -> None:
 
 
 def make_private(folder: Path) -> None:
-    """Make the data folder, for its owner only."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Make the data folder, for its owner only.
+
+    Raises:
+        ConfigurationError: it cannot be made.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the data folder must be one that can be made, got {str(folder)!r}"
+            f" ({error.strerror}); choose another with --data or WHITEOUT_DATA"
+        ) from error
 
 
 def log_to_stderr(log_format: Literal["text", "json"] = "text") -> None:

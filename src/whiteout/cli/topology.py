@@ -26,7 +26,6 @@ from whiteout.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from whiteout.collector.settings import CollectorSettings
     from whiteout.kafka.settings import KafkaSettings
@@ -44,7 +43,7 @@ class Topology:
         settings: of the collectors.
         host: that they listen on.
         port: that they share; 0 takes a free one.
-        folder: of data, with the lake in it.
+        lake: its folder or URL.
         address: of Kafka, as on the command line.
         kafka: its settings.
         counts: of processes, by stage.
@@ -55,7 +54,7 @@ class Topology:
     settings: CollectorSettings
     host: str
     port: int
-    folder: Path
+    lake: str
     address: str
     kafka: KafkaSettings
     counts: Mapping[str, int]
@@ -113,7 +112,7 @@ class Topology:
         if stop.is_set():
             return
         say(listening(self.settings, self.host, port))
-        say(f"lake in {self.folder / 'lake'}")
+        say(f"lake in {self.lake}")
         say(f"topics {self.kafka.prefix}-… on {self.kafka.servers}")
 
     def _answers(self, port: int) -> bool:

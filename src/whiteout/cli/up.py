@@ -123,7 +123,7 @@ def up(  # noqa: PLR0913 - the options
             settings=settings,
             host=host,
             port=port,
-            folder=folder,
+            lake=lake_address(lake, folder),
             address=address,
             kafka=kafka_from(address, config, kafka_options),
             counts={"collector": collectors, "enrich": enrichers, "loader": loaders},
