@@ -43,7 +43,8 @@ class Parts:
 
 def create_app(parts: Parts) -> ASGIApp:
     """Make the application."""
-    micro = MicroApi(parts.recent, parts.freshness, parts.schemas)
+    needs_token = parts.access.token is not None
+    micro = MicroApi(parts.recent, parts.freshness, parts.schemas, needs_token=needs_token)
     routes = [
         Route("/", _to_page, methods=["GET"]),
         Route("/micro/ui", _to_page, methods=["GET"]),

@@ -6,7 +6,7 @@ Source: reference section 3.2. The routes and their answers are Micro 3's.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -17,59 +17,27 @@ from whiteout.errors import ProtocolError
 from whiteout.iglu import ResolutionError
 from whiteout.lake.failed import iso_time
 from whiteout.protocol.iglu import parse_schema_key
-from whiteout.web import micro
+from whiteout.web import micro, openapi
+from whiteout.web.micro_filters import BadFilter, GoodFilter
 from whiteout.web.recent import Filter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from starlette.requests import Request
     from starlette.routing import BaseRoute
+    from starlette.types import Receive, Scope, Send
 
     from whiteout.iglu import RegistryHistory
     from whiteout.web.freshness import Freshness
     from whiteout.web.recent import RecentEvents, Row
     from whiteout.web.schemas import Schemas
 
-JSON, TSV = "application/json", "text/tab-separated-values"
 _PAGE = 500  # events read at once
 _PATHS = (
     "/micro/all\n/micro/good\n/micro/bad\n/micro/reset\n/micro/events\n/micro/iglu/"
-    "{vendor}/{name}/jsonschema/{version}\n/micro/ui"
+    "{vendor}/{name}/jsonschema/{version}\n/micro/openapi.json\n/micro/ui"
 )
-_Limit = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
-
-
-class GoodFilter(msgspec.Struct, kw_only=True):
-    """Which good events; all conditions together.
-
-    Attributes:
-        event_type: the column `event`, `page_view`, not `pv`.
-        schema: exactly.
-        contexts: schemas of entities that the event has, all of them.
-        limit: that many of the newest.
-    """
-
-    event_type: str | None = None
-    schema: str | None = None
-    contexts: list[str] | None = None
-    limit: _Limit | None = None
-
-
-class BadFilter(msgspec.Struct, kw_only=True):
-    """Which failed events.
-
-    Attributes:
-        vendor: the first segment of the request's path.
-        version: the second.
-        limit: that many of the newest.
-    """
-
-    vendor: str | None = None
-    version: str | None = None
-    limit: _Limit | None = None
-
-
 _Wanted = TypeVar("_Wanted", GoodFilter, BadFilter)
 
 
@@ -80,24 +48,37 @@ class MicroApi:
         recent: the events.
         freshness: waits for what was accepted before a question.
         schemas: finds schemas.
+        needs_token: whether the description tells of the guard's token.
     """
 
-    def __init__(self, recent: RecentEvents, freshness: Freshness, schemas: Schemas) -> None:
+    def __init__(
+        self,
+        recent: RecentEvents,
+        freshness: Freshness,
+        schemas: Schemas,
+        *,
+        needs_token: bool = False,
+    ) -> None:
         self._recent, self._freshness, self._schemas = recent, freshness, schemas
+        self._needs_token = needs_token
 
     def routes(self) -> list[BaseRoute]:
         """All of them, `/micro/` and the rest below it last."""
         reads = ["GET", "POST"]
-        return [
+        known = [
             Route("/micro/all", self._all, methods=reads),
             Route("/micro/good", self._good, methods=reads),
             Route("/micro/bad", self._bad, methods=reads),
             Route("/micro/reset", self._reset, methods=reads),
             Route("/micro/events", self._events, methods=["GET"]),
             Route("/micro/iglu/{vendor}/{name}/jsonschema/{version}", self._schema),
-            Route("/micro/{rest:path}", _not_found, methods=[*reads, "PUT", "DELETE", "PATCH"]),
-            Route("/micro", _not_found, methods=reads),
+            Route(openapi.PATH, self._describe, methods=["GET"]),
         ]
+        rest = _Rest(known)
+        return [*known, Route("/micro/{rest:path}", rest), Route("/micro", rest)]
+
+    async def _describe(self, request: Request) -> Response:  # noqa: ARG002 - Starlette's signature
+        return _json(openapi.description(needs_token=self._needs_token))
 
     async def _all(self, request: Request) -> Response:  # noqa: ARG002 - Starlette's signature
         return await self._when_fresh(lambda: _json(self._summary()))
@@ -130,11 +111,11 @@ class MicroApi:
 
     async def _events(self, request: Request) -> Response:
         conditions = Filter(status="good")
-        if TSV in request.headers.get("accept", ""):
+        if openapi.TSV in request.headers.get("accept", ""):
 
             def answer() -> Response:
                 lines = (f"{row['document']}\n" for row in self._rows(conditions, None))
-                return StreamingResponse(lines, media_type=TSV)
+                return StreamingResponse(lines, media_type=openapi.TSV)
 
             return await self._when_fresh(answer)
         return await self._list(conditions, None, lambda row: micro.lossy(row["document"]))
@@ -153,11 +134,11 @@ class MicroApi:
             return _json({"value": history}, 404)
 
     async def _list(
-        self, wanted: Filter, limit: int | None, shape: Callable[[Row], dict[str, Any]]
+        self, wanted: Filter, limit: float | None, shape: Callable[[Row], dict[str, Any]]
     ) -> Response:
         def answer() -> Response:
             return StreamingResponse(
-                _array(shape(row) for row in self._rows(wanted, limit)), media_type=JSON
+                _array(shape(row) for row in self._rows(wanted, limit)), media_type=openapi.JSON
             )
 
         return await self._when_fresh(answer)
@@ -170,10 +151,10 @@ class MicroApi:
 
         return await run_in_threadpool(wait)
 
-    def _rows(self, wanted: Filter, limit: int | None) -> Iterator[Row]:
+    def _rows(self, wanted: Filter, limit: float | None) -> Iterator[Row]:
         """The newest first, a page at a time: an answer never stands in memory as a whole."""
         before = self._recent.last_number() + 1
-        left = limit if limit is not None else before
+        left = int(limit) if limit is not None else before
         while left > 0:
             page = self._recent.find(wanted, limit=min(left, _PAGE), before=before, brief=False)
             yield from page
@@ -198,12 +179,24 @@ async def _wanted(request: Request, kind: type[_Wanted]) -> _Wanted | Response:
         return _json({"message": f"the filter is wrong: {reason}"}, 400)
 
 
-async def _not_found(request: Request) -> Response:  # noqa: ARG001 - Starlette's signature
-    return PlainTextResponse(f"not found; there are\n{_PATHS}\n", 404)
+class _Rest:
+    """What no route takes: a path that there is not, or one that is asked in another way."""
+
+    def __init__(self, known: Sequence[Route]) -> None:
+        self._known = known
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 404 or 405."""
+        answer = PlainTextResponse(f"not found; there are\n{_PATHS}\n", 404)
+        for route in self._known:
+            if route.path_regex.match(scope["path"]):
+                methods = ", ".join(sorted(route.methods or ()))
+                answer = PlainTextResponse(f"use {methods}", 405, {"Allow": methods})
+        await answer(scope, receive, send)
 
 
 def _json(value: object, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(value), status, media_type=JSON)
+    return Response(msgspec.json.encode(value), status, media_type=openapi.JSON)
 
 
 def _array(items: Iterator[dict[str, Any]]) -> Iterator[str]:
