@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from whiteout.log.usage import Usage
+
 TP2 = "/com.snowplowanalytics.snowplow/tp2"
 EVERYTHING = {"max_records": 1_000_000, "max_bytes": 1_000_000_000}
 ID = "de305d54-75b4-431b-adb2-eb6b9e546014"
@@ -128,6 +130,9 @@ def test_a_body_beyond_the_limit_is_refused(
 class _FullLog:
     def append(self, records: object) -> int:
         raise LogError("no space")
+
+    def usage(self) -> Usage:
+        raise LogError("no way to know")
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - nothing else is used
         raise AttributeError(name)

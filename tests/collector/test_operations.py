@@ -60,6 +60,7 @@ def test_metrics_count_what_became_of_requests_and_name_nobody(start: Callable[.
         'requests_total{outcome="unavailable"}': 0,
         'requests_total{outcome="other"}': 2,
         'refused_total{status="400"}': 1,
+        "log_full_total": 0,
         "records_total": 3,
         "bad_rows_total": 1,
         "healthy": 1,

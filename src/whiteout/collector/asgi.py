@@ -80,7 +80,7 @@ class _Application:
                 *self._logs,
                 asyncio.get_running_loop(),
                 threaded=self._durability == "disk",
-                pending_bytes=self._settings.limits.pending_bytes,
+                limits=self._settings.limits,
             )
             self._operations = Operations(self._settings, self._sink)
         return self._sink
@@ -155,7 +155,7 @@ def create_app(
     """Make the application.
 
     Args:
-        settings: how to answer; of `limits` only `body_bytes` and `pending_bytes` count here.
+        settings: how to answer; of `limits` only those in bytes of body and log count here.
         raw_log: a writer, for records. The caller closes it, after the server has stopped.
         bad_log: a writer, for bad rows.
         durability: of `raw_log`.

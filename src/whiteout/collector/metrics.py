@@ -20,6 +20,7 @@ class Metrics:
     Attributes:
         stored: requests whose records are durable.
         unavailable: requests that were answered 503 because their records could not be stored.
+        log_full: of these, because the log may not grow further.
         other: requests that are no events, health checks among them.
         refused: requests that broke a limit or HTTP itself, by status.
         records: that are durable.
@@ -33,6 +34,7 @@ class Metrics:
         "append_seconds",
         "appends",
         "bad_rows",
+        "log_full",
         "other",
         "record_bytes",
         "records",
@@ -42,7 +44,7 @@ class Metrics:
     )
 
     def __init__(self) -> None:
-        self.stored = self.unavailable = self.other = 0
+        self.stored = self.unavailable = self.log_full = self.other = 0
         self.refused: dict[int, int] = {}
         self.records = self.record_bytes = self.bad_rows = self.appends = 0
         self.append_seconds = 0.0
@@ -65,6 +67,7 @@ class Metrics:
         families: list[tuple[str, str, Mapping[str, float]]] = [
             ("requests_total", "counter", requests),
             ("refused_total", "counter", refused),
+            ("log_full_total", "counter", {"log_full_total": self.log_full}),
             ("records_total", "counter", {"records_total": self.records}),
             ("record_bytes_total", "counter", {"record_bytes_total": self.record_bytes}),
             ("bad_rows_total", "counter", {"bad_rows_total": self.bad_rows}),

@@ -68,7 +68,7 @@ async def serve(  # noqa: PLR0913 - each names one thing that the caller owns or
         bad_log,
         asyncio.get_running_loop(),
         threaded=durability == "disk",
-        pending_bytes=settings.limits.pending_bytes,
+        limits=settings.limits,
     )
     await serve_to(sink, settings, host, port, ready=ready, stop=stop, forwarder=forwarder)
 

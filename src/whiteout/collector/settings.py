@@ -42,6 +42,10 @@ class Limits:
         idle_timeout_s: between requests, and for a client that does not read its answers; closed.
         pipelined: requests of one connection that are being answered; reading waits beyond.
         pending_bytes: records that wait for the log; 503 beyond.
+        log_bytes: that the log may keep while the lake cannot be written; 503 beyond, until some
+            of it is loaded. None: no bound. Kafka has its own.
+        free_bytes: of the log's disk, which are left to others, the lake among them; 503 below.
+            0: nobody looks.
         drain_s: for answers in flight when the collector is stopped.
         notice_s: from the signal to stop until no more connections are accepted. `/health` says
             503 meanwhile, so that a load balancer goes elsewhere; 0: at once. The official
@@ -60,16 +64,18 @@ class Limits:
     idle_timeout_s: float = 75.0
     pipelined: int = 16
     pending_bytes: int = 64 * 1024 * 1024
+    log_bytes: int | None = 8 * 1024 * 1024 * 1024
+    free_bytes: int = 256 * 1024 * 1024
     drain_s: float = 10.0
     notice_s: float = 0.0
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
             value = getattr(self, name)
-            if name == "notice_s":
+            if name in ("notice_s", "free_bytes"):
                 if not value >= 0:
-                    raise ConfigurationError(f"notice_s must be 0 or more, got {value!r}")
-            elif not value > 0:
+                    raise ConfigurationError(f"{name} must be 0 or more, got {value!r}")
+            elif value is not None and not value > 0:
                 raise ConfigurationError(f"{name} must be more than 0, got {value!r}")
 
 

@@ -16,16 +16,19 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from whiteout.collector.metrics import Metrics
+from whiteout.collector.room import Room
 from whiteout.errors import LogError
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Sequence
 
+    from whiteout.collector.settings import Limits
     from whiteout.log import Log
 
 _logger = logging.getLogger("whiteout.collector")
 _LOG_LINE_EVERY_S = 60.0
+_MEASURE_EVERY_S = 1.0
 
 
 class Waiter(Protocol):
@@ -40,12 +43,15 @@ class Sink(Protocol):
     """Where a collector's records go. Belongs to the event loop.
 
     Attributes:
-        healthy: whether what was last written was stored.
         metrics: where the sink counts what became of its records, and its owner all else.
     """
 
-    healthy: bool
     metrics: Metrics
+
+    @property
+    def healthy(self) -> bool:
+        """Whether what was last written was stored, and more can be."""
+        ...
 
     @property
     def waiting_bytes(self) -> int:
@@ -91,10 +97,9 @@ class LogSink:
         threaded: appends in a thread of its own, because a sync blocks. Without a sync the append
             is a copy to the page cache, cheaper than waking a thread: it is made on the event
             loop, at the end of the turn in which the requests came.
-        pending_bytes: how much may wait; more is refused.
+        limits: `pending_bytes`, `log_bytes` and `free_bytes`; what does not fit is refused.
 
     Attributes:
-        healthy: whether the last append succeeded.
         metrics: what has been stored.
     """
 
@@ -105,18 +110,20 @@ class LogSink:
         loop: asyncio.AbstractEventLoop,
         *,
         threaded: bool = True,
-        pending_bytes: int = 64 * 1024 * 1024,
+        limits: Limits,
     ) -> None:
         self.metrics = Metrics()
         self._raw = raw
         self._bad = bad
         self._loop = loop
-        self._pending_bytes = pending_bytes
+        self._pending_bytes = limits.pending_bytes
+        self._room = Room((raw, bad), log_bytes=limits.log_bytes, free_bytes=limits.free_bytes)
+        self._measure_at = float("-inf")
         self._batch = _Batch()
         self._being_written = 0  # bytes
         self._busy = False  # a batch is being written, or about to be taken
         self._closed: Callable[[], None] | None = None
-        self.healthy = True
+        self._appends_succeed = True
         self._logged_at = float("-inf")
         self._work: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -131,7 +138,9 @@ class LogSink:
             False where too much waits already: nothing was taken, the waiter is not told.
         """
         batch = self._batch
-        if batch.size > self._pending_bytes:
+        if batch.size > self._pending_bytes or (
+            batch.size >= self._room.left and not self._has_room(batch.size)
+        ):
             self.metrics.unavailable += 1
             return False
         batch.raw += records
@@ -146,18 +155,36 @@ class LogSink:
             self._loop.call_soon(self._start)
         return True
 
+    def _has_room(self, waiting: int) -> bool:
+        """Whether there is more room than was known; looks once a second."""
+        now = self._loop.time()
+        if now >= self._measure_at:
+            self._measure_at = now + _MEASURE_EVERY_S
+            self._room.measure()
+        if self._room.left > waiting:
+            return True
+        self.metrics.log_full += 1
+        self._report("is full", self._room.reason)
+        return False
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the last append succeeded, and there is room for another."""
+        return self._appends_succeed and self._room.left > 0
+
     @property
     def waiting_bytes(self) -> int:
         """What has been taken and not been told of yet."""
         return self._batch.size + self._being_written
 
     def trim(self) -> None:
-        """Drop what all consumers have committed. For the event loop, at leisure."""
+        """Drop what all consumers have committed, and see what room there is now."""
         for log in (self._raw, self._bad):
             try:
                 log.trim()
             except LogError as error:
-                self._report(error)
+                self._report("failed", error)
+        self._room.measure()
 
     def close(self) -> None:
         """Write what waits, and stop the thread. No `submit` may follow."""
@@ -207,7 +234,7 @@ class LogSink:
         batch.seconds = time.perf_counter() - started
 
     def _tell(self, batch: _Batch) -> None:
-        ok = self.healthy = batch.error is None
+        ok = self._appends_succeed = batch.error is None
         self._being_written = 0
         metrics = self.metrics
         metrics.appends += 1
@@ -217,14 +244,15 @@ class LogSink:
             metrics.records += len(batch.raw)
             metrics.bad_rows += len(batch.bad_rows)
             metrics.record_bytes += batch.size
+            self._room.left -= batch.size
         else:
             metrics.unavailable += len(batch.waiters)
-            self._report(batch.error)
+            self._report("failed", batch.error)
         for waiter in batch.waiters:
             waiter.stored(ok)
 
-    def _report(self, error: LogError) -> None:
+    def _report(self, what: str, why: LogError | str) -> None:
         now = self._loop.time()
         if now - self._logged_at >= _LOG_LINE_EVERY_S:
             self._logged_at = now
-            _logger.error("the log failed, events are being refused: %s", error)
+            _logger.error("the log %s, events are being refused: %s", what, why)

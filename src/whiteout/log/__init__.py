@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from whiteout.log.usage import Usage
+
 Durability = Literal["disk", "process"]
 """What an append survives once it returned: a power loss, or `kill -9` of the process."""
 
@@ -57,6 +59,10 @@ class Log(Protocol):
 
     def end_offset(self) -> int:
         """Return the offset that the next record will have; 0 for a log never written."""
+        ...
+
+    def usage(self) -> Usage:
+        """Return how much of the disk the log takes, and how much is left there."""
         ...
 
     def commit(self, consumer: str, offset: int) -> None:

@@ -29,9 +29,11 @@ reading all 0.86.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
+import shutil
 import threading
 from bisect import bisect_right
 from itertools import pairwise
@@ -52,6 +54,7 @@ from whiteout.log.files import (
 )
 from whiteout.log.rewriting import finish
 from whiteout.log.segment import Cursor, pack, whole_records
+from whiteout.log.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,6 +124,18 @@ class SegmentLog:
                 return self._read(offset, max_records, max_bytes)
             except OSError as error:
                 raise LogError(f"cannot read the log: {error.strerror}") from error
+
+    def usage(self) -> Usage:
+        """See `whiteout.log.Log.usage`."""
+        kept = 0
+        try:
+            for entry in os.scandir(self._directory):
+                if entry.name.endswith(_SUFFIX):
+                    with contextlib.suppress(FileNotFoundError):  # trimmed meanwhile
+                        kept += entry.stat().st_size
+            return Usage(kept, shutil.disk_usage(self._directory).free)
+        except OSError as error:
+            raise LogError(f"cannot measure the log: {error.strerror}") from error
 
     def commit(self, consumer: str, offset: int) -> None:
         """See `whiteout.log.Log.commit`."""
