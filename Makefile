@@ -30,11 +30,11 @@ format: $(READY) ## mend what can be mended of the style
 	$(BIN)/ruff format .
 
 docs: $(READY) ## the documentation as a site in build/site; a broken link fails
-	$(BIN)/python docs/generate.py
+	$(BIN)/python -m docs.generate
 	$(BIN)/zensical build --strict
 
 docs-serve: $(READY) ## the site on http://localhost:8000, built anew when a page changes
-	$(BIN)/python docs/generate.py
+	$(BIN)/python -m docs.generate
 	$(BIN)/zensical serve
 
 bench: $(READY) ## the figures: every program of benchmarks/, one after the other
@@ -53,7 +53,7 @@ lock: ## pin the newest versions of all dependencies; needs uv
 		pyproject.toml -o requirements-dev.txt
 
 clean: ## remove what make and the tools made, the environment too
-	rm -rf $(VENV) build dist docs/reference.md .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist docs/reference .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The project itself, by reference: what is changed in src/ needs no new installation.

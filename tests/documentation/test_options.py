@@ -5,16 +5,22 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, cast
 
-import docs.generate as generator
 import pytest
 import typer
+from docs import public
+from docs.public import INTEGRATIONS, REACHED, public_names, reached
+from docs.reference_pages import pages
+from docs.tables import member_names, tables_of, with_options
 from tests.support.pages import PAGES, REPOSITORY, page_id
 
 import whiteout
+import whiteout.testing
 from whiteout.cli import application
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+    from types import ModuleType
 
 
 def section(document: str, heading: str) -> str:
@@ -44,11 +50,11 @@ def test_tables_of_options_are_as_the_code_has_them(page: Path) -> None:
     """Names, types, defaults, live places. `make docs` brings them up to date."""
     text = page.read_text("utf-8")
 
-    assert generator.with_options(text) == text, "run: python docs/generate.py"
+    assert with_options(text) == text, "run: make docs"
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in generator.public_names() if name.endswith("Configuration")]
+    "name", [name for name in public_names() if name.endswith("Configuration")]
 )
 def test_each_configuration_has_its_table(name: str) -> None:
     page = REPOSITORY / "docs/tracker/configuration.md"
@@ -58,7 +64,7 @@ def test_each_configuration_has_its_table(name: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_each_option_in_a_table_has_a_meaning(page: Path) -> None:
-    for table in generator.tables_of(page.read_text("utf-8")):
+    for table in tables_of(page.read_text("utf-8")):
         assert all(row[-1] for row in rows(table))
 
 
@@ -69,7 +75,7 @@ def test_a_default_that_changed_is_noticed_and_its_meaning_kept() -> None:
         "| seconds of mine |\n\n<!-- /options -->"
     )
 
-    mended = generator.with_options(stale)
+    mended = with_options(stale)
 
     assert "| `foreground_timeout` | `float` | `1_800` |" in mended
     assert "| seconds of mine |" in mended
@@ -79,7 +85,7 @@ def test_a_default_that_changed_is_noticed_and_its_meaning_kept() -> None:
 def test_each_kind_of_event_is_listed() -> None:
     events = {
         name
-        for name in generator.public_names()
+        for name in public_names()
         if isinstance(value := getattr(whiteout, name), type) and issubclass(value, whiteout.Event)
     }
 
@@ -100,28 +106,59 @@ def test_each_example_is_listed() -> None:
 # --- docstrings ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", generator.public_names())
-def test_each_public_name_stands_in_the_reference(name: str) -> None:
-    assert f"\n### {name} {{ #{name} }}\n" in generator.reference()
+MODULES = {
+    "reference/whiteout.md": (whiteout,),
+    "reference/testing.md": (whiteout.testing,),
+    "reference/integrations.md": INTEGRATIONS,
+}
+
+
+def exported() -> Iterator[tuple[str, ModuleType, str]]:
+    """The page of the reference, the module and the name of all that apps can import."""
+    for page, modules in MODULES.items():
+        for module in modules:
+            for name in public_names(module):
+                yield page, module, name
+
+
+def test_each_public_name_stands_in_the_reference() -> None:
+    written = pages()
+
+    missing = [
+        f"{module.__name__}.{name}"
+        for page, module, name in exported()
+        if f"# {name} {{ #{name} }}\n" not in written[page]
+    ]
+
+    assert missing == []
+
+
+def classes() -> Iterator[tuple[str, type]]:
+    """Public classes, and those that are reached through a tracker."""
+    for _, module, name in exported():
+        if isinstance(value := getattr(module, name), type):
+            yield f"{module.__name__}.{name}", value
+    for _, _, place in REACHED[1:]:
+        yield place, reached(place)
 
 
 def callables() -> list[Any]:
-    """Public functions, and public methods of public classes, that take arguments."""
-    found = []
-    for name in generator.public_names():
-        value = getattr(whiteout, name)
-        members = vars(value).items() if isinstance(value, type) else [("", value)]
-        for member_name, member in members:
-            if generator.is_for_apps(name, member_name) and generator.takes_arguments(member):
-                found.append(pytest.param(member, id=f"{name}.{member_name}".rstrip(".")))
-    return found
+    """Public functions, and methods of public classes, that take arguments."""
+    found = [(f"{module.__name__}.{name}", getattr(module, name)) for _, module, name in exported()]
+    for name, class_ in classes():
+        found += [
+            (f"{name}.{member_name}", member)
+            for member_name, member in vars(class_).items()
+            if public.is_for_apps(class_.__name__, member_name)
+        ]
+    return [pytest.param(one, id=name) for name, one in found if public.takes_arguments(one)]
 
 
 @pytest.mark.parametrize("member", callables())
 def test_a_docstring_names_each_argument(member: Any) -> None:  # noqa: ANN401 - a callable
     """In its section `Args`, or in its text. Of a single one the whole text may speak."""
-    text = generator.docstring_of(member)
-    names = generator.argument_names(member)
+    text = public.docstring_of(member)
+    names = public.argument_names(member)
 
     missing = [name for name in names if not re.search(rf"\b{name}\b", text)]
 
@@ -129,22 +166,62 @@ def test_a_docstring_names_each_argument(member: Any) -> None:  # noqa: ANN401 -
     assert missing == [] or len(names) == 1
 
 
+@pytest.mark.parametrize("class_", [pytest.param(one, id=name) for name, one in classes()])
+def test_a_class_and_what_it_gives_have_a_docstring(class_: type) -> None:
+    silent = [
+        name
+        for name, member in vars(class_).items()
+        if public.is_for_apps(class_.__name__, name)
+        and (isinstance(member, property) or callable(member))
+        and not public.docstring_of(member)
+    ]
+
+    assert public.docstring_of(class_)
+    assert silent == []
+
+
 @pytest.mark.parametrize(
-    "name",
-    [name for name in generator.public_names() if generator.field_names(getattr(whiteout, name))],
+    "class_", [pytest.param(one, id=name) for name, one in classes() if public.field_names(one)]
 )
-def test_the_docstring_of_a_dataclass_names_each_field(name: str) -> None:
+def test_the_docstring_of_a_dataclass_names_each_field(class_: type) -> None:
     """Its own or, for what an event inherits, the one of `Event`."""
-    class_ = getattr(whiteout, name)
-    text = "\n".join(generator.docstring_of(one) for one in class_.__mro__[:-1])
+    text = "\n".join(public.docstring_of(one) for one in class_.__mro__[:-1])
 
     missing = [
         field
-        for field in generator.field_names(class_)
+        for field in public.field_names(class_)
         if not re.search(rf"^ *`?{field}`?:|`{field}`", text, re.MULTILINE)
     ]
 
     assert missing == []
+
+
+# --- controllers -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", [place for _, _, place in REACHED])
+def test_each_controller_has_its_table(place: str) -> None:
+    page = REPOSITORY / "docs/tracker/controllers.md"
+
+    assert member_names(place)
+    assert f"<!-- members: {place} -->" in page.read_text("utf-8")
+
+
+def test_each_controller_of_a_tracker_is_known() -> None:
+    """What a tracker gives that is neither a value nor public itself."""
+    given = {
+        name
+        for name, member in vars(whiteout.Tracker).items()
+        if isinstance(member, property)
+        and re.search(r"Controller|Subject|Consent\b", annotated(member))
+    }
+
+    assert {f"tracker.{name}" for name in given} == {place for _, _, place in REACHED[1:]}
+
+
+def annotated(member: property) -> str:
+    """What a property gives, as its source says."""
+    return str(member.fget.__annotations__["return"])
 
 
 # --- options of the command line -------------------------------------------------------------

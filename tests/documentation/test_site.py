@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-import docs.generate as generator
 import pytest
-from tests.support.pages import PAGES, REPOSITORY, page_id
+from docs.generate import write_reference
+from docs.reference_pages import pages
+from tests.support.pages import GENERATED, PAGES, REPOSITORY, page_id
 
 import whiteout
 
@@ -30,7 +31,7 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 def local_links() -> Iterator[tuple[Path, str]]:
     for page in PAGES:
         for target in LINK.findall(page.read_text("utf-8")):
-            is_generated = target.partition("#")[0].endswith("reference.md")
+            is_generated = (page.parent / target).resolve().parent == GENERATED
             if "://" not in target and not target.startswith("mailto:") and not is_generated:
                 yield page, target
 
@@ -94,10 +95,12 @@ def build(project: Path) -> subprocess.CompletedProcess[str]:
 def copy_sources(project: Path) -> None:
     """The sources of the site, with the reference as it is now."""
     shutil.copytree(
-        REPOSITORY / "docs", project / "docs", ignore=shutil.ignore_patterns("__pycache__")
+        REPOSITORY / "docs",
+        project / "docs",
+        ignore=shutil.ignore_patterns("__pycache__", "reference"),
     )
     shutil.copy(REPOSITORY / "zensical.toml", project)
-    (project / "docs/reference.md").write_text(generator.reference(), "utf-8")
+    write_reference(project / "docs")
 
 
 class Html(HTMLParser):
@@ -197,7 +200,7 @@ def test_each_page_is_in_the_navigation_once() -> None:
 
     written = {page.relative_to(folder).as_posix() for page in PAGES if folder in page.parents}
 
-    assert sorted(pages_of(configuration["project"]["nav"])) == sorted(written | {"reference.md"})
+    assert sorted(pages_of(configuration["project"]["nav"])) == sorted(written | set(pages()))
 
 
 @pytest.mark.parametrize("link", ["nowhere.md", "privacy.md#nothing"])

@@ -9,9 +9,11 @@ from sybil.document import Document
 from sybil.parsers.markdown.lexers import FencedCodeBlockLexer
 
 REPOSITORY = Path(__file__).parents[2]
-GENERATED = REPOSITORY / "docs/reference.md"
+GENERATED = REPOSITORY / "docs/reference"
 PAGES = sorted(
-    {*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md")} - {GENERATED},
+    page
+    for page in (*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md"))
+    if GENERATED not in page.parents
 )
 _FENCES = FencedCodeBlockLexer(
     language=r"\w+", mapping={"language": "language", "source": "source"}

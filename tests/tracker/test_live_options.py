@@ -10,8 +10,10 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
-import docs.generate as generator
 import pytest
+from docs.generate import DOCS
+from docs.public import public_names
+from docs.tables import OWNERS, live_place, tables_of
 from tests.support.clock import ManualClock, fixed_environment
 from tests.support.collector import Collector, Reply, closed_port, entity, session
 from tests.support.trackers import CONTEXT_FREE, STATELESS, Wire, a_tracker, poll
@@ -435,10 +437,10 @@ def reached(tracker: Tracker, place: str) -> Any:  # noqa: ANN401 - a controller
 
 def live_options() -> list[Any]:
     """Each place that the documentation's tables name, from the page itself."""
-    page = (generator.DOCS / "tracker/configuration.md").read_text("utf-8")
+    page = (DOCS / "tracker/configuration.md").read_text("utf-8")
     places = [
         cell.strip().strip("`")
-        for table in generator.tables_of(page)
+        for table in tables_of(page)
         for line in table.splitlines()
         for cell in line.split(" | ")[3:4]
         if cell.strip().startswith("`tracker.")
@@ -475,13 +477,13 @@ WHOLE = {"GdprConfiguration"}
     ("configuration", "option"),
     [
         pytest.param(name, field.name, id=f"{name}.{field.name}")
-        for name in generator.public_names()
-        if name in generator._OWNERS and name not in WHOLE
+        for name in public_names()
+        if name in OWNERS and name not in WHOLE
         for field in dataclasses.fields(getattr(whiteout, name))
     ],
 )
 def test_each_option_is_live_or_says_why_not(configuration: str, option: str) -> None:
-    place = generator.live_place(getattr(whiteout, configuration), option)
+    place = live_place(getattr(whiteout, configuration), option)
 
     assert bool(place) is (option not in FIXED)
 

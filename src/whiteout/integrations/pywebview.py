@@ -141,7 +141,12 @@ def script(secret: str, origin: str) -> str:
     """The JavaScript that makes the WebView tracker's interfaces in a page of `origin`.
 
     It looks first where it is: the window may have gone on to another page. Only `location` is
-    asked, which a page cannot forge, and no method is called before, which it could.
+    asked, which a page cannot forge, and no method is called before, which it could. `attach`
+    runs it; of use alone where the window is not pywebview's.
+
+    Args:
+        secret: what each message from this load of the page must bring.
+        origin: such as `https://shop.example`, or `file://`.
     """
     scheme, _, host = origin.partition("://")
     where = [f"{scheme}:", None if origin == FILES else host]

@@ -46,7 +46,8 @@ class WsgiMiddleware:
         origin: of page views' URLs, `https://shop.example.com`.
 
     Raises:
-        ConfigurationError: see `RequestTracking`.
+        ConfigurationError: a signal or kind of view that there is none of, a `level` that is no
+            `Anonymisation`, or page views without `origin`.
     """
 
     def __init__(  # noqa: PLR0913 - one an option

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from whiteout.testing.arrivals import Arrivals as Arrivals
+    from whiteout.testing.arrivals import NothingToAskError as NothingToAskError
     from whiteout.testing.assertions import assert_anonymous as assert_anonymous
     from whiteout.testing.assertions import assert_no_failed_events as assert_no_failed_events
     from whiteout.testing.assertions import assert_not_tracked as assert_not_tracked
@@ -38,6 +39,7 @@ _LOADED_LATER = {
     "FailedEvent": "received",
     "MemoryTracker": "memory",
     "Micro": "micro",
+    "NothingToAskError": "arrivals",
     "ReceivedEvent": "received",
     "assert_anonymous": "assertions",
     "assert_no_failed_events": "assertions",

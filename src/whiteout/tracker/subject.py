@@ -108,7 +108,11 @@ class Subject(Controlled):
         return self._values[name]
 
     def change(self, name: str, value: float | str | None) -> None:
-        """Set one property; None clears it.
+        """Set one property by its name; None clears it.
+
+        Args:
+            name: of an option of `SubjectConfiguration`.
+            value: as of that option.
 
         Raises:
             ConfigurationError: the value has another form, or is too long for its column.
