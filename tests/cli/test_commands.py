@@ -333,7 +333,7 @@ def test_what_strangers_sent_cannot_steer_the_terminal(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nope"], "No such command"),
+        (["nope"], "no such command"),
         (["collector", "--to", "/x"], "--to must look like spool:///var/lib/whiteout"),
         (["enrich", "--from", "/x", "--to", "."], "--from must look like spool://"),
         (["enrich", "--from", "spool:///x", "--to", "kafka://a:1"], "--to must be a folder"),

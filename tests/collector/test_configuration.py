@@ -81,12 +81,12 @@ def test_an_empty_table_asks_for_a_part_with_its_defaults() -> None:
 @pytest.mark.parametrize(
     ("table", "environment", "assignments", "named"),
     [
-        ({"cookie": "sp"}, {}, [], "'cookie' is not an option .* cookie_name,"),
-        ({"limits": {"x": 1}}, {}, [], r"'limits\.x' .* limits\.connections"),
+        ({"cookie": "sp"}, {}, [], "'cookie' is not an option .* cookie_name "),
+        ({"limits": {"x": 1}}, {}, [], r"'limits\.x' is not .* whiteout settings"),
         ({"limits": 3}, {}, [], "limits must be a table"),
         ({"trusted_proxies": "1"}, {}, [], "trusted_proxies"),
         ({}, {"WHITEOUT_COLLECTOR_X": "1"}, [], "WHITEOUT_COLLECTOR_X.*WHITEOUT_COLLECTOR_PATHS"),
-        ({}, {}, ["x=1"], "'x' .* trusted_proxies"),
+        ({}, {}, ["x=1"], "'x' .* whiteout settings lists them"),
         ({}, {}, ["cookie_name"], "option=value"),
         ({}, {}, ["trusted_proxies=many"], "trusted_proxies .* 'many'"),
         ({}, {}, ["trusted_proxies=1\nx=2"], "trusted_proxies"),

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
     import typer
 
-COMMANDS = ("up", "demo", "collector", "enrich", "loader", "events", "query", "erase", "doctor")
+COMMANDS = tuple(
+    "up demo collector enrich loader events query erase doctor settings completion".split()
+)
 """Modules of this package, in the order in which help shows their commands."""
 
 FAILED, WRONG_USE = 1, 2
@@ -53,7 +55,7 @@ def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - one for each way to
     except KeyboardInterrupt:
         return 0
     except Exception as error:  # noqa: BLE001 - what is not ours is raised again
-        return _status_of(error)
+        return _status_of(error, arguments)
     return 0
 
 
@@ -61,23 +63,34 @@ def _invoke(arguments: list[str]) -> None:
     """Parse and run, without typer's own ways to end a process."""
     import typer.main  # noqa: PLC0415 - comes with the extra
 
+    from whiteout.cli.completion import complete  # noqa: PLC0415 - the same
+
     command = typer.main.get_command(application())
+    status = complete(command, os.environ)
+    if status is not None:
+        raise typer.Exit(status)
     with command.make_context("whiteout", arguments) as context:
         command.invoke(context)
 
 
-def _status_of(error: Exception) -> int:
+def _status_of(error: Exception, arguments: Sequence[str]) -> int:
     """The exit status that typer's parser asks for; its message is printed.
 
     Raises:
         Exception: `error`, where it is not the parser's.
     """
     status = getattr(error, "exit_code", None)
+    if type(error).__name__ == "Abort":  # Ctrl-C or Ctrl-D where a question was asked
+        return _complain("nothing was done", FAILED)
     if not isinstance(status, int):
         raise error
     show = getattr(error, "show", None)
-    if show is not None:
+    if show is not None and type(error).__name__ == "NoArgsIsHelpError":
         show()
+    elif show is not None:
+        from whiteout.cli.usage import message_of  # noqa: PLC0415 - where something is wrong
+
+        return _complain(message_of(error, arguments), status)
     return status
 
 

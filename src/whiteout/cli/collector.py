@@ -72,7 +72,7 @@ def collector(  # noqa: PLR0913 - the options
     until_eof: UntilEof = False,
     log_format: LogFormat = "text",
 ) -> None:
-    """Take events over HTTP and keep them in the durable log of a folder, or in Kafka."""
+    """Take events over HTTP, and keep them. In the log of a folder, or in Kafka."""
     settings = settings_from(config, options)
     if is_kafka(to):
         broker = kafka_from(to, config, kafka)

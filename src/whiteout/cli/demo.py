@@ -38,7 +38,7 @@ def demo(
     ] = False,
     port: Port = 0,
 ) -> None:
-    """Visit a small shop at every level of anonymity, and show what of it arrived in the lake."""
+    """Visit a small shop at every level, and see what arrives."""
     if importlib.util.find_spec("snowplow_tracker") is None:
         raise ConfigurationError(
             "the demo's second client is missing: pip install 'whiteout[demo]'"

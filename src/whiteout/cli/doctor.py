@@ -46,7 +46,7 @@ def doctor(  # noqa: PLR0913 - the options
         Literal["table", "json"], typer.Option("--format", help="A table, or JSON lines.")
     ] = "table",
 ) -> None:
-    """Check this installation: every fault comes with its cure; exit status 1 if there is one."""
+    """Check this installation: each fault with its cure. Exit status 1 if there is one."""
     if collector is not None and not collector.startswith(("http://", "https://")):
         raise ConfigurationError(
             "--collector must look like https://collector.example.com, with the scheme"

@@ -85,7 +85,7 @@ def enrich(  # noqa: PLR0913 - the options
         bool, typer.Option("--check", help="Check the configuration and stop.", hidden=True)
     ] = False,
 ) -> None:
-    """Read collected events, validate and enrich them; load the lake, or Kafka's topics."""
+    """Validate and enrich collected events. Loads the lake, or Kafka's topics."""
     source, broker, target = _places(from_, to, config, kafka)
     check_registries(iglu)
     log_to_stderr()

@@ -69,7 +69,7 @@ def erase(  # noqa: PLR0913 - the options
         ),
     ] = None,
 ) -> None:
-    """Delete one person's rows and records, for good; all identifiers given are theirs."""
+    """Delete one person's rows and records, for good. All identifiers given are theirs."""
     from whiteout.lake.erasure import Erasure  # noqa: PLC0415 - heavy: only where it runs
     from whiteout.lake.place import lake_place  # noqa: PLC0415 - heavy: only where it runs
     from whiteout.lake.subject import Subject  # noqa: PLC0415 - heavy: only where it runs

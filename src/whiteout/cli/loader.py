@@ -55,7 +55,7 @@ def loader(  # noqa: PLR0913 - the options
     kafka: KafkaOptions = None,
     until_eof: UntilEof = False,
 ) -> None:
-    """Load enriched and failed events from Kafka into the lake; several share the partitions."""
+    """Load enriched events from Kafka into the lake. Several share the partitions."""
     settings = kafka_from(from_, config, kafka)
     check_registries(iglu)
     log_to_stderr()

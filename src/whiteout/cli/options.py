@@ -122,8 +122,10 @@ CollectorOptions = Annotated[
     typer.Option(
         "--set",
         metavar="OPTION=VALUE",
-        help="An option of the collector, such as limits.connections=100; may be given often.",
+        help="An option of the collector, such as limits.connections=100; may be given often. "
+        "whiteout settings lists them.",
         show_default=False,
+        autocompletion=lambda incomplete: _assignments("collector", incomplete),
     ),
 ]
 KafkaOptions = Annotated[
@@ -131,8 +133,10 @@ KafkaOptions = Annotated[
     typer.Option(
         "--kafka-set",
         metavar="OPTION=VALUE",
-        help="An option of Kafka, such as partitions=16; may be given often.",
+        help="An option of Kafka, such as partitions=16; may be given often. "
+        "whiteout settings lists them.",
         show_default=False,
+        autocompletion=lambda incomplete: _assignments("kafka", incomplete),
     ),
 ]
 UntilEof = Annotated[
@@ -155,6 +159,14 @@ LeastGroup = Annotated[
         help="The page's charts and exports leave out groups of fewer events than this.",
     ),
 ]
+
+
+def _assignments(stage: Literal["collector", "kafka"], incomplete: str) -> list[str]:
+    """What a shell can complete `--set` or `--kafka-set` by."""
+    from whiteout.cli.settings import names  # noqa: PLC0415 - when a shell asks
+
+    found = [name if name.endswith(".") else f"{name}=" for name in names(stage)]
+    return [text for text in found if text.startswith(incomplete)]
 
 
 def configured(config: Path | None, table: str) -> dict[str, Any]:

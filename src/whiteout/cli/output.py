@@ -67,13 +67,19 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     from rich.table import Table  # noqa: PLC0415 - only for tables
     from rich.text import Text  # noqa: PLC0415 - only for tables
 
-    console = Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False)
+    is_terminal = sys.stdout.isatty()
+    console = Console(width=None if is_terminal else _WIDE, highlight=False)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(Text(cell(column)), overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell(value)) for value in row))
-    console.print(table)
+    if is_terminal:
+        console.print(table)
+        return
+    with console.capture() as drawn:  # padded on the right, which nobody wants in a file
+        console.print(table)
+    sys.stdout.writelines(f"{line.rstrip()}\n" for line in drawn.get().splitlines())
 
 
 def print_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -29,7 +29,7 @@ def query(
         typer.Option("--format", help="A table, JSON lines, or CSV."),
     ] = "table",
 ) -> None:
-    """Ask the lake in SQL (DuckDB's): `whiteout query "SELECT count(*) FROM events"`."""
+    """Ask the lake in SQL. `whiteout query "SELECT count(*) FROM events"`."""
     from whiteout.lake.place import lake_place  # noqa: PLC0415 - heavy: only where it runs
     from whiteout.lake.reader import Lake, QueryError  # noqa: PLC0415 - heavy: only where it runs
 

@@ -8,6 +8,7 @@ there is.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import tomllib
 import types
 import typing
@@ -74,6 +75,20 @@ def _options(part: type, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from _options(inner, f"{prefix}{name}.")
 
 
+def option_types() -> dict[str, type]:
+    """The class that each option is an attribute of, by the option's name."""
+
+    def found(part: type, prefix: str) -> Iterator[tuple[str, type]]:
+        for name, hint in typing.get_type_hints(part).items():
+            inner = _part(hint)
+            if inner is None:
+                yield prefix + name, part
+            else:
+                yield from found(inner, f"{prefix}{name}.")
+
+    return dict(found(CollectorSettings, ""))
+
+
 def _alternatives(hint: Any) -> tuple[Any, ...]:  # noqa: ANN401 - a type, of any kind
     is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
     return typing.get_args(hint) if is_union else (hint,)
@@ -131,6 +146,10 @@ def _read(text: str, hint: Any, name: str) -> object:  # noqa: ANN401 - a type, 
 
 
 def _unknown(name: str, known: Mapping[str, object]) -> ConfigurationError:
+    """Names what is near: a whole name that was misspelt, or the end of one."""
+    ends = [one for one in known if one.rpartition(".")[2] == name]
+    near = list(dict.fromkeys([*ends, *difflib.get_close_matches(name, known, n=3)]))
+    meant = f"; did you mean {' or '.join(near[:3])}?" if near else ";"
     return ConfigurationError(
-        f"{name!r} is not an option of the collector; there are {', '.join(sorted(known))}"
+        f"{name!r} is not an option of the collector{meant} whiteout settings lists them"
     )

@@ -138,7 +138,9 @@ def kafka_settings(
             options[name] = _plain(name, value)
         else:
             known = ", ".join([*_PLAIN, *(f"{kind}.…" for kind in _CLIENTS)])
-            raise ConfigurationError(f"{name!r} is not an option of Kafka; there are {known}")
+            raise ConfigurationError(
+                f"{name!r} is not an option of Kafka; there are {known}: whiteout settings kafka"
+            )
     if prefix:
         options["prefix"] = prefix
     return KafkaSettings(servers=servers, **options, **clients)

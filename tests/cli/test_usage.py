@@ -1,0 +1,188 @@
+"""What people and shells ask of the command line itself: help, completion, settings, complaints."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from whiteout.cli import COMMANDS, run
+from whiteout.cli.settings import meanings, names
+from whiteout.collector.settings import CollectorSettings, Limits
+from whiteout.kafka.settings import KafkaSettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+VARIABLE = "_WHITEOUT_COMPLETE"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("evnts", "'evnts'"),
+        ("up --prot 1", "--port"),
+        ("up --port x", "--port must be a valid integer"),
+        ("up --port x", "got 'x'; see whiteout up --help"),
+        ("up --port=99999", "--port must be less than or equal to 65535, got '99999'"),
+        ("up --durability never", "--durability 'never' is not one of 'disk', 'process'"),
+        ("collector", "--to is missing: where to keep"),
+        ("query", "SQL is missing: one SELECT"),
+        ("query a b", "(b); see whiteout query --help"),
+        ("settings --set connections=1", "did you mean limits.connections?"),
+        ("settings --set limits.conections=1", "did you mean limits.connections"),
+        ("settings --set limits.connections=no", "limits.connections must be"),
+        ("settings --kafka-set partition=1", "'partition' is not an option of Kafka"),
+    ],
+)
+def test_a_complaint_names_what_is_wrong_its_value_and_the_cure(
+    arguments: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = run(arguments.split())
+
+    message = capsys.readouterr().err
+    assert status == 2
+    assert message.startswith("whiteout: ")
+    assert message.count("\n") == 1, "one line"
+    assert said in message
+
+
+def test_the_first_words_of_each_command_are_shown_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run(["--help"]) == 0
+    shown = capsys.readouterr().out.partition("Commands:")[2]
+
+    assert "..." not in shown
+    assert all(f"\n  {name} " in shown for name in COMMANDS)
+
+
+# --- settings --------------------------------------------------------------------------------
+
+
+def settings(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    assert run(["settings", *arguments, "--format", "json"]) == 0
+    lines = map(json.loads, capsys.readouterr().out.splitlines())
+    return {line["option"]: line for line in lines}
+
+
+def test_each_option_of_the_collector_and_kafka_has_a_meaning_and_a_default(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = settings(capsys)
+
+    assert all(one["meaning"] for one in found.values())
+    assert found["limits.connections"]["default"] == Limits().connections
+    assert {name.rstrip(".") for name in names("collector") + names("kafka")} == {
+        option.removesuffix(".…") for option in found
+    }
+
+
+@pytest.mark.parametrize("documented", [CollectorSettings, Limits, KafkaSettings])
+def test_each_attribute_of_the_settings_is_documented(documented: Any) -> None:  # noqa: ANN401 - a dataclass
+    assert list(documented.__slots__) == [
+        name for name in meanings(documented) if name in documented.__slots__
+    ]
+
+
+def test_the_value_that_holds_is_shown_wherever_it_comes_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "whiteout.toml"
+    file.write_text('[collector]\ncookie_name = "file"\n[kafka.client]\n"sasl.password" = "p"\n')
+    monkeypatch.setenv("WHITEOUT_COLLECTOR_LIMITS_CONNECTIONS", "5")
+    given = ("--config", str(file), "--set", "trusted_networks=10.0.0.0/8")
+
+    found = settings(capsys, "--changed", *given, "--set", "trusted_proxies=1")
+
+    assert {name: one["value"] for name, one in found.items()} == {
+        "cookie_name": "file",
+        "limits.connections": 5,
+        "trusted_networks": ["10.0.0.0/8"],
+        "trusted_proxies": 1,
+    }
+
+
+def test_a_password_for_kafka_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    found = settings(capsys, "kafka", "--kafka-set", "client.sasl.password=secret")
+
+    assert "secret" not in json.dumps(found)
+    assert found["client.…"]["value"] is None
+
+
+def test_a_table_in_a_file_has_no_spaces_at_the_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    run(["settings", "kafka"])
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["stage", "option", "value", "default", "meaning"]
+    assert [line.rstrip() for line in lines] == lines
+
+
+# --- completion ------------------------------------------------------------------------------
+
+
+def completions(
+    words: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> list[str]:
+    """What bash is told can follow; the last word is the one that is being typed."""
+    monkeypatch.setenv(VARIABLE, "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split(" ")) - 1))
+    assert run([]) == 0
+    return capfd.readouterr().out.split()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("whiteout se", ["settings"]),
+        ("whiteout up --dura", ["--durability"]),
+        ("whiteout up --durability ", ["disk", "process"]),
+        ("whiteout up --set limits.conn", ["limits.connections="]),
+        ("whiteout enrich --kafka-set pr", ["prefix=", "producer."]),
+        ("whiteout completion ", ["bash", "zsh", "fish", "powershell"]),
+    ],
+)
+def test_a_shell_is_told_what_can_follow(
+    words: str,
+    expected: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert completions(words, monkeypatch, capfd) == expected
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
+def test_the_script_of_a_shell_asks_this_program(
+    shell: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["completion", shell]) == 0
+    script = capsys.readouterr().out
+
+    assert VARIABLE in script
+    assert "whiteout" in script
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash completes")
+def test_bash_completes_by_the_script(tmp_path: Path) -> None:
+    """The real shell, the real script; the program is found as `whiteout`."""
+    program = tmp_path / "whiteout"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m whiteout.cli "$@"\n')
+    program.chmod(0o755)
+    script = (
+        f'PATH="{tmp_path}:$PATH"; source <(whiteout completion bash)\n'
+        "COMP_WORDS=(whiteout doc); COMP_CWORD=1\n"
+        "_whiteout_completion whiteout\n"
+        'echo "${COMPREPLY[@]}"\n'
+    )
+
+    done = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, timeout=30, check=False
+    )
+
+    assert (done.stdout, done.stderr) == ("doctor\n", "")
