@@ -140,6 +140,7 @@ class RecentEvents:
         self._next = 1
         self._bytes = 0
         self._totals = Totals(0, 0)
+        self._clearings = 0
         self._done = (0, 0)
         self._is_broken = False
         self._listeners: list[Callable[[int], None]] = []
@@ -214,12 +215,18 @@ class RecentEvents:
         with self._changed:
             return self._next - 1
 
+    def clearings(self) -> int:
+        """How often all events were forgotten."""
+        with self._changed:
+            return self._clearings
+
     def clear(self) -> None:
         """Forget all events. The lake keeps them."""
         with self._changed:
             self._database.execute("DELETE FROM event")
             self._bytes = 0
             self._totals = Totals(0, 0)
+            self._clearings += 1
             last, listeners = self._next - 1, list(self._listeners)
         for tell in listeners:
             tell(last)
