@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from whiteout.iglu import EmbeddedRegistry, FolderRegistry
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -31,6 +33,21 @@ class Schemas:
             ResolutionError: no registry has it, or could be asked; it says which ones were.
         """
         with self._lock:
-            if self._resolver is None:
-                self._resolver = self._make()
-            return self._resolver.lookup(key)
+            return self._made().lookup(key)
+
+    def keys(self) -> set[SchemaKey]:
+        """The keys of all schemas that can be listed: those that came along, and of folders.
+
+        Registries behind HTTP are not asked; Iglu Central has thousands.
+        """
+        with self._lock:
+            found = set[SchemaKey]()
+            for registry in self._made().registries:
+                if isinstance(registry, EmbeddedRegistry | FolderRegistry):
+                    found.update(registry.keys())
+            return found
+
+    def _made(self) -> Resolver:
+        if self._resolver is None:
+            self._resolver = self._make()
+        return self._resolver

@@ -1,0 +1,169 @@
+"""A session's timeline, from stored lines."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from whiteout.enrich.atomic import ATOMIC_COLUMNS
+from whiteout.web.entries import Entry, columns_of
+from whiteout.web.recent import Filter, RecentEvents
+from whiteout.web.sessions import MOST_EVENTS, duration, list_sessions, timeline_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from whiteout.web.recent import Row
+
+NOW = 1_800_000_000_000
+SESSION = "6f0ec5c4-0000-4000-8000-000000000001"
+BEFORE = "6f0ec5c4-0000-4000-8000-000000000000"
+SCREEN = "iglu:com.snowplowanalytics.mobile/screen_view/jsonschema/1-0-0"
+ENTITY = "iglu:com.snowplowanalytics.snowplow/client_session/jsonschema/1-0-2"
+UNSTRUCT = "iglu:com.snowplowanalytics.snowplow/unstruct_event/jsonschema/1-0-0"
+CONTEXTS = "iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-1"
+
+
+def document(index: int | None, name: str = "", **columns: str) -> str:
+    """An enriched line."""
+    values = dict(columns)
+    if name:
+        screen = {"schema": SCREEN, "data": {"name": name, "id": SESSION}}
+        values["unstruct_event"] = json.dumps({"schema": UNSTRUCT, "data": screen})
+    if index is not None:
+        data: dict[str, Any] = {
+            "sessionId": SESSION,
+            "previousSessionId": BEFORE,
+            "sessionIndex": 3,
+            "eventIndex": index,
+        }
+        values["contexts"] = json.dumps(
+            {"schema": CONTEXTS, "data": [{"schema": ENTITY, "data": data}]}
+        )
+    line = "\t".join(values.get(column.name, "") for column in ATOMIC_COLUMNS)
+    assert columns_of(line)["contexts"] == values.get("contexts")
+    return line
+
+
+def entry(seconds: float, text: str, *, session: str | None = SESSION, level: int = 1) -> Entry:
+    return Entry(
+        status="good",
+        type="unstruct",
+        name="screen_view",
+        schema=SCREEN,
+        app_id="shop",
+        session=session,
+        level=level,
+        event_id=None,
+        entities=(),
+        tracked_ms=NOW + int(seconds * 1_000),
+        sent_ms=None,
+        collected_ms=NOW,
+        enriched_ms=NOW,
+        stored_ms=NOW,
+        vendor=None,
+        version=None,
+        repeated=False,
+        document=text,
+    )
+
+
+@pytest.fixture
+def recent() -> Iterator[RecentEvents]:
+    window = RecentEvents()
+    yield window
+    window.close()
+
+
+def rows(recent: RecentEvents) -> list[Row]:
+    return recent.find(Filter(session=SESSION), limit=MOST_EVENTS + 1, brief=False)
+
+
+def test_events_are_in_the_order_in_which_they_were_tracked(recent: RecentEvents) -> None:
+    """They come in another one when a request is sent again."""
+    recent.add(
+        [
+            entry(90, document(3, "Thanks")),
+            entry(0, document(1, "Cart")),
+            entry(12.5, document(2, "Pay")),
+        ]
+    )
+
+    timeline = timeline_of(SESSION, rows(recent))
+
+    assert [(step.detail, step.since_start, step.pause) for step in timeline.steps] == [
+        ("Cart", "0 ms", ""),
+        ("Pay", "12.5 s", ""),
+        ("Thanks", "1 min 30 s", "1 min 17 s"),
+    ]
+    assert (timeline.index, timeline.previous, timeline.duration) == (3, BEFORE, "1 min 30 s")
+    assert not timeline.is_cut
+
+
+def test_events_of_one_moment_are_in_the_order_of_their_index(recent: RecentEvents) -> None:
+    recent.add([entry(0, document(2, "B")), entry(0, document(1, "A"))])
+    assert [step.detail for step in timeline_of(SESSION, rows(recent)).steps] == ["A", "B"]
+
+
+def test_events_that_the_tracker_counted_and_are_not_here_are_missing(
+    recent: RecentEvents,
+) -> None:
+    recent.add([entry(0, document(1, "A")), entry(1, document(5, "B")), entry(2, document(6, "C"))])
+    assert [step.missing for step in timeline_of(SESSION, rows(recent)).steps] == [0, 3, 0]
+
+
+def test_a_session_without_an_entity_has_no_counts(recent: RecentEvents) -> None:
+    """Web trackers have a column for it."""
+    recent.add([entry(0, document(None, page_title="Home", domain_sessionid=SESSION))])
+
+    timeline = timeline_of(SESSION, rows(recent))
+
+    assert (timeline.index, timeline.previous) == (None, None)
+    assert [(step.detail, step.index, step.missing) for step in timeline.steps] == [
+        ("Home", None, 0)
+    ]
+
+
+def test_a_long_session_shows_its_latest_events(recent: RecentEvents) -> None:
+    recent.add([entry(n, document(n, f"Screen {n}")) for n in range(1, MOST_EVENTS + 11)])
+    timeline = timeline_of(SESSION, rows(recent))
+    assert timeline.is_cut
+    assert len(timeline.steps) == MOST_EVENTS
+    assert timeline.steps[-1].detail == f"Screen {MOST_EVENTS + 10}"
+
+
+def test_an_empty_session_is_no_error() -> None:
+    assert timeline_of(SESSION, []).steps == ()
+
+
+def test_sessions_are_listed_the_latest_first(recent: RecentEvents) -> None:
+    recent.add(
+        [
+            entry(0, document(1, "A"), level=1),
+            entry(5, document(1), session=BEFORE),
+            entry(60, document(2, "B"), level=5),
+            entry(61, document(None), session=None),
+        ]
+    )
+
+    assert [
+        (one.session, one.events, one.app, one.duration, one.levels)
+        for one in list_sessions(recent)
+    ] == [(SESSION, 2, "shop", "1 min 0 s", (1, 5)), (BEFORE, 1, "shop", "0 ms", (1,))]
+
+
+@pytest.mark.parametrize(
+    ("length_ms", "words"),
+    [
+        (0, "0 ms"),
+        (999, "999 ms"),
+        (1_000, "1.0 s"),
+        (60_000, "1 min 0 s"),
+        (3_600_000, "1 h 0 min"),
+        (90_000_000, "1 d 1 h"),
+    ],
+)
+def test_lengths_of_time_are_told_as_exactly_as_it_matters(length_ms: int, words: str) -> None:
+    assert duration(length_ms) == words
