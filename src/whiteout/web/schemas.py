@@ -41,7 +41,7 @@ class Schemas:
         Registries behind HTTP are not asked; Iglu Central has thousands.
         """
         with self._lock:
-            found = set[SchemaKey]()
+            found: set[SchemaKey] = set()
             for registry in self._made().registries:
                 if isinstance(registry, EmbeddedRegistry | FolderRegistry):
                     found.update(registry.keys())
