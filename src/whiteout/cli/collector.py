@@ -23,10 +23,10 @@ from whiteout.cli.options import (
     kafka_from,
     log_to_stderr,
     make_private,
-    say,
     spool_folder,
     stop_at_end_of_input,
 )
+from whiteout.cli.report import FormatOption, Report
 from whiteout.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -71,25 +71,28 @@ def collector(  # noqa: PLR0913 - the options
     reuse_port: ReusePort = False,
     until_eof: UntilEof = False,
     log_format: LogFormat = "text",
+    format_: FormatOption = "text",
 ) -> None:
     """Take events over HTTP, and keep them. In the log of a folder, or in Kafka."""
     settings = settings_from(config, options)
+
+    def ready(bound: int) -> None:
+        if not until_eof:
+            url = listening(settings, host, bound)
+            facts = {"state": "listening", "collector": url}
+            Report(format_).tell(facts, f"collector listening on {url}")
+
     if is_kafka(to):
         broker = kafka_from(to, config, kafka)
         log_to_stderr(log_format)
-        collect_to_kafka(settings, broker, host, port, reuse_port=reuse_port, until_eof=until_eof)
+        collect_to_kafka(
+            settings, broker, host, port, reuse_port=reuse_port, until_eof=until_eof, ready=ready
+        )
         return
     folder = spool_folder(to, "--to")
     log_to_stderr(log_format)
     make_private(folder)
-    collect(
-        settings,
-        folder,
-        host,
-        port,
-        durability,
-        ready=lambda bound: say(listening(settings, host, bound)),
-    )
+    collect(settings, folder, host, port, durability, ready=ready)
 
 
 def settings_from(config: Path | None, options: list[str] | None) -> CollectorSettings:
@@ -139,6 +142,7 @@ def collect_to_kafka(  # noqa: PLR0913 - what the command was given
     *,
     reuse_port: bool,
     until_eof: bool,
+    ready: Callable[[int], None],
 ) -> None:
     """Run a collector in this process that sends to Kafka, until it is stopped.
 
@@ -151,11 +155,6 @@ def collect_to_kafka(  # noqa: PLR0913 - what the command was given
     stop = threading.Event()
     if until_eof:
         stop_at_end_of_input(stop)
-
-    def ready(bound: int) -> None:
-        if not until_eof:
-            say(listening(settings, host, bound))
-
     try:
         run_to_kafka(settings, kafka, host, port, reuse_port=reuse_port, ready=ready, stop=stop)
     except OSError as error:
@@ -171,6 +170,6 @@ def cannot_listen(host: str, port: int, error: OSError) -> ConfigurationError:
 
 
 def listening(settings: CollectorSettings, host: str, port: int) -> str:
-    """The line that says where the collector is."""
+    """Where the collector is."""
     scheme = "http" if settings.tls is None else "https"
-    return f"collector listening on {scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import signal
 import tempfile
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whiteout.cli.options import Data, Port, data_folder, make_private, say
+from whiteout.cli.report import FormatOption, Report
 from whiteout.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ def demo(
         bool, typer.Option("--once", help="Stop after the table; exit status 1 if it is wrong.")
     ] = False,
     port: Port = 0,
+    format_: FormatOption = "text",
 ) -> None:
     """Visit a small shop at every level, and see what arrives."""
     if importlib.util.find_spec("snowplow_tracker") is None:
@@ -49,16 +52,48 @@ def demo(
     make_private(folder)
     # A supervisor's polite stop ends the demo as Ctrl-C does: the pipeline is stopped with it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    report = Report(format_)
     with pipeline(folder, port) as endpoint:
-        say(f"collector  {endpoint}")
-        outcome = run(folder, endpoint, say)
-        _print(outcome)
-        say(_HINTS.format(lake=folder / "lake", log=folder / "log", data=folder).rstrip())
+        report.note(f"collector  {endpoint}")
+        outcome = run(folder, endpoint, report.note)
+        if format_ == "json":
+            report.tell(_facts(outcome, endpoint, folder))
+        else:
+            _print(outcome)
+        hints = _HINTS.format(lake=folder / "lake", log=folder / "log", data=folder)
+        report.note(hints.rstrip())
         if not once:
-            say(f"\nsend more events to {endpoint}; Ctrl-C stops")
+            report.note(f"\nsend more events to {endpoint}; Ctrl-C stops")
             _wait_for_ctrl_c()
+            report.note("stopping: what was accepted is loaded first")
     if not outcome.is_right:
         raise typer.Exit(_NOT_RIGHT)
+
+
+def _facts(outcome: Outcome, endpoint: str, folder: Path) -> dict[str, object]:
+    """What the tables show, for programs."""
+    return {
+        "collector": endpoint,
+        "data": str(folder),
+        "is_right": outcome.is_right,
+        "identifiers": {
+            identifier: {
+                level: {
+                    "arrived": cell.arrived,
+                    "expected": cell.expected,
+                    "is_right": cell.is_right,
+                }
+                for level, cell in levels.items()
+            }
+            for identifier, levels in outcome.cells.items()
+        },
+        "official": {
+            event: {"identified": identified, "anonymous": anonymous, "sent": sent}
+            for event, (identified, anonymous, sent) in outcome.official.items()
+        },
+        "official_leaks": outcome.official_leaks,
+        "failed_events": outcome.failed_events,
+    }
 
 
 def _folder(data: Path | None, *, once: bool) -> Path:
@@ -68,10 +103,8 @@ def _folder(data: Path | None, *, once: bool) -> Path:
 
 
 def _wait_for_ctrl_c() -> None:
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         signal.pause()
-    except KeyboardInterrupt:
-        say("stopping: what was accepted is loaded first")
 
 
 def _print(outcome: Outcome) -> None:

@@ -19,6 +19,7 @@ from whiteout.cli.options import (
     KafkaOptions,
     LakeAddress,
     LeastGroup,
+    LogFormat,
     NoIgluCentral,
     PiiEvents,
     Resolver,
@@ -30,11 +31,11 @@ from whiteout.cli.options import (
     lake_address,
     log_to_stderr,
     make_private,
-    say,
     spool_folder,
     stop_when_asked,
 )
 from whiteout.cli.page import TOKEN
+from whiteout.cli.report import FormatOption, Report
 from whiteout.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ def enrich(  # noqa: PLR0913 - the options
     retention: Retention = None,
     config: Config = None,
     kafka: KafkaOptions = None,
+    log_format: LogFormat = "text",
+    format_: FormatOption = "text",
     until_eof: UntilEof = False,
     page_socket: Annotated[
         Path | None, typer.Option("--page-socket", help="Serve the page here.", hidden=True)
@@ -88,7 +91,7 @@ def enrich(  # noqa: PLR0913 - the options
     """Validate and enrich collected events. Loads the lake, or Kafka's topics."""
     source, broker, target = _places(from_, to, config, kafka)
     check_registries(iglu)
-    log_to_stderr()
+    log_to_stderr(log_format)
     stop = stop_when_asked(until_eof=until_eof)
     from whiteout.lake import service  # noqa: PLC0415 - heavy: only where it runs
     from whiteout.lake.place import lake_place  # noqa: PLC0415 - heavy: only where it runs
@@ -116,7 +119,11 @@ def enrich(  # noqa: PLR0913 - the options
         from whiteout.kafka.service import run_enrich  # noqa: PLC0415 - only where Kafka is
 
         if not until_eof:
-            say(f"enriching topic {broker.topic('raw')} into {broker.topic('enriched')}")
+            topics = {"from": broker.topic("raw"), "to": broker.topic("enriched")}
+            Report(format_).tell(
+                {"state": "enriching", **topics},
+                f"enriching topic {topics['from']} into {topics['to']}",
+            )
         run_enrich(broker, settings, stop)
         return
     make_private(target)
@@ -140,7 +147,10 @@ def enrich(  # noqa: PLR0913 - the options
             service.open_pipeline(source, target, settings, observe=observe)
         )
         if not until_eof:
-            say(f"loading {source / 'log'} into {lake_address(lake, target)}")
+            places = {"log": str(source / "log"), "lake": lake_address(lake, target)}
+            Report(format_).tell(
+                {"state": "loading", **places}, f"loading {places['log']} into {places['lake']}"
+            )
         service.run(loader, stop, commit_interval_s=settings.commit_interval_s, hurry=hurry)
 
 

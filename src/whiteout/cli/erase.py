@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import secrets
 import sys
@@ -11,10 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from whiteout.cli.options import Data, LakeAddress, data_folder, lake_address, say
+from whiteout.cli.options import Data, LakeAddress, data_folder, lake_address
+from whiteout.cli.progress import progress
+from whiteout.cli.report import FormatOption, Report
 from whiteout.errors import ConfigurationError, WhiteoutError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from whiteout.lake.erasure import Erased, Erasure
 
 
@@ -59,6 +64,7 @@ def erase(  # noqa: PLR0913 - the options
     wait: Annotated[
         float, typer.Option("--wait", min=0, help="Seconds that a loader has to catch up.")
     ] = 120.0,
+    format_: FormatOption = "text",
     receipt: Annotated[
         Path | None,
         typer.Option(
@@ -91,14 +97,13 @@ def erase(  # noqa: PLR0913 - the options
         anywhere=anywhere,
         dry_run=dry_run,
         wait_s=wait,
-        progress=lambda text: typer.echo(f"whiteout: {text}", err=True),
     )
     path = receipt or folder / "receipts" / f"erasure-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.json"
     if path.exists():
         raise ConfigurationError(f"--receipt must name a new file, {path} exists")
     if not dry_run and not yes:
         _confirm(erasure)
-    _run(erasure, path)
+    _run(erasure, path, Report(format_))
 
 
 def _confirm(erasure: Erasure) -> None:
@@ -110,30 +115,41 @@ def _confirm(erasure: Erasure) -> None:
         raise WhiteoutError("nothing was erased")
 
 
-def _run(erasure: Erasure, path: Path) -> None:
-    from whiteout.lake import receipt  # noqa: PLC0415 - heavy: only where it runs
+def _run(erasure: Erasure, path: Path, report: Report) -> None:
+    from whiteout.lake import receipt as receipts  # noqa: PLC0415 - heavy: only where it runs
     from whiteout.lake.erasure import erase as erase_subject  # noqa: PLC0415 - the same
     from whiteout.lake.service import now_ms  # noqa: PLC0415 - the same
 
     started_ms = now_ms()
-    erased = erase_subject(erasure)
-    _tell(erased, dry_run=erasure.dry_run)
-    if erasure.dry_run:
-        return
-    document = receipt.receipt(
-        erasure, erased, started_ms=started_ms, ended_ms=now_ms(), salt=secrets.token_bytes(16)
-    )
-    receipt.write_receipt(document, path)
-    say(f"receipt in {path}")
+    with progress("erasing", lines=True) as tell:
+        erased = erase_subject(dataclasses.replace(erasure, progress=tell))
+    if not erasure.dry_run:
+        document = receipts.receipt(
+            erasure, erased, started_ms=started_ms, ended_ms=now_ms(), salt=secrets.token_bytes(16)
+        )
+        receipts.write_receipt(document, path)
+    receipt = None if erasure.dry_run else str(path)
+    facts = {
+        "dry_run": erasure.dry_run,
+        "rows": dict(erased.rows),
+        "records": dict(erased.records),
+        "files_removed": len(erased.files),
+        "mentions": erased.mentions,
+        "receipt": receipt,
+    }
+    report.tell(facts, *_sentences(erased, receipt))
 
 
-def _tell(erased: Erased, *, dry_run: bool) -> None:
-    verb = "would be deleted" if dry_run else "deleted"
+def _sentences(erased: Erased, receipt: str | None) -> Iterator[str]:
+    """What was done; without a receipt, what would be."""
+    verb = "would be" if receipt is None else ""
     for table, rows in erased.rows.items():
-        say(f"{table}: {rows} rows {verb}")
+        yield " ".join(f"{table}: {rows} rows {verb} deleted".split())
     for log, records in erased.records.items():
-        say(f"log {log}: {records} records {'would be ' if dry_run else ''}erased")
-    if not dry_run:
-        say(f"{len(erased.files)} files removed")
+        yield " ".join(f"log {log}: {records} records {verb} erased".split())
+    if receipt is not None:
+        yield f"{len(erased.files)} files removed"
     if erased.mentions:
-        say(f"{erased.mentions} other events mention an identifier in longer text: see --anywhere")
+        yield f"{erased.mentions} other events mention an identifier in longer text: see --anywhere"
+    if receipt is not None:
+        yield f"receipt in {receipt}"

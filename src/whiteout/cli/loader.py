@@ -15,6 +15,7 @@ from whiteout.cli.options import (
     Iglu,
     KafkaOptions,
     LakeAddress,
+    LogFormat,
     NoIgluCentral,
     Resolver,
     Retention,
@@ -25,9 +26,9 @@ from whiteout.cli.options import (
     lake_address,
     log_to_stderr,
     make_private,
-    say,
     stop_when_asked,
 )
+from whiteout.cli.report import FormatOption, Report
 
 
 def register(app: typer.Typer) -> None:
@@ -53,12 +54,14 @@ def loader(  # noqa: PLR0913 - the options
     retention: Retention = None,
     config: Config = None,
     kafka: KafkaOptions = None,
+    log_format: LogFormat = "text",
+    format_: FormatOption = "text",
     until_eof: UntilEof = False,
 ) -> None:
     """Load enriched events from Kafka into the lake. Several share the partitions."""
     settings = kafka_from(from_, config, kafka)
     check_registries(iglu)
-    log_to_stderr()
+    log_to_stderr(log_format)
     stop = stop_when_asked(until_eof=until_eof)
     from whiteout.kafka.service import run_load  # noqa: PLC0415 - heavy: only where it runs
     from whiteout.lake.place import lake_place  # noqa: PLC0415 - heavy: only where it runs
@@ -71,7 +74,10 @@ def loader(  # noqa: PLR0913 - the options
     folder = data_folder(data)
     make_private(folder)
     if not until_eof:
-        say(f"loading topic {settings.topic('enriched')} into {lake_address(lake, folder)}")
+        places = {"topic": settings.topic("enriched"), "lake": lake_address(lake, folder)}
+        Report(format_).tell(
+            {"state": "loading", **places}, f"loading topic {places['topic']} into {places['lake']}"
+        )
     run_load(
         settings,
         folder,

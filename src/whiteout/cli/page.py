@@ -39,11 +39,11 @@ class Page:
         """What the process that serves it is told besides its command line, which all can see."""
         return {} if self.token is None else {TOKEN: self.token}
 
-    def line(self, scheme: str, host: str, port: int) -> str:
-        """The line that says where the page is."""
+    def url(self, scheme: str, host: str, port: int) -> str:
+        """Where the page is, with what lets a browser in."""
         name = "localhost" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - a comparison
         place = f"{scheme}://{f'[{name}]' if ':' in name else name}:{port}/ui"
-        return f"page on {place}{'' if self.token is None else f'?token={self.token}'}"
+        return f"{place}{'' if self.token is None else f'?token={self.token}'}"
 
 
 def missing() -> str | None:

@@ -9,6 +9,7 @@ import typer
 
 from whiteout.cli.options import Data, LakeAddress, data_folder, lake_address
 from whiteout.cli.output import json_line, print_csv, print_line, print_table
+from whiteout.cli.progress import progress
 from whiteout.errors import ConfigurationError
 
 
@@ -35,7 +36,8 @@ def query(
 
     place = lake_place(lake_address(lake, data_folder(data)), os.environ)
     try:
-        found = Lake(place).query(sql)
+        with progress("asking the lake"):
+            found = Lake(place).query(sql)
     except QueryError as error:
         raise ConfigurationError(str(error)) from error
     columns = found.column_names

@@ -20,13 +20,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from whiteout.cli.collector import cannot_listen, listening
-from whiteout.cli.options import say
 from whiteout.errors import ConfigurationError, WhiteoutError
 from whiteout.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from whiteout.cli.report import Report
     from whiteout.collector.settings import CollectorSettings
     from whiteout.kafka.settings import KafkaSettings
 
@@ -49,6 +49,7 @@ class Topology:
         counts: of processes, by stage.
         options: of the commands, by stage; without the address.
         environment: of all of them.
+        report: says where everything is.
     """
 
     settings: CollectorSettings
@@ -60,6 +61,7 @@ class Topology:
     counts: Mapping[str, int]
     options: Mapping[str, Sequence[str]]
     environment: Mapping[str, str]
+    report: Report
 
     def run(self) -> None:
         """Run all of it until SIGINT or SIGTERM.
@@ -111,9 +113,14 @@ class Topology:
             stop.wait(0.05)
         if stop.is_set():
             return
-        say(listening(self.settings, self.host, port))
-        say(f"lake in {self.lake}")
-        say(f"topics {self.kafka.prefix}-… on {self.kafka.servers}")
+        collector = listening(self.settings, self.host, port)
+        kafka = {"prefix": self.kafka.prefix, "servers": self.kafka.servers}
+        self.report.tell(
+            {"state": "listening", "collector": collector, "lake": self.lake, "kafka": kafka},
+            f"collector listening on {collector}",
+            f"lake in {self.lake}",
+            f"topics {self.kafka.prefix}-… on {self.kafka.servers}",
+        )
 
     def _answers(self, port: int) -> bool:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared
