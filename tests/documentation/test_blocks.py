@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 import typer
 import yaml
-from tests.support.pages import PAGES, REPOSITORY, Block, blocks_of, page_id
+from tests.support.pages import PAGES, REPOSITORY, WRITTEN, Block, blocks_of, page_id
 from tests.support.real_collector import RealCollector
 
 import whiteout
@@ -25,7 +25,7 @@ from whiteout.cli import application
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PLACEHOLDER = "https://collector.example.com"
+PLACEHOLDERS = ("https://collector.example.com", "http://127.0.0.1:9090")
 RUNNER = REPOSITORY / "tests/support/page.py"
 KNOWN = {"python", "output", "sh", "text", "toml", "json"}
 
@@ -72,7 +72,7 @@ def test_the_python_of_a_page_runs_and_prints_what_is_shown(
     for before, block in itertools.pairwise(blocks):
         if block.language == "output":
             assert printed[before] == block.source
-    sends = any(PLACEHOLDER in block.source for block in python)
+    sends = any(address in block.source for block in python for address in PLACEHOLDERS)
     assert bool(collector.new_events()) is sends
 
 
@@ -81,9 +81,7 @@ def run_page(
 ) -> tuple[subprocess.CompletedProcess[str], list[dict[str, str]]]:
     """Run blocks in an empty home folder: what a tracker stores by default goes there."""
     order, results = home / "order.json", home / "results.json"
-    shown = [
-        {"source": block.source.replace(PLACEHOLDER, url), "line": block.line} for block in blocks
-    ]
+    shown = [{"source": sent_to(url, block.source), "line": block.line} for block in blocks]
     order.write_text(
         json.dumps({"page": str(page), "blocks": shown, "results": str(results)}), "utf-8"
     )
@@ -105,6 +103,13 @@ def run_page(
     )
     assert results.exists(), done.stderr
     return done, json.loads(results.read_text("utf-8"))
+
+
+def sent_to(url: str, source: str) -> str:
+    """A block with the collector's address instead of the pages'."""
+    for address in PLACEHOLDERS:
+        source = source.replace(address, url)
+    return source
 
 
 def test_a_block_that_fails_or_prints_something_else_is_noticed(tmp_path: Path) -> None:
@@ -176,7 +181,12 @@ def check_pip(words: list[str]) -> None:
 
 def check_python(words: list[str]) -> None:
     script = next(word for word in words if not word.startswith("-"))
-    assert (REPOSITORY / script).is_file()
+    assert script in WRITTEN or (REPOSITORY / script).is_file()
+
+
+def check_python3(words: list[str]) -> None:
+    """It only makes environments here."""
+    assert words[:2] == ["-m", "venv"]
 
 
 def check_docker(words: list[str]) -> None:
@@ -197,6 +207,8 @@ CHECKS = {
     "make": check_make,
     "pip": check_pip,
     "python": check_python,
+    "python3": check_python3,
+    ".": check_elsewhere,
     "docker": check_docker,
     ".ci/run": check_elsewhere,
     "gunicorn": check_elsewhere,
@@ -205,7 +217,11 @@ CHECKS = {
 
 
 def check_line(words: list[str]) -> None:
-    """One command; words before it that set variables are passed over."""
+    """One command, or several with `&&`; words before it that set variables are passed over."""
+    if "&&" in words:
+        place = words.index("&&")
+        check_line(words[:place])
+        words = words[place + 1 :]
     while "=" in words[0]:
         words = words[1:]
     assert words[0] in CHECKS, f"{words[0]!r} is not known here"

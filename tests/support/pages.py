@@ -15,6 +15,9 @@ PAGES = sorted(
     for page in (*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md"))
     if GENERATED not in page.parents
 )
+WRITTEN = {"first.py", "test_shop.py"}
+"""Files that a page tells its reader to write."""
+
 _FENCES = FencedCodeBlockLexer(
     language=r"\w+", mapping={"language": "language", "source": "source"}
 )
