@@ -9,11 +9,9 @@ import contextlib
 import errno
 import http.client
 import importlib.metadata
-import os
+import json
 import platform
-import shutil
 import socket
-import stat
 import sys
 import time
 from dataclasses import dataclass
@@ -22,8 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import urlsplit
 
+from whiteout.errors import ConfigurationError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 State = Literal["ok", "note", "broken"]
 
@@ -36,14 +36,18 @@ OPTIONAL: Final = {
     "uvloop": "a faster event loop",
     "psutil": "more facts in the platform entity",
     "snowplow-tracker": "the demo's second client",
+    "starlette": "the page and its API",
+    "jinja2": "the page",
     "confluent-kafka": "Apache Kafka between the stages",
     "pytest": "the testing kit's fixtures",
 }
-_LITTLE_BYTES: Final = 1_000_000_000
-_TOO_LITTLE_BYTES: Final = 100_000_000
 _SKEW_NOTED_S: Final = 5.0
 _SKEW_BROKEN_S: Final = 60.0
 _ANSWER_S: Final = 3.0
+_LONG_AGO_S: Final = 1_735_689_600  # 2025-01-01: before this program was written
+_SET_CLOCK: Final = "set the clocks by NTP (timedatectl set-ntp true)"
+_ASK_AGAIN: Final = "check the address, the network and the proxy"
+_SOME_SCHEMA: Final = "iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,63 +105,6 @@ def _version(name: str, version_of: Callable[[str], str]) -> str:
         return ""
 
 
-def data_folder(folder: Path) -> Iterator[Finding]:
-    """Whether the store can be written, by its owner alone, and has room."""
-    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        yield Finding(
-            check="data folder",
-            state="broken",
-            found=f"{folder} cannot be written",
-            cure="choose another with --data or WHITEOUT_DATA, or make it yours (chown)",
-        )
-        return
-    found = str(folder) if folder.exists() else f"{folder} will be made at the first start"
-    open_to = stat.S_IMODE(folder.stat().st_mode) & 0o077 if folder.exists() else 0
-    if open_to and os.name != "nt":
-        yield Finding(
-            check="data folder",
-            state="broken",
-            found=f"{folder} is open to other users of this machine",
-            cure=f"chmod 700 {folder}",
-        )
-    else:
-        yield Finding(check="data folder", state="ok", found=found)
-    yield _room(shutil.disk_usage(there).free)
-
-
-def _room(free: int) -> Finding:
-    state: State = "ok"
-    if free < _LITTLE_BYTES:
-        state = "broken" if free < _TOO_LITTLE_BYTES else "note"
-    return Finding(
-        check="disk space",
-        state=state,
-        found=f"{free / 1e9:.1f} GB free",
-        cure="" if state == "ok" else "make room, or choose another disk with --data",
-    )
-
-
-def lake(folder: Path) -> Iterator[Finding]:
-    """Whether the lake can be read."""
-    if not (folder / "lake").exists():
-        yield Finding(check="lake", state="ok", found="empty: nothing was loaded yet")
-        return
-    from whiteout.lake.reader import Lake  # noqa: PLC0415 - heavy: only where there is a lake
-
-    try:
-        rows = Lake(folder / "lake").query("SELECT count(*) AS n FROM events").to_pylist()
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
-        yield Finding(
-            check="lake",
-            state="broken",
-            found=f"cannot be read ({type(error).__name__})",
-            cure="upgrade whiteout if a newer one wrote it; else restore it from a backup",
-        )
-        return
-    yield Finding(check="lake", state="ok", found=f"{rows[0]['n']} events")
-
-
 def port(host: str, number: int) -> Iterator[Finding]:
     """Whether `whiteout up` could listen there, or already does."""
     check = f"port {number}"
@@ -171,7 +118,7 @@ def port(host: str, number: int) -> Iterator[Finding]:
         else:
             yield Finding(check=check, state="ok", found="free")
             return
-    if problem == errno.EADDRINUSE and _ask(f"http://{host}:{number}/health")[0] == 200:  # noqa: PLR2004 - OK
+    if problem == errno.EADDRINUSE and ask(f"http://{host}:{number}/health")[0] == 200:  # noqa: PLR2004 - OK
         yield Finding(check=check, state="ok", found="a collector answers there already")
         return
     why = "another program listens there" if problem == errno.EADDRINUSE else "cannot be bound"
@@ -183,33 +130,24 @@ def port(host: str, number: int) -> Iterator[Finding]:
     )
 
 
-def registries(places: Iterable[str], *, iglu_central: str | None) -> Iterator[Finding]:
+def registries(
+    places: Iterable[str], *, iglu_central: str | None, resolver: Path | None = None
+) -> Iterator[Finding]:
     """Whether the schema registries can be asked.
 
     Args:
         places: those that are needed: folders or HTTP addresses.
         iglu_central: its address, which one can do without; None: it is not asked.
+        resolver: a resolver configuration, all of whose registries are needed.
     """
     yield Finding(check="registry embedded", state="ok", found="comes with this package")
     for place in places:
-        if not place.startswith(("http://", "https://")):
-            is_there = (Path(place) / "schemas").is_dir()
-            yield Finding(
-                check=f"registry {place}",
-                state="ok" if is_there else "broken",
-                found="a folder of schemas" if is_there else "has no folder `schemas`",
-                cure="" if is_there else "put schemas at schemas/VENDOR/NAME/jsonschema/VERSION",
-            )
-            continue
-        is_there = _ask(place)[0] is not None
-        yield Finding(
-            check=f"registry {place}",
-            state="ok" if is_there else "broken",
-            found="answers" if is_there else "does not answer",
-            cure="" if is_there else "check the address, the network and the proxy",
-        )
+        is_url = place.startswith(("http://", "https://"))
+        yield _answers(place) if is_url else _folder(Path(place))
+    if resolver is not None:
+        yield from _of_resolver(resolver)
     if iglu_central is not None:
-        is_there = _ask(iglu_central)[0] is not None
+        is_there = ask(iglu_central)[0] is not None
         yield Finding(
             check="registry Iglu Central",
             state="ok" if is_there else "note",
@@ -218,30 +156,112 @@ def registries(places: Iterable[str], *, iglu_central: str | None) -> Iterator[F
         )
 
 
-def clock(collector: str, now_s: Callable[[], float] = time.time) -> Iterator[Finding]:
-    """Whether this machine and a collector's agree on the time."""
-    status, date = _ask(f"{collector.rstrip('/')}/health")
-    if status is None:
+def _answers(url: str) -> Finding:
+    is_there = ask(url)[0] is not None
+    return Finding(
+        check=f"registry {url}",
+        state="ok" if is_there else "broken",
+        found="answers" if is_there else "does not answer",
+        cure="" if is_there else _ASK_AGAIN,
+    )
+
+
+def _folder(folder: Path) -> Finding:
+    """A folder of schemas, each of which is read."""
+    check = f"registry {folder}"
+    if not (folder / "schemas").is_dir():
+        return Finding(
+            check=check,
+            state="broken",
+            found="has no folder `schemas`",
+            cure="put schemas at schemas/VENDOR/NAME/jsonschema/VERSION",
+        )
+    files = [file for file in (folder / "schemas").glob("*/*/jsonschema/*") if file.is_file()]
+    for file in files:
+        try:
+            document = json.loads(file.read_bytes())
+        except (OSError, ValueError, RecursionError):
+            document = None
+        if not isinstance(document, dict):
+            return Finding(
+                check=check,
+                state="broken",
+                found=f"{file.relative_to(folder)} is no JSON object",
+                cure="mend that file, or take it away",
+            )
+    return Finding(check=check, state="ok", found=f"a folder of {len(files)} schemas")
+
+
+def _of_resolver(path: Path) -> Iterator[Finding]:
+    from whiteout.iglu.configuration import read_resolver  # noqa: PLC0415 - when it runs
+    from whiteout.iglu.errors import LookupProblem  # noqa: PLC0415 - the same
+    from whiteout.protocol.iglu import parse_schema_key  # noqa: PLC0415 - the same
+
+    try:
+        configuration = read_resolver(path)
+    except ConfigurationError as error:
+        cure = "mend the file, or leave --resolver out"
+        yield Finding(check="resolver", state="broken", found=str(error), cure=cure)
+        return
+    for ranked in configuration.registries:
+        answer = ranked.registry.lookup(parse_schema_key(_SOME_SCHEMA))
+        is_there = not isinstance(answer, LookupProblem) or answer.kind == "NotFound"
+        why = answer.message if isinstance(answer, LookupProblem) else ""
         yield Finding(
+            check=f"registry {ranked.registry.name}",
+            state="ok" if is_there else "broken",
+            found="answers" if is_there else f"does not answer ({why})",
+            cure="" if is_there else _ASK_AGAIN,
+        )
+
+
+def collector(url: str) -> Finding:
+    """Whether a collector answers."""
+    status = ask(f"{url.rstrip('/')}/health")[0]
+    if status is None:
+        return Finding(
             check="collector",
             state="broken",
             found="does not answer",
             cure="start it with `whiteout up`, or check the address given with --collector",
         )
+    if status != http.client.OK:
+        return Finding(
+            check="collector",
+            state="broken",
+            found=f"answers {status}: it stops, or cannot write its log",
+            cure="see what it says on standard error, and `whiteout doctor` on its machine",
+        )
+    return Finding(check="collector", state="ok", found="answers 200")
+
+
+def clock(others: Mapping[str, str], now_s: Callable[[], float] = time.time) -> Iterator[Finding]:
+    """Whether this machine and others agree on the time.
+
+    Args:
+        others: whom to ask, such as `the collector`, and their URLs; the first that says its time
+            is compared.
+        now_s: this machine's clock, seconds since 1970.
+    """
+    if now_s() < _LONG_AGO_S:
+        yield Finding(check="time", state="broken", found="before 2025", cure=_SET_CLOCK)
         return
-    yield Finding(check="collector", state="ok", found=f"answers {status}")
-    moment = None
-    if date is not None:
+    for name, url in others.items():
+        date = ask(url)[1]
         with contextlib.suppress(ValueError):
-            moment = parsedate_to_datetime(date).timestamp()
-    if moment is None:
-        yield Finding(check="time", state="note", found="the collector does not say its time")
-        return
-    yield skew(now_s() - moment)
+            if date is not None:
+                yield skew(now_s() - parsedate_to_datetime(date).timestamp(), name)
+                return
+    yield Finding(
+        check="time",
+        state="note",
+        found="not compared: nobody was there who says the time",
+        cure="--collector URL asks a collector on another machine",
+    )
 
 
-def skew(seconds: float) -> Finding:
-    """How far this machine's clock is ahead of the collector's, whose answer has whole seconds."""
+def skew(seconds: float, other: str) -> Finding:
+    """How far this machine's clock is ahead of another's, whose answer has whole seconds."""
     distance = abs(seconds)
     state: State = "ok"
     if distance >= _SKEW_NOTED_S:
@@ -250,12 +270,12 @@ def skew(seconds: float) -> Finding:
     return Finding(
         check="time",
         state=state,
-        found="as the collector's" if state == "ok" else f"{distance:.0f} s {where} the collector",
-        cure="" if state == "ok" else "set both clocks by NTP (timedatectl set-ntp true)",
+        found=f"as that of {other}" if state == "ok" else f"{distance:.0f} s {where} {other}",
+        cure="" if state == "ok" else _SET_CLOCK,
     )
 
 
-def _ask(url: str) -> tuple[int | None, str | None]:
+def ask(url: str) -> tuple[int | None, str | None]:
     """Status and `Date` of an answer; None: there is none. Follows no redirect, uses no proxy."""
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection

@@ -3,22 +3,44 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated, Literal
+import os
+from collections import Counter
+from itertools import chain
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
-from whiteout.cli import checks
-from whiteout.cli.options import Data, Host, Iglu, NoIgluCentral, Port, data_folder
+from whiteout.cli import checks, checks_of_data, checks_of_environment
+from whiteout.cli.options import (
+    KAFKA,
+    CollectorOptions,
+    Config,
+    Data,
+    Host,
+    Iglu,
+    KafkaOptions,
+    LakeAddress,
+    NoIgluCentral,
+    Port,
+    Resolver,
+    data_folder,
+    is_kafka,
+    kafka_from,
+    lake_address,
+)
 from whiteout.cli.output import json_line, print_line, print_table
+from whiteout.cli.progress import progress
 from whiteout.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from whiteout.cli.checks import Finding
+    from whiteout.collector.settings import CollectorSettings
 
 _IGLU_CENTRAL = "https://iglucentral.com"
 _BROKEN = 1
+_STYLES: Final[Mapping[str, str | None]] = {"ok": None, "note": "yellow", "broken": "bold red"}
 
 
 def register(app: typer.Typer) -> None:
@@ -29,10 +51,19 @@ def register(app: typer.Typer) -> None:
 def doctor(  # noqa: PLR0913 - the options
     *,
     data: Data = None,
+    lake: LakeAddress = None,
     host: Host = "127.0.0.1",
     port: Port = 9090,
     iglu: Iglu = None,
     no_iglu_central: NoIgluCentral = False,
+    resolver: Resolver = None,
+    config: Config = None,
+    options: CollectorOptions = None,
+    kafka: Annotated[
+        str | None,
+        typer.Option("--kafka", metavar="HOST:PORT", help="Ask Kafka too.", show_default=False),
+    ] = None,
+    kafka_options: KafkaOptions = None,
     collector: Annotated[
         str | None,
         typer.Option(
@@ -49,29 +80,65 @@ def doctor(  # noqa: PLR0913 - the options
     """Check this installation: each fault with its cure. Exit status 1 if there is one."""
     if collector is not None and not collector.startswith(("http://", "https://")):
         raise ConfigurationError(
-            "--collector must look like https://collector.example.com, with the scheme"
+            "--collector must look like https://collector.example.com, with the scheme,"
+            f" got {collector!r}"
         )
-    central = None if no_iglu_central else _IGLU_CENTRAL
     folder = data_folder(data)
+    central = None if no_iglu_central or resolver is not None else _IGLU_CENTRAL
+    from whiteout.collector.settings import CollectorSettings  # noqa: PLC0415 - when it runs
 
-    def all_checks() -> Iterator[Finding]:
-        yield from checks.python()
-        yield from checks.packages()
-        yield from checks.data_folder(folder)
-        yield from checks.lake(folder)
-        if port:
-            yield from checks.port(host, port)
-        yield from checks.registries(iglu or [], iglu_central=central)
-        if collector is not None:
-            yield from checks.clock(collector)
-
-    findings = []
-    for finding in all_checks():
-        findings.append(finding)
-        if format_ == "json":
-            print_line(json_line(dataclasses.asdict(finding)))
+    settings, finding = checks_of_environment.options(config, options)
+    limits = (settings or CollectorSettings()).limits
+    groups: list[tuple[str, Iterable[Finding]]] = [
+        ("packages", chain(checks.python(), checks.packages())),
+        ("environment", checks_of_environment.variables(os.environ)),
+        ("environment", checks_of_environment.token(os.environ)),
+        ("environment", [finding]),
+        ("environment", _of_settings(settings)),
+        ("environment", checks_of_environment.page()),
+        ("data folder", checks_of_data.data_folder(folder)),
+        ("data folder", checks_of_data.disk_space(folder, limits)),
+        ("log", checks_of_data.log(folder, limits)),
+        ("lake", checks_of_data.lake(lake_address(lake, folder), os.environ)),
+        ("port", checks.port(host, port) if port else ()),
+        ("registries", checks.registries(iglu or [], iglu_central=central, resolver=resolver)),
+    ]
+    clocks = {} if central is None else {"Iglu Central": central}
+    if kafka is not None:
+        address = kafka if is_kafka(kafka) else f"{KAFKA}{kafka}"
+        broker = kafka_from(address, config, kafka_options)
+        groups.append(("Kafka", checks_of_data.kafka(broker)))
+    if collector is not None:
+        groups.append(("collector", map(checks.collector, [collector])))
+        clocks = {"the collector": f"{collector.rstrip('/')}/health", **clocks}
+    groups.append(("time", checks.clock(clocks)))
+    findings = list(_looked(groups))
     if format_ == "table":
-        rows = [(one.state, one.check, one.found, one.cure) for one in findings]
-        print_table(("state", "check", "found", "cure"), rows)
-    if any(finding.state == "broken" for finding in findings):
+        _print(findings)
+    else:
+        for one in findings:
+            print_line(json_line(dataclasses.asdict(one)))
+    if any(one.state == "broken" for one in findings):
         raise typer.Exit(_BROKEN)
+
+
+def _looked(groups: Sequence[tuple[str, Iterable[Finding]]]) -> Iterator[Finding]:
+    """All findings; says meanwhile what is being looked at."""
+    with progress("looking") as tell:
+        for done, (name, found) in enumerate(groups):
+            tell(f"looking at {name}", done=done, total=len(groups))
+            yield from found
+
+
+def _of_settings(settings: CollectorSettings | None) -> Iterator[Finding]:
+    if settings is not None:
+        yield from checks_of_environment.certificate(settings)
+        yield from checks_of_environment.open_files(settings)
+
+
+def _print(findings: Sequence[Finding]) -> None:
+    """The table, and how much is wrong."""
+    rows = [(one.state, one.check, one.found, one.cure) for one in findings]
+    print_table(("state", "check", "found", "cure"), rows, lambda row: _STYLES[str(row[0])])
+    counts = Counter(one.state for one in findings)
+    print_line(f"\n{counts['broken']} faults, {counts['note']} notes")

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 _WIDE = 10_000  # columns, where the output is no terminal and nothing must be cut
 
@@ -61,8 +61,18 @@ def print_line(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table for people; as wide as the terminal, or as it needs to be where there is none."""
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    style_of: Callable[[Sequence[object]], str | None] = lambda _: None,
+) -> None:
+    """A table for people; as wide as the terminal, or as it needs to be where there is none.
+
+    Args:
+        columns: their names.
+        rows: one value for each column.
+        style_of: a row's style on terminals, in rich's words.
+    """
     from rich.console import Console  # noqa: PLC0415 - only for tables
     from rich.table import Table  # noqa: PLC0415 - only for tables
     from rich.text import Text  # noqa: PLC0415 - only for tables
@@ -73,7 +83,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     for column in columns:
         table.add_column(Text(cell(column)), overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell(value)) for value in row))
+        table.add_row(*(Text(cell(value)) for value in row), style=style_of(row))
     if is_terminal:
         console.print(table)
         return

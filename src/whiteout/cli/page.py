@@ -55,6 +55,20 @@ def missing() -> str | None:
     return None
 
 
+def token_from(environment: Mapping[str, str]) -> str | None:
+    """The token that was chosen.
+
+    Raises:
+        ConfigurationError: it is too short; the message does not show it.
+    """
+    token = environment.get(TOKEN)
+    if token is not None and (len(token) < _LEAST_TOKEN or not token.isascii()):
+        raise ConfigurationError(
+            f"{TOKEN} must be {_LEAST_TOKEN} ASCII characters or more, got {len(token)}"
+        )
+    return token
+
+
 @contextlib.contextmanager
 def page_for(host: str, environment: Mapping[str, str]) -> Iterator[Page]:
     """A page for a collector that listens on `host`.
@@ -62,9 +76,7 @@ def page_for(host: str, environment: Mapping[str, str]) -> Iterator[Page]:
     Raises:
         ConfigurationError: the token that was chosen is too short.
     """
-    token = environment.get(TOKEN)
-    if token is not None and (len(token) < _LEAST_TOKEN or not token.isascii()):
-        raise ConfigurationError(f"{TOKEN} must be {_LEAST_TOKEN} ASCII characters or more")
+    token = token_from(environment)
     if token is None and host not in _LOOPBACK:
         token = secrets.token_urlsafe(24)
     with tempfile.TemporaryDirectory(prefix="whiteout-") as folder:  # short: sockets' names are

@@ -156,7 +156,7 @@ def ensure_topics(settings: KafkaSettings, names: Iterable[str]) -> dict[str, To
         )
         described = {title: future.result(_ANSWER_S) for title, future in found.items()}
     except (kafka.KafkaException, TimeoutError) as error:
-        raise LogError(f"the topics on {settings.servers} cannot be used: {error}") from error
+        raise _unusable(settings, error) from error
     return {
         name: Topic(
             title,
@@ -165,6 +165,32 @@ def ensure_topics(settings: KafkaSettings, names: Iterable[str]) -> dict[str, To
         )
         for name, title in titles.items()
     }
+
+
+def topics_of(settings: KafkaSettings, *, timeout_s: float) -> set[str]:
+    """The names of the topics that there are, of whomever.
+
+    Raises:
+        ConfigurationError: the library is not installed.
+        LogError: the brokers cannot be reached.
+    """
+    kafka = library()
+    from confluent_kafka.admin import AdminClient  # noqa: PLC0415 - only where Kafka is
+
+    try:
+        admin = AdminClient(_common(settings), logger=LOGGER)
+        return set(admin.list_topics(timeout=timeout_s).topics)
+    except kafka.KafkaException as error:
+        raise _unusable(settings, error) from error
+
+
+def _unusable(settings: KafkaSettings, error: Exception) -> LogError:
+    problem = error.args[0] if error.args else error
+    said = problem.str() if hasattr(problem, "str") else str(problem)
+    return LogError(
+        f"the topics on {settings.servers} cannot be used ({said}); "
+        "check the address, and that Kafka runs there"
+    )
 
 
 def _wait_for(kafka: ModuleType, made: Any) -> None:  # noqa: ANN401 - a future of the library
