@@ -342,6 +342,15 @@ def test_what_strangers_sent_cannot_steer_the_terminal(
         (["collector", "--to", "kafka://a:1", "--kafka-set", "a=b"], "'a' is not an option"),
         (["up", "--iglu", "/no/such/folder"], "--iglu must be a folder that exists or an http"),
         (["up", "--port", "99999"], "--port"),
+        (["up", "--host", "300.1.1.1"], "--host must be an address of this machine"),
+        (["up", "--lake", "ftp://me:secret@host/x"], "--lake must be a folder, or a URL"),
+        (["up", "--lake", "ftp://me:secret@host/x"], "got 'ftp://host'"),
+        (["up", "--lake", "s3://me:secret@bucket/x"], "got one for 's3://bucket'"),
+        (["up", "--enrichments", "/no/such"], "--enrichments must be a folder that exists"),
+        (["up", "--pii-events", "/x"], "--pii-events needs --enrichments"),
+        (["up", "--kafka", "broker"], "--kafka must look like HOST:PORT, got 'broker'"),
+        (["up", "--config", "/no/such"], "--config must be a TOML file, got /no/such"),
+        (["erase", "--user-id", "x", "--data", "/no/such", "--yes"], "neither a lake in"),
         (["up", "--durability", "some"], "--durability"),
         (["query", "DELETE FROM events"], "write one SELECT"),
         (["query", "SELECT nothing FROM events"], "nothing"),
@@ -353,12 +362,13 @@ def test_wrong_use_says_what_to_write_instead(
     arguments: list[str],
     message: str,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
+    """Whether this process or one of its own finds it."""
     monkeypatch.setenv("WHITEOUT_DATA", str(tmp_path))
 
     assert run(arguments) == 2
-    assert message in capsys.readouterr().err
+    assert message in capfd.readouterr().err
 
 
 def test_a_port_that_is_taken_is_wrong_use(tmp_path: Path) -> None:
@@ -383,7 +393,8 @@ def test_a_second_pipeline_on_the_same_folder_says_so(tmp_path: Path) -> None:
 def test_an_empty_lake_is_no_error(tmp_path: Path) -> None:
     done = whiteout("events", "--data", str(tmp_path))
 
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "no events yet\n")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == f"whiteout: no events yet in {tmp_path / 'lake'}\n"
 
 
 def test_the_data_folder_comes_from_the_environment(

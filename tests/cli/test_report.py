@@ -17,6 +17,7 @@ import pytest
 from whiteout.cli import COMMANDS, application, run
 from whiteout.cli.progress import progress, watching
 from whiteout.cli.report import Report
+from whiteout.log import open_log
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,6 +92,7 @@ def test_up_says_in_one_object_where_everything_is(tmp_path: Path) -> None:
 
 
 def test_erasing_tells_what_it_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    open_log(tmp_path / "log" / "raw", writer=True).close()
     common = ("erase", "--user-id", "nobody", "--data", str(tmp_path), "--dry-run")
 
     assert run([*common, "--format", "json"]) == 0

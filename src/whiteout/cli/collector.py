@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from pathlib import Path  # noqa: TC003 - typer reads the hints
@@ -91,7 +92,7 @@ def collector(  # noqa: PLR0913 - the options
         return
     folder = spool_folder(to, "--to")
     log_to_stderr(log_format)
-    make_private(folder)
+    make_private(folder, "--to")
     collect(settings, folder, host, port, durability, ready=ready)
 
 
@@ -163,10 +164,13 @@ def collect_to_kafka(  # noqa: PLR0913 - what the command was given
 
 def cannot_listen(host: str, port: int, error: OSError) -> ConfigurationError:
     """What to say when an address cannot be bound."""
-    return ConfigurationError(
-        f"cannot listen on {host}:{port} ({error.strerror}); "
+    is_of_port = error.errno in (errno.EADDRINUSE, errno.EACCES)
+    cure = (
         "choose another --port, or --port 0 for a free one"
+        if is_of_port
+        else "--host must be an address of this machine, such as 127.0.0.1 or 0.0.0.0"
     )
+    return ConfigurationError(f"cannot listen on {host}:{port} ({error.strerror}); {cure}")
 
 
 def listening(settings: CollectorSettings, host: str, port: int) -> str:

@@ -12,7 +12,6 @@ import typer
 
 from whiteout.cli import checks, checks_of_data, checks_of_environment
 from whiteout.cli.options import (
-    KAFKA,
     CollectorOptions,
     Config,
     Data,
@@ -24,7 +23,7 @@ from whiteout.cli.options import (
     Port,
     Resolver,
     data_folder,
-    is_kafka,
+    kafka_address,
     kafka_from,
     lake_address,
 )
@@ -105,8 +104,7 @@ def doctor(  # noqa: PLR0913 - the options
     ]
     clocks = {} if central is None else {"Iglu Central": central}
     if kafka is not None:
-        address = kafka if is_kafka(kafka) else f"{KAFKA}{kafka}"
-        broker = kafka_from(address, config, kafka_options)
+        broker = kafka_from(kafka_address(kafka), config, kafka_options)
         groups.append(("Kafka", checks_of_data.kafka(broker)))
     if collector is not None:
         groups.append(("collector", map(checks.collector, [collector])))

@@ -25,6 +25,7 @@ from whiteout.cli.options import (
     Resolver,
     Retention,
     UntilEof,
+    check_enrichments,
     check_registries,
     is_kafka,
     kafka_from,
@@ -91,6 +92,7 @@ def enrich(  # noqa: PLR0913 - the options
     """Validate and enrich collected events. Loads the lake, or Kafka's topics."""
     source, broker, target = _places(from_, to, config, kafka)
     check_registries(iglu)
+    check_enrichments(enrichments, pii_events)
     log_to_stderr(log_format)
     stop = stop_when_asked(until_eof=until_eof)
     from whiteout.lake import service  # noqa: PLC0415 - heavy: only where it runs
@@ -126,7 +128,7 @@ def enrich(  # noqa: PLR0913 - the options
             )
         run_enrich(broker, settings, stop)
         return
-    make_private(target)
+    make_private(target, "--to")
     hurry = threading.Event()
     with contextlib.ExitStack() as stack:
         observe = None

@@ -98,6 +98,11 @@ def erase(  # noqa: PLR0913 - the options
         dry_run=dry_run,
         wait_s=wait,
     )
+    if erasure.place.open_table("events") is None and not (folder / "log" / "raw").is_dir():
+        raise ConfigurationError(  # or whoever mistyped a name would believe that it was done
+            f"--data and --lake must name what holds the person's events, and there is neither a"
+            f" lake in {erasure.place.url} nor a log in {folder}"
+        )
     path = receipt or folder / "receipts" / f"erasure-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.json"
     if path.exists():
         raise ConfigurationError(f"--receipt must name a new file, {path} exists")

@@ -49,11 +49,12 @@ def events(  # noqa: PLR0913 - the options
     from whiteout.lake.place import lake_place  # noqa: PLC0415 - heavy: only where it runs
     from whiteout.lake.reader import Lake  # noqa: PLC0415 - heavy: only where it runs
 
-    opened = Lake(lake_place(lake_address(lake, data_folder(data)), os.environ))
+    place = lake_place(lake_address(lake, data_folder(data)), os.environ)
+    opened = Lake(place)
     table: Table = "failed_events" if failed else "events"
     rows = opened.rows(table, limit=limit)
     if not rows.table.num_rows and not follow:
-        sys.stderr.write(f"no {table.replace('_', ' ')} yet\n")
+        sys.stderr.write(f"whiteout: no {table.replace('_', ' ')} yet in {place.url}\n")
     _show(opened, table, rows.reversed(), format_)
     if follow:
         _follow(opened, table, rows.position, format_)

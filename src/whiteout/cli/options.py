@@ -182,7 +182,8 @@ def configured(config: Path | None, table: str) -> dict[str, Any]:
     try:
         document = tomllib.loads(config.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"--config must be a TOML file, {config}: {error}") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ConfigurationError(f"--config must be a TOML file, got {config}: {why}") from error
     for name, value in document.items():
         if name not in TABLES or not isinstance(value, dict):
             tables = ", ".join(f"[{one}]" for one in TABLES)
@@ -206,6 +207,18 @@ def data_folder(given: Path | None) -> Path:
 def lake_address(given: str | None, data: Path) -> str:
     """The lake: what was given, else `WHITEOUT_LAKE`, else the data folder's own."""
     return given or os.environ.get("WHITEOUT_LAKE") or str(data / "lake")
+
+
+def kafka_address(given: str) -> str:
+    """The address of `--kafka HOST:PORT`, which may also be a whole one.
+
+    Raises:
+        ConfigurationError: it is neither.
+    """
+    address = given if is_kafka(given) else f"{KAFKA}{given}"
+    if ":" not in address.removeprefix(KAFKA):
+        raise ConfigurationError(f"--kafka must look like HOST:PORT, got {given!r}")
+    return address
 
 
 def kafka_from(address: str, config: Path | None, assignments: list[str] | None) -> KafkaSettings:
@@ -273,8 +286,24 @@ def check_registries(iglu: list[str] | None) -> None:
             )
 
 
-def make_private(folder: Path) -> None:
+def check_enrichments(enrichments: Path | None, pii_events: Path | None) -> None:
+    """Complain about a file for what no enrichment makes.
+
+    Raises:
+        ConfigurationError: there is one.
+    """
+    if pii_events is not None and enrichments is None:
+        raise ConfigurationError(
+            f"--pii-events needs --enrichments that emit them, got {str(pii_events)!r} alone"
+        )
+
+
+def make_private(folder: Path, option: str = "--data or WHITEOUT_DATA") -> None:
     """Make the data folder, for its owner only.
+
+    Args:
+        folder: with its parents.
+        option: that names it.
 
     Raises:
         ConfigurationError: it cannot be made.
@@ -284,7 +313,7 @@ def make_private(folder: Path) -> None:
     except OSError as error:
         raise ConfigurationError(
             f"the data folder must be one that can be made, got {str(folder)!r}"
-            f" ({error.strerror}); choose another with --data or WHITEOUT_DATA"
+            f" ({error.strerror}); choose another with {option}"
         ) from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Annotated, Literal
 
 import typer
@@ -40,6 +41,8 @@ def query(
             found = Lake(place).query(sql)
     except QueryError as error:
         raise ConfigurationError(str(error)) from error
+    if place.open_table("events") is None:
+        sys.stderr.write(f"whiteout: there is nothing yet in {place.url}\n")
     columns = found.column_names
     rows = (
         row

@@ -16,7 +16,6 @@ import typer
 from whiteout.cli.alone import LITTLE_MEMORY, Alone
 from whiteout.cli.collector import settings_from
 from whiteout.cli.options import (
-    KAFKA,
     SPOOL,
     CollectorOptions,
     CommitInterval,
@@ -35,9 +34,10 @@ from whiteout.cli.options import (
     Port,
     Resolver,
     Retention,
+    check_enrichments,
     check_registries,
     data_folder,
-    is_kafka,
+    kafka_address,
     kafka_from,
     lake_address,
     log_to_stderr,
@@ -99,6 +99,7 @@ def up(  # noqa: PLR0913 - the options
     """Run the whole pipeline here: collector, enrich and lake. Ctrl-C loads the rest and stops."""
     folder = data_folder(data)
     check_registries(iglu)
+    check_enrichments(enrichments, pii_events)
     settings = settings_from(config, options)
     log_to_stderr(log_format)
     make_private(folder)
@@ -110,7 +111,7 @@ def up(  # noqa: PLR0913 - the options
     if kafka is not None:
         common = [*repeated("--config", config), *repeated("--kafka-set", *(kafka_options or ()))]
         common += logging
-        address = kafka if is_kafka(kafka) else f"{KAFKA}{kafka}"
+        address = kafka_address(kafka)
         Topology(
             settings=settings,
             host=host,

@@ -80,7 +80,7 @@ def read_folder(folder: Path) -> Configured:
             names the file and the cure.
     """
     if not folder.is_dir():
-        raise ConfigurationError(f"the folder of enrichments must exist, got {str(folder)!r}")
+        raise ConfigurationError(f"--enrichments must be a folder that exists, got {str(folder)!r}")
     _refuse_other_formats(folder)
     files = [
         (path, file) for path in sorted(folder.glob("*.json")) if (file := _read(path)) is not None

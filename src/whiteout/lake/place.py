@@ -32,6 +32,8 @@ SCHEMES: Mapping[str, tuple[str, ...]] = {
 }
 """Schemes of URLs, and the beginnings of the environment variables that belong to them."""
 
+_CURE = "check the address, the network, and the credentials in the environment"
+
 STORAGE = "WHITEOUT_STORAGE_"
 """`WHITEOUT_STORAGE_AWS_REGION` is the storage option `AWS_REGION`, and wins over it."""
 
@@ -83,7 +85,7 @@ class LakePlace:
             return DeltaTable(address, storage_options=options)
         except (DeltaError, OSError) as error:
             # Its message may repeat what was asked of the store, and how.
-            raise LakeError(f"cannot open {address}: {type(error).__name__}") from None
+            raise LakeError(f"cannot open {address}: {type(error).__name__}; {_CURE}") from None
 
     @property
     def storage_options(self) -> dict[str, str] | None:
@@ -106,15 +108,18 @@ def lake_place(address: str | Path, environment: Mapping[str, str] | None = None
     parts = urlsplit(address)
     if parts.scheme == "file":
         return LakePlace(parts.path)
+    shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"  # what is left has no secrets
     if parts.scheme not in SCHEMES or not parts.netloc:
         schemes = ", ".join(f"{scheme}://" for scheme in SCHEMES)
         raise ConfigurationError(
-            f"a lake is a folder or a URL that begins with {schemes} and names a bucket"
+            f"--lake must be a folder, or a URL that begins with {schemes} and names a bucket,"
+            f" got {shown!r}"
         )
     has_secret = ":" in parts.netloc.rpartition("@")[0] or parts.query or parts.fragment
     if has_secret:
         raise ConfigurationError(
-            "a lake's URL holds no credentials and no query; set them in the environment"
+            "--lake must hold no credentials and no query, set them in the environment;"
+            f" got one for {shown!r}"
         )
     given = environment or {}
     prefixes = SCHEMES[parts.scheme]

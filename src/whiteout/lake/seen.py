@@ -60,7 +60,9 @@ class SeenEvents:
             self._connection = self._open(table_id)
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
-                raise LogError(f"another loader is at work in {path.parent}") from error
+                raise LogError(
+                    f"another loader is at work in {path.parent}: stop it, or choose another lake"
+                ) from error
             self._connection = self._replace(table_id)
         except sqlite3.DatabaseError:
             self._connection = self._replace(table_id)

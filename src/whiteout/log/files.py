@@ -111,5 +111,8 @@ def lock_file(path: Path) -> int:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(descriptor)
-        raise LogError(f"{path.parent} already has a writer; a log has one at a time") from error
+        raise LogError(
+            f"{path.parent} already has a writer, and a log has one at a time: stop the other"
+            " process, or choose another data folder"
+        ) from error
     return descriptor

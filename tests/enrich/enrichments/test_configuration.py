@@ -215,7 +215,7 @@ def test_a_file_outside_the_folder_is_not_read(tmp_path: Path) -> None:
 
 
 def test_there_must_be_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="must exist"):
+    with pytest.raises(ConfigurationError, match="--enrichments must be a folder that exists"):
         read_folder(tmp_path / "nowhere")
 
 
