@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 PLACEHOLDERS = ("https://collector.example.com", "http://127.0.0.1:9090")
 RUNNER = REPOSITORY / "tests/support/page.py"
-KNOWN = {"python", "output", "sh", "text", "toml", "json"}
+KNOWN = {"python", "py", "output", "sh", "text", "toml", "json"}  # py: of another library
 
 
 def languages(page: Path) -> set[str]:

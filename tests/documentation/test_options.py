@@ -12,6 +12,7 @@ from docs.public import INTEGRATIONS, REACHED, public_names, reached
 from docs.reference_pages import pages
 from docs.tables import member_names, tables_of, with_options
 from tests.support.pages import PAGES, REPOSITORY, page_id
+from tests.support.sections import rows, section
 
 import whiteout
 import whiteout.testing
@@ -21,25 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
     from types import ModuleType
-
-
-def section(document: str, heading: str) -> str:
-    """The text below a heading, up to the next of its rank or above."""
-    text = (REPOSITORY / document).read_text("utf-8")
-    found = re.search(rf"^(#+) {re.escape(heading)}$", text, re.MULTILINE)
-    assert found is not None, f"{document} has no heading {heading!r}"
-    rest = text[found.end() :]
-    end = re.search(rf"^#{{1,{len(found[1])}}} ", rest, re.MULTILINE)
-    return rest[: end.start()] if end else rest
-
-
-def rows(text: str) -> list[list[str]]:
-    """The cells of the tables' rows, without their heads."""
-    return [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in text.splitlines()
-        if line.startswith("| `")
-    ]
 
 
 # --- options in Python -----------------------------------------------------------------------
