@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 
 from whiteout.lake.batch import LOAD_DATE, LOAD_TSTAMP
 from whiteout.lake.place import LakeError
@@ -26,8 +26,14 @@ if TYPE_CHECKING:
 
 _LOG = "_delta_log"
 _HISTORY = 200  # commits to look back for the last note; it is one of the last few
-_COMPACTED_BYTES = 8 * 1024 * 1024
-"""Files that small are merged into one; larger ones are left, so that no byte is copied often."""
+_COMPACTED_BYTES = 4 * 1024 * 1024
+"""Files that small are merged into one; larger ones are left, so that no byte is copied often.
+
+A merge holds decoded rows: of a table of 220,000 events it adds 270 MB at 8 MiB, 88 MB at 4 MiB,
+and 67 to 79 MB with the row groups below. Whoever wants larger files runs OPTIMIZE on the table.
+"""
+
+_ROW_GROUP_ROWS = 8192
 
 _WORTH_COMPACTING = 2  # files
 
@@ -172,6 +178,7 @@ class LakeTable:
         self._table.optimize.compact(
             target_size=_COMPACTED_BYTES,
             max_concurrent_tasks=1,  # the loader shares the machine with the collector
+            writer_properties=WriterProperties(max_row_group_size=_ROW_GROUP_ROWS),
         )
         self._sync()
 
