@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from whiteout.web.guard import Access, Guard
 from whiteout.web.micro_api import MicroApi
+from whiteout.web.page import Page
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -45,11 +46,13 @@ def create_app(parts: Parts) -> ASGIApp:
     """Make the application."""
     needs_token = parts.access.token is not None
     micro = MicroApi(parts.recent, parts.freshness, parts.schemas, needs_token=needs_token)
+    page = Page(parts.recent, least_group=parts.least_group)
     routes = [
         Route("/", _to_page, methods=["GET"]),
         Route("/micro/ui", _to_page, methods=["GET"]),
         Route("/micro/ui/{rest:path}", _to_page, methods=["GET"]),
         *micro.routes(),
+        *page.routes(),
     ]
     return Guard(Starlette(routes=routes), parts.access)
 

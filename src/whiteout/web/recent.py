@@ -40,6 +40,9 @@ CREATE INDEX by_name ON event (status, name, number);
 """
 _ADD = f"INSERT INTO event VALUES (?{', ?' * len(_COLUMNS)})"  # noqa: S608 - of literals
 
+_CHOICES = ("name", "schema", "app_id")
+_MOST_CHOICES = 50
+
 Row = dict[str, Any]
 
 
@@ -284,6 +287,24 @@ class RecentEvents:
             [*values, limit],
         )
         return [_row(row) for row in found]
+
+    def choices(self) -> dict[str, list[str]]:
+        """The most frequent values of what is filtered by, by the column, in alphabetical order.
+
+        Empty where that takes too long: filters can be typed as well.
+        """
+        found: dict[str, list[str]] = {}
+        for column in _CHOICES:
+            try:
+                rows = self.query(
+                    f"SELECT {column} FROM event WHERE {column} <> '' GROUP BY {column}"  # noqa: S608 - of literals
+                    " ORDER BY count(*) DESC LIMIT ?",
+                    [_MOST_CHOICES],
+                )
+            except SearchTookTooLongError:
+                rows = []
+            found[column] = sorted(row[0] for row in rows)
+        return found
 
     def get(self, number: int) -> Row | None:
         """One event with its document; None where it is not kept."""
