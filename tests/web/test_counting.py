@@ -6,38 +6,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.window import NOW, entry
 
 from whiteout.web import counting
 from whiteout.web.counting import Counting
-from whiteout.web.entries import Entry
 from whiteout.web.recent import RecentEvents
 from whiteout.web.spans import SPANS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NOW = 1_800_000_000_000
 HOUR = SPANS["1h"]
-EVENT = Entry(
-    status="good",
-    type="unstruct",
-    name="screen_view",
-    schema="iglu:com.acme/screen_view/jsonschema/1-0-0",
-    app_id="shop",
-    session="6f0ec5c4-0000-4000-8000-000000000001",
-    level=7,
-    event_id=None,
-    entities=(),
-    tracked_ms=None,
-    sent_ms=None,
-    collected_ms=None,
-    enriched_ms=None,
-    stored_ms=NOW,
-    vendor=None,
-    version=None,
-    repeated=False,
-    document="",
-)
+EVENT = entry(0, "", level=7)
 
 
 @pytest.fixture

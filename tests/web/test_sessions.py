@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.window import BEFORE, SESSION, document, entry
 
-from whiteout.enrich.atomic import ATOMIC_COLUMNS
-from whiteout.web.entries import Entry, columns_of
 from whiteout.web.recent import Filter, RecentEvents
 from whiteout.web.sessions import MOST_EVENTS, duration, list_sessions, timeline_of
 
@@ -16,58 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from whiteout.web.recent import Row
-
-NOW = 1_800_000_000_000
-SESSION = "6f0ec5c4-0000-4000-8000-000000000001"
-BEFORE = "6f0ec5c4-0000-4000-8000-000000000000"
-SCREEN = "iglu:com.snowplowanalytics.mobile/screen_view/jsonschema/1-0-0"
-ENTITY = "iglu:com.snowplowanalytics.snowplow/client_session/jsonschema/1-0-2"
-UNSTRUCT = "iglu:com.snowplowanalytics.snowplow/unstruct_event/jsonschema/1-0-0"
-CONTEXTS = "iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-1"
-
-
-def document(index: int | None, name: str = "", **columns: str) -> str:
-    """An enriched line."""
-    values = dict(columns)
-    if name:
-        screen = {"schema": SCREEN, "data": {"name": name, "id": SESSION}}
-        values["unstruct_event"] = json.dumps({"schema": UNSTRUCT, "data": screen})
-    if index is not None:
-        data: dict[str, Any] = {
-            "sessionId": SESSION,
-            "previousSessionId": BEFORE,
-            "sessionIndex": 3,
-            "eventIndex": index,
-        }
-        values["contexts"] = json.dumps(
-            {"schema": CONTEXTS, "data": [{"schema": ENTITY, "data": data}]}
-        )
-    line = "\t".join(values.get(column.name, "") for column in ATOMIC_COLUMNS)
-    assert columns_of(line)["contexts"] == values.get("contexts")
-    return line
-
-
-def entry(seconds: float, text: str, *, session: str | None = SESSION, level: int = 1) -> Entry:
-    return Entry(
-        status="good",
-        type="unstruct",
-        name="screen_view",
-        schema=SCREEN,
-        app_id="shop",
-        session=session,
-        level=level,
-        event_id=None,
-        entities=(),
-        tracked_ms=NOW + int(seconds * 1_000),
-        sent_ms=None,
-        collected_ms=NOW,
-        enriched_ms=NOW,
-        stored_ms=NOW,
-        vendor=None,
-        version=None,
-        repeated=False,
-        document=text,
-    )
 
 
 @pytest.fixture

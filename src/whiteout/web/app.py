@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,14 @@ from starlette.applications import Starlette
 from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
+from whiteout.web.charts_page import ChartsPage
+from whiteout.web.counting import Counting
 from whiteout.web.guard import Access, Guard
 from whiteout.web.micro_api import MicroApi
 from whiteout.web.page import Page
+from whiteout.web.rendering import Rendering
+from whiteout.web.schemas_page import SchemasPage
+from whiteout.web.sessions_page import SessionsPage
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -46,15 +52,24 @@ def create_app(parts: Parts) -> ASGIApp:
     """Make the application."""
     needs_token = parts.access.token is not None
     micro = MicroApi(parts.recent, parts.freshness, parts.schemas, needs_token=needs_token)
-    page = Page(parts.recent, least_group=parts.least_group)
+    rendering = Rendering()
+    page = Page(parts.recent, rendering)
+    counting = Counting(parts.recent, parts.least_group)
     routes = [
         Route("/", _to_page, methods=["GET"]),
         Route("/micro/ui", _to_page, methods=["GET"]),
         Route("/micro/ui/{rest:path}", _to_page, methods=["GET"]),
         *micro.routes(),
+        *ChartsPage(counting, rendering, _now_ms).routes(),
+        *SessionsPage(parts.recent, rendering).routes(),
+        *SchemasPage(parts.schemas, parts.recent, rendering).routes(),
         *page.routes(),
     ]
     return Guard(Starlette(routes=routes), parts.access)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 async def _to_page(request: Request) -> Response:  # noqa: ARG001 - Starlette's signature

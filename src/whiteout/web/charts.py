@@ -83,8 +83,7 @@ def stacked_bars(table: Table, words: Words, *, moment: Callable[[int], str]) ->
         words: see there.
         moment: how the beginning of a bucket is written.
     """
-    sums = [sum(values) for values in zip(*(one.values for one in table.series), strict=True)]
-    scale = _HEIGHT / ceiling(max(sums, default=0))
+    scale = _HEIGHT / ceiling(max(table.sums(), default=0))
     below = [0] * len(table.starts_ms)
     groups = []
     for number, one in enumerate(table.series, 1):
@@ -112,7 +111,7 @@ def bar(value: int, most: int) -> Markup:
     """A bar that lies, as long as `value` is of `most`; its number stands beside it."""
     length = _short(_HEIGHT * value / max(most, 1))
     return Markup(
-        '<svg class="bar" aria-hidden="true" viewBox="0 0 {} 10" preserveAspectRatio="none"'
+        '<svg class="length" aria-hidden="true" viewBox="0 0 {} 10" preserveAspectRatio="none"'
         ' focusable="false"><g class="series-1"><rect width="{}" height="10"/></g></svg>'
     ).format(_HEIGHT, length)
 

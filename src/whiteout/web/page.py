@@ -9,7 +9,6 @@ from starlette.routing import Route
 
 from whiteout.web.questions import read_number, read_question
 from whiteout.web.recent import SearchTookTooLongError
-from whiteout.web.rendering import Rendering
 from whiteout.web.streaming import MOST_LINES, Streams
 from whiteout.web.views import line_of
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from whiteout.web.questions import Question
     from whiteout.web.recent import RecentEvents
+    from whiteout.web.rendering import Rendering
 
 _TOO_LONG = "The search took too long. Ask for fewer events: choose a type or an app as well."
 
@@ -29,13 +29,12 @@ class Page:
 
     Args:
         recent: the events.
-        least_group: charts leave out groups smaller than this.
+        rendering: makes the pages.
     """
 
-    def __init__(self, recent: RecentEvents, *, least_group: int) -> None:
-        self._recent, self._least_group = recent, least_group
-        self._rendering = Rendering()
-        self._streams = Streams(recent, self._rendering)
+    def __init__(self, recent: RecentEvents, rendering: Rendering) -> None:
+        self._recent, self._rendering = recent, rendering
+        self._streams = Streams(recent, rendering)
 
     def routes(self) -> list[BaseRoute]:
         """All of them."""

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from whiteout.web.questions import LEVELS
+from whiteout.web.views import moment_of, short
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -28,6 +29,7 @@ class Rendering:
             lstrip_blocks=True,
         )
         self._environment.globals["level_names"] = LEVELS
+        self._environment.filters.update(moment=moment_of, short=short)
         folder = files("whiteout.web") / "assets"
         self._assets = {
             entry.name: (entry.read_bytes(), _TYPES[entry.name.rpartition(".")[2]])

@@ -51,6 +51,10 @@ class Table:
         """Of all series."""
         return sum(series.total for series in self.series)
 
+    def sums(self) -> list[int]:
+        """Of all series, in each bucket; empty where there is no series."""
+        return [sum(values) for values in zip(*(one.values for one in self.series), strict=True)]
+
 
 def over_time(
     counted: Iterable[Counted],
