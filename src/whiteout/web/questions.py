@@ -1,4 +1,4 @@
-"""What somebody asks of the page: a query string, read within bounds, and written again for links."""
+"""What is asked of the page: a query string, read within bounds, written again for links."""
 
 from __future__ import annotations
 
