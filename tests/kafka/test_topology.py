@@ -59,7 +59,7 @@ def test_two_collectors_on_one_port_and_four_enrichers_load_the_lake(
     process = start(kafka, tmp_path / "data", "--collectors", "2", "--enrichers", "4", *lake)
     try:
         assert process.stdout is not None
-        lines = [process.stdout.readline().rstrip() for _ in range(3)]
+        lines = [process.stdout.readline().rstrip() for _ in range(4)]
         port = int(lines[0].rsplit(":", 1)[1])
         children = psutil.Process(process.pid).children()
         stages = sorted(child.cmdline()[4] for child in children)
@@ -79,8 +79,9 @@ def test_two_collectors_on_one_port_and_four_enrichers_load_the_lake(
         f"collector listening on http://127.0.0.1:{port}",
         f"lake in {tmp_path / 'lake'}",
         f"topics {kafka.prefix}-… on {kafka.servers}",
+        f"page on http://127.0.0.1:{port}/ui",
     ]
-    assert stages == ["collector"] * 2 + ["enrich"] * 4 + ["loader"]
+    assert stages == ["collector"] * 2 + ["enrich"] * 4 + ["loader", "page"]
     assert process.returncode == 0, errors
     assert errors == "whiteout: a child process ended with status -9, starting again\n"
     wait_for(tmp_path, good)

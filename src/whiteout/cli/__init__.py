@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import typer
 
 COMMANDS = tuple(
-    "up demo collector enrich loader events query erase doctor settings completion".split()
+    "up demo collector enrich loader page events query erase doctor settings completion".split()
 )
 """Modules of this package, in the order in which help shows their commands."""
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from whiteout.cli.collector import collect, listening
-from whiteout.cli.page import TOKEN, Page, missing, page_for
+from whiteout.cli.collector import collect, forwarder_to, listening
+from whiteout.cli.page_place import TOKEN, Page, missing, page_for
 from whiteout.cli.progress import watching
 from whiteout.errors import LogError
 from whiteout.log import open_log
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from whiteout.cli.report import Report
-    from whiteout.collector.forwarding import Forwarder
     from whiteout.collector.settings import CollectorSettings
     from whiteout.log import Durability
 
@@ -86,7 +85,7 @@ class Alone:
                 supervisor.start()
                 self._tell(bound, shown, reason)
 
-            forwarder = None if shown is None else forwarder_to(shown, self.settings)
+            forwarder = None if shown is None else forwarder_to(shown.socket, self.settings)
             collect(
                 self.settings,
                 self.folder,
@@ -142,13 +141,3 @@ class Alone:
                 return 0
 
         return left
-
-
-def forwarder_to(page: Page, settings: CollectorSettings) -> Forwarder:
-    """What hands requests over to the process of the page."""
-    from whiteout.collector.forwarding import Forwarder  # noqa: PLC0415 - when it runs
-
-    own = {path.encode() for path in settings.paths}
-    if settings.root_response is not None:
-        own.add(b"/")
-    return Forwarder(page.socket, own_paths=own)

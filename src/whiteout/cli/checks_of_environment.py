@@ -6,7 +6,7 @@ import difflib
 from typing import TYPE_CHECKING, Final
 
 from whiteout.cli.checks import Finding
-from whiteout.cli.page import missing, token_from
+from whiteout.cli.page_place import missing, token_from
 from whiteout.errors import ConfigurationError
 
 if TYPE_CHECKING:

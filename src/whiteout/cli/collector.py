@@ -71,6 +71,9 @@ def collector(  # noqa: PLR0913 - the options
     kafka: KafkaOptions = None,
     reuse_port: ReusePort = False,
     until_eof: UntilEof = False,
+    page_socket: Annotated[
+        Path | None, typer.Option("--page-socket", help="Where the page is.", hidden=True)
+    ] = None,
     log_format: LogFormat = "text",
     format_: FormatOption = "text",
 ) -> None:
@@ -87,7 +90,14 @@ def collector(  # noqa: PLR0913 - the options
         broker = kafka_from(to, config, kafka)
         log_to_stderr(log_format)
         collect_to_kafka(
-            settings, broker, host, port, reuse_port=reuse_port, until_eof=until_eof, ready=ready
+            settings,
+            broker,
+            host,
+            port,
+            reuse_port=reuse_port,
+            until_eof=until_eof,
+            ready=ready,
+            forwarder=None if page_socket is None else forwarder_to(page_socket, settings),
         )
         return
     folder = spool_folder(to, "--to")
@@ -144,6 +154,7 @@ def collect_to_kafka(  # noqa: PLR0913 - what the command was given
     reuse_port: bool,
     until_eof: bool,
     ready: Callable[[int], None],
+    forwarder: Forwarder | None = None,
 ) -> None:
     """Run a collector in this process that sends to Kafka, until it is stopped.
 
@@ -157,9 +168,28 @@ def collect_to_kafka(  # noqa: PLR0913 - what the command was given
     if until_eof:
         stop_at_end_of_input(stop)
     try:
-        run_to_kafka(settings, kafka, host, port, reuse_port=reuse_port, ready=ready, stop=stop)
+        run_to_kafka(
+            settings,
+            kafka,
+            host,
+            port,
+            reuse_port=reuse_port,
+            ready=ready,
+            stop=stop,
+            forwarder=forwarder,
+        )
     except OSError as error:
         raise cannot_listen(host, port, error) from error
+
+
+def forwarder_to(page_socket: Path, settings: CollectorSettings) -> Forwarder:
+    """What hands requests over to the process of the page."""
+    from whiteout.collector.forwarding import Forwarder  # noqa: PLC0415 - when it runs
+
+    own = {path.encode() for path in settings.paths}
+    if settings.root_response is not None:
+        own.add(b"/")
+    return Forwarder(page_socket, own_paths=own)
 
 
 def cannot_listen(host: str, port: int, error: OSError) -> ConfigurationError:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whiteout.cli.options import (
+    DRAIN_S,
     CommitInterval,
     Config,
     DurabilityOption,
@@ -35,7 +36,7 @@ from whiteout.cli.options import (
     spool_folder,
     stop_when_asked,
 )
-from whiteout.cli.page import TOKEN
+from whiteout.cli.page_place import TOKEN
 from whiteout.cli.report import FormatOption, Report
 from whiteout.errors import ConfigurationError
 
@@ -118,7 +119,7 @@ def enrich(  # noqa: PLR0913 - the options
         service.check(settings)
         return
     if broker is not None:
-        from whiteout.kafka.service import run_enrich  # noqa: PLC0415 - only where Kafka is
+        from whiteout.kafka import service as on_kafka  # noqa: PLC0415 - only where Kafka is
 
         if not until_eof:
             topics = {"from": broker.topic("raw"), "to": broker.topic("enriched")}
@@ -126,7 +127,8 @@ def enrich(  # noqa: PLR0913 - the options
                 {"state": "enriching", **topics},
                 f"enriching topic {topics['from']} into {topics['to']}",
             )
-        run_enrich(broker, settings, stop)
+        drain_s = DRAIN_S if until_eof else on_kafka.DRAIN_S
+        on_kafka.run_enrich(broker, settings, stop, drain_s=drain_s)
         return
     make_private(target, "--to")
     hurry = threading.Event()

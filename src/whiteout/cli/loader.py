@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from whiteout.cli.options import (
+    DRAIN_S,
     CommitInterval,
     Config,
     Data,
@@ -63,7 +64,7 @@ def loader(  # noqa: PLR0913 - the options
     check_registries(iglu)
     log_to_stderr(log_format)
     stop = stop_when_asked(until_eof=until_eof)
-    from whiteout.kafka.service import run_load  # noqa: PLC0415 - heavy: only where it runs
+    from whiteout.kafka import service  # noqa: PLC0415 - heavy: only where it runs
     from whiteout.lake.place import lake_place  # noqa: PLC0415 - heavy: only where it runs
     from whiteout.lake.service import ServiceSettings  # noqa: PLC0415 - heavy: only where it runs
     from whiteout.lake.settings import (  # noqa: PLC0415 - heavy: only where it runs
@@ -78,7 +79,7 @@ def loader(  # noqa: PLR0913 - the options
         Report(format_).tell(
             {"state": "loading", **places}, f"loading topic {places['topic']} into {places['lake']}"
         )
-    run_load(
+    service.run_load(
         settings,
         folder,
         ServiceSettings(
@@ -92,4 +93,5 @@ def loader(  # noqa: PLR0913 - the options
             ),
         ),
         stop,
+        drain_s=DRAIN_S if until_eof else service.DRAIN_S,
     )

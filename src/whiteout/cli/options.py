@@ -145,6 +145,8 @@ UntilEof = Annotated[
         "--until-eof", help="Stop when standard input ends, after what is there.", hidden=True
     ),
 ]
+DRAIN_S = 50.0
+"""With `--until-eof`: how long what is there may take; who asked waits a little longer."""
 LogFormat = Annotated[
     Literal["text", "json"],
     typer.Option("--log-format", help="Of warnings on standard error: lines of text or of JSON."),

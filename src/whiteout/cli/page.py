@@ -1,83 +1,142 @@
-"""What `whiteout up` does for the page: a private folder, a token where one is needed."""
+"""`whiteout page`: the page of a pipeline on Kafka, and Micro's API, by themselves."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
+import json
 import os
-import secrets
 import socket
-import tempfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from whiteout.cli.collector import cannot_listen
+from whiteout.cli.options import (
+    Config,
+    Host,
+    Iglu,
+    KafkaOptions,
+    LeastGroup,
+    LogFormat,
+    NoIgluCentral,
+    Port,
+    Resolver,
+    UntilEof,
+    check_registries,
+    kafka_from,
+    log_to_stderr,
+    stop_when_asked,
+)
+from whiteout.cli.page_place import TOKEN, Page, missing, token_for
+from whiteout.cli.report import FormatOption, Report
 from whiteout.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
-TOKEN = "WHITEOUT_PAGE_TOKEN"  # noqa: S105 - the name of a variable
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-_NEEDED = ("starlette", "jinja2")
-_LEAST_TOKEN = 16  # characters
+_PORT = 9091  # beside a collector on 9090
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """Where the page is served from, and who may see it.
-
-    Attributes:
-        socket: of the process that serves it.
-        token: None where only this machine can ask.
-    """
-
-    socket: Path
-    token: str | None
-
-    def environment(self) -> dict[str, str]:
-        """What the process that serves it is told besides its command line, which all can see."""
-        return {} if self.token is None else {TOKEN: self.token}
-
-    def url(self, scheme: str, host: str, port: int) -> str:
-        """Where the page is, with what lets a browser in."""
-        name = "localhost" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - a comparison
-        place = f"{scheme}://{f'[{name}]' if ':' in name else name}:{port}/ui"
-        return f"{place}{'' if self.token is None else f'?token={self.token}'}"
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("page")(page)
 
 
-def missing() -> str | None:
-    """What keeps the page from being served, in a sentence; None where nothing does."""
-    if any(importlib.util.find_spec(name) is None for name in _NEEDED):
-        return "no page: it needs pip install 'whiteout[web]'"
-    if not hasattr(socket, "AF_UNIX") or os.name == "nt":
-        return "no page: it needs Unix sockets, which this system does not have"
-    return None
+def page(  # noqa: PLR0913 - the options
+    *,
+    from_: Annotated[
+        str,
+        typer.Option("--from", metavar="kafka://HOST:PORT/PREFIX", help="Where the events are."),
+    ],
+    host: Host = "127.0.0.1",
+    port: Port = _PORT,
+    iglu: Iglu = None,
+    no_iglu_central: NoIgluCentral = False,
+    resolver: Resolver = None,
+    config: Config = None,
+    kafka: KafkaOptions = None,
+    least_group: LeastGroup = 5,
+    log_format: LogFormat = "text",
+    format_: FormatOption = "text",
+    until_eof: UntilEof = False,
+    page_socket: Annotated[
+        Path | None, typer.Option("--page-socket", help="Serve it here instead.", hidden=True)
+    ] = None,
+    begin: Annotated[
+        str | None, typer.Option("--begin", help="Offsets to begin with.", hidden=True)
+    ] = None,
+) -> None:
+    """Show what comes into Kafka's topics: the page and Micro's API."""
+    reason = missing()
+    if reason is not None:
+        raise ConfigurationError(reason)
+    settings = kafka_from(from_, config, kafka)
+    check_registries(iglu)
+    log_to_stderr(log_format)
+    stop = stop_when_asked(until_eof=until_eof)
+    from whiteout.lake.service import ServiceSettings  # noqa: PLC0415 - heavy: only where it runs
+    from whiteout.web.on_kafka import run_page  # noqa: PLC0415 - an extra of its own
 
+    token = os.environ.get(TOKEN) if page_socket is not None else token_for(host, os.environ)
+    with contextlib.ExitStack() as stack:
+        place: Path | socket.socket
+        if page_socket is None:
+            place = stack.enter_context(contextlib.closing(_listener(host, port)))
+            port = int(place.getsockname()[1])
+        else:
+            place = page_socket
 
-def token_from(environment: Mapping[str, str]) -> str | None:
-    """The token that was chosen.
+        def ready() -> None:
+            if page_socket is None:
+                url = Page(socket=Path(), token=token).url("http", host, port)
+                facts = {"state": "showing", "page": url, "topic": settings.topic("enriched")}
+                Report(format_).tell(facts, f"page on {url}")
 
-    Raises:
-        ConfigurationError: it is too short; the message does not show it.
-    """
-    token = environment.get(TOKEN)
-    if token is not None and (len(token) < _LEAST_TOKEN or not token.isascii()):
-        raise ConfigurationError(
-            f"{TOKEN} must be {_LEAST_TOKEN} ASCII characters or more, got {len(token)}"
+        run_page(
+            kafka=settings,
+            settings=ServiceSettings(
+                iglu=tuple(iglu or ()), iglu_central=not no_iglu_central, resolver=resolver
+            ),
+            place=place,
+            begin=None if begin is None else offsets_from(begin),
+            token=token,
+            least_group=least_group,
+            stop=stop,
+            ready=ready,
         )
-    return token
 
 
-@contextlib.contextmanager
-def page_for(host: str, environment: Mapping[str, str]) -> Iterator[Page]:
-    """A page for a collector that listens on `host`.
+def _listener(host: str, port: int) -> socket.socket:
+    """A socket that listens.
 
     Raises:
-        ConfigurationError: the token that was chosen is too short.
+        ConfigurationError: it cannot.
     """
-    token = token_from(environment)
-    if token is None and host not in _LOOPBACK:
-        token = secrets.token_urlsafe(24)
-    with tempfile.TemporaryDirectory(prefix="whiteout-") as folder:  # short: sockets' names are
-        yield Page(socket=Path(folder) / "page", token=token)
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise cannot_listen(host, port, error) from error
+
+
+def offsets_text(offsets: Mapping[str, Mapping[int, int]]) -> str:
+    """Offsets as a value of `--begin`."""
+    return json.dumps(offsets, separators=(",", ":"))
+
+
+def offsets_from(text: str) -> dict[str, dict[int, int]]:
+    """The offsets that `offsets_text` wrote.
+
+    Raises:
+        ConfigurationError: somebody else wrote it.
+    """
+    try:
+        return {
+            str(name): {int(partition): int(offset) for partition, offset in found.items()}
+            for name, found in json.loads(text).items()
+        }
+    except (ValueError, AttributeError, TypeError) as error:
+        raise ConfigurationError(
+            f"--begin must be what whiteout up writes, got {text!r}"
+        ) from error

@@ -3,13 +3,15 @@
 The collectors share one port: the system shares out connections among them. Each process is
 started again when it dies, and ends when this one does. In the end the collectors stop first, then
 the enrich workers, then the loaders, so that each takes what the ones before it left; what Kafka
-still holds then, the next start takes.
+still holds then, the next start takes. The page, where it is asked for, is one more process, behind
+the collectors.
 """
 
 from __future__ import annotations
 
 import contextlib
 import http.client
+import os
 import signal
 import socket
 import sys
@@ -20,6 +22,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from whiteout.cli.collector import cannot_listen, listening
+from whiteout.cli.page import offsets_text
+from whiteout.cli.page_place import TOKEN, Page, missing, page_for
 from whiteout.errors import ConfigurationError, WhiteoutError
 from whiteout.supervisor import Supervisor
 
@@ -30,7 +34,7 @@ if TYPE_CHECKING:
     from whiteout.collector.settings import CollectorSettings
     from whiteout.kafka.settings import KafkaSettings
 
-STAGES = ("collector", "enrich", "loader")
+STAGES = ("collector", "enrich", "loader", "page")
 _READY_S = 60.0
 _DRAIN_S = 60.0
 
@@ -49,6 +53,7 @@ class Topology:
         counts: of processes, by stage.
         options: of the commands, by stage; without the address.
         environment: of all of them.
+        page: whether the page is asked for.
         report: says where everything is.
     """
 
@@ -61,6 +66,7 @@ class Topology:
     counts: Mapping[str, int]
     options: Mapping[str, Sequence[str]]
     environment: Mapping[str, str]
+    page: bool
     report: Report
 
     def run(self) -> None:
@@ -77,24 +83,46 @@ class Topology:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         ensure_topics(self.kafka, self.kafka.topics)
-        with contextlib.closing(_hold_port(self.host, self.port)) as held:
+        reason = missing() if self.page else None
+        with contextlib.ExitStack() as stack:
+            held = stack.enter_context(contextlib.closing(_hold_port(self.host, self.port)))
             port = int(held.getsockname()[1])
-            stages = {
-                stage: [
-                    Supervisor(self._command(stage, port), environment=self.environment)
-                    for _ in range(self.counts[stage])
-                ]
-                for stage in STAGES
-            }
+            shown = None
+            if self.page and reason is None:
+                shown = stack.enter_context(page_for(self.host, os.environ))
+            stages = self._stages(port, shown)
             for supervisors in stages.values():
                 for one in supervisors:
                     one.start()
             try:
-                self._tell(port, stop)
+                self._tell(port, shown, reason, stop)
                 stop.wait()
             finally:
                 for stage in STAGES:
                     _stop(stages[stage])
+
+    def _stages(self, port: int, shown: Page | None) -> dict[str, list[Supervisor]]:
+        counts = {**self.counts, "page": 0 if shown is None else 1}
+        commands = {stage: self._command(stage, port) for stage in STAGES}
+        # The token is for the page alone; and not for a command line, which all can see.
+        environment = {**self.environment}
+        environment.pop(TOKEN, None)
+        environments = dict.fromkeys(STAGES, environment)
+        if shown is not None:
+            from whiteout.kafka.ends import SHOWN, Ends  # noqa: PLC0415 - only where Kafka is
+
+            where = ["--page-socket", str(shown.socket)]
+            commands["collector"] += where
+            begin = offsets_text(Ends(self.kafka, SHOWN).latest(*SHOWN))
+            commands["page"] += [*where, "--begin", begin]
+            environments["page"] = {**environment, **shown.environment()}
+        return {
+            stage: [
+                Supervisor(commands[stage], environment=environments[stage])
+                for _ in range(counts[stage])
+            ]
+            for stage in STAGES
+        }
 
     def _command(self, stage: str, port: int) -> list[str]:
         way = "--to" if stage == "collector" else "--from"
@@ -104,7 +132,9 @@ class Topology:
             command += ["--host", self.host, "--port", str(port), "--reuse-port"]
         return command
 
-    def _tell(self, port: int, stop: threading.Event) -> None:
+    def _tell(
+        self, port: int, shown: Page | None, reason: str | None, stop: threading.Event
+    ) -> None:
         """Say where everything is, once somebody answers there."""
         deadline = time.monotonic() + _READY_S
         while not stop.is_set() and not self._answers(port):
@@ -115,11 +145,16 @@ class Topology:
             return
         collector = listening(self.settings, self.host, port)
         kafka = {"prefix": self.kafka.prefix, "servers": self.kafka.servers}
+        scheme = collector.partition("://")[0]
+        page = None if shown is None else shown.url(scheme, self.host, port)
+        facts = {"state": "listening", "collector": collector, "lake": self.lake, "kafka": kafka}
+        last = reason if page is None else f"page on {page}"
         self.report.tell(
-            {"state": "listening", "collector": collector, "lake": self.lake, "kafka": kafka},
+            {**facts, "page": page},
             f"collector listening on {collector}",
             f"lake in {self.lake}",
             f"topics {self.kafka.prefix}-… on {self.kafka.servers}",
+            *([] if last is None else [last]),
         )
 
     def _answers(self, port: int) -> bool:
@@ -165,6 +200,6 @@ def _stop(supervisors: Sequence[Supervisor]) -> None:
     Raises:
         ChildFailedError: one did not end as it should.
     """
-    with ThreadPoolExecutor(len(supervisors)) as pool:
+    with ThreadPoolExecutor(max(len(supervisors), 1)) as pool:
         for done in [pool.submit(one.stop, timeout_s=_DRAIN_S) for one in supervisors]:
             done.result()

@@ -127,8 +127,13 @@ def up(  # noqa: PLR0913 - the options
                     *(*common, *registries, *enrichment_options(resolver, None, None)),
                     *("--data", str(folder), *loading),
                 ],
+                "page": [
+                    *(*common, *registries, *enrichment_options(resolver, None, None)),
+                    *("--least-group", str(least_group)),
+                ],
             },
-            environment={**os.environ, **LITTLE_MEMORY},
+            environment={**os.environ, **LITTLE_MEMORY, "SQLITE_TMPDIR": str(folder)},
+            page=page,
             report=report,
         ).run()
         return

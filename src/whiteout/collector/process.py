@@ -271,6 +271,7 @@ def run_to_kafka(  # noqa: PLR0913 - the options of the command line
     reuse_port: bool = False,
     ready: Callable[[int], None] | None = None,
     stop: threading.Event | None = None,
+    forwarder: Forwarder | None = None,
 ) -> None:
     """Run a collector that sends to Kafka, until stopped; makes the topics that do not exist.
 
@@ -282,6 +283,7 @@ def run_to_kafka(  # noqa: PLR0913 - the options of the command line
         reuse_port: other processes may listen on the same port.
         ready: called with the port once connections are accepted.
         stop: set it to stop, from any thread.
+        forwarder: for the page and its API; None where there are none.
 
     Raises:
         ConfigurationError: the certificate cannot be used.
@@ -299,7 +301,16 @@ def run_to_kafka(  # noqa: PLR0913 - the options of the command line
         if stop is not None:
             threading.Thread(target=_pass_on, args=(stop, loop, stopped), daemon=True).start()
         sink = KafkaSink(kafka, loop, pending_bytes=settings.limits.pending_bytes)
-        await serve_to(sink, settings, host, port, reuse_port=reuse_port, ready=ready, stop=stopped)
+        await serve_to(
+            sink,
+            settings,
+            host,
+            port,
+            reuse_port=reuse_port,
+            ready=ready,
+            stop=stopped,
+            forwarder=forwarder,
+        )
 
     run(collect())
 

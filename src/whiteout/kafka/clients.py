@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from confluent_kafka import Consumer, Producer
+    from confluent_kafka.admin import AdminClient
 
     from whiteout.kafka.settings import KafkaSettings
 
@@ -65,8 +66,14 @@ def producer(settings: KafkaSettings, *, waiting_bytes: int, **options: object) 
     return made
 
 
-def consumer(settings: KafkaSettings, group: str) -> Consumer:
-    """A member of a group that commits its offsets itself, and reads from the first record on."""
+def consumer(settings: KafkaSettings, group: str, **options: object) -> Consumer:
+    """A member of a group that commits its offsets itself, and reads from the first record on.
+
+    Args:
+        settings: see there.
+        group: its name.
+        **options: of librdkafka, `_` for `.`.
+    """
     made: Consumer = library().Consumer(
         {
             **_common(settings),
@@ -78,11 +85,19 @@ def consumer(settings: KafkaSettings, group: str) -> Consumer:
             "queued.max.messages.kbytes": _QUEUED_KIB,
             "fetch.message.max.bytes": MAX_MESSAGE_BYTES,
             "fetch.wait.max.ms": 100,
+            **{name.replace("_", "."): value for name, value in options.items()},
             **settings.consumer,
         },
         logger=LOGGER,
     )
     return made
+
+
+def admin(settings: KafkaSettings) -> AdminClient:
+    """What makes and describes topics."""
+    from confluent_kafka.admin import AdminClient  # noqa: PLC0415 - only where Kafka is
+
+    return AdminClient(_common(settings), logger=LOGGER)
 
 
 def _is_worth_telling(record: logging.LogRecord) -> bool:
@@ -132,13 +147,12 @@ def ensure_topics(settings: KafkaSettings, names: Iterable[str]) -> dict[str, To
         LogError: the brokers cannot be reached, or refuse.
     """
     kafka = library()
-    from confluent_kafka.admin import AdminClient  # noqa: PLC0415 - only where Kafka is
-    from confluent_kafka.cimpl import NewTopic  # noqa: PLC0415 - the same
+    from confluent_kafka.cimpl import NewTopic  # noqa: PLC0415 - only where Kafka is
 
     titles = {name: settings.topic(name) for name in names}
     try:
-        admin = AdminClient(_common(settings), logger=LOGGER)
-        there = admin.list_topics(timeout=_ANSWER_S)
+        client = admin(settings)
+        there = client.list_topics(timeout=_ANSWER_S)
         new = [
             NewTopic(
                 title,
@@ -149,9 +163,9 @@ def ensure_topics(settings: KafkaSettings, names: Iterable[str]) -> dict[str, To
             for title in dict.fromkeys(titles.values())
             if title not in there.topics
         ]
-        for made in (admin.create_topics(new) if new else {}).values():
+        for made in (client.create_topics(new) if new else {}).values():
             _wait_for(kafka, made)
-        found = admin.describe_topics(
+        found = client.describe_topics(
             kafka.TopicCollection(list(dict.fromkeys(titles.values()))), request_timeout=_ANSWER_S
         )
         described = {title: future.result(_ANSWER_S) for title, future in found.items()}
@@ -175,11 +189,8 @@ def topics_of(settings: KafkaSettings, *, timeout_s: float) -> set[str]:
         LogError: the brokers cannot be reached.
     """
     kafka = library()
-    from confluent_kafka.admin import AdminClient  # noqa: PLC0415 - only where Kafka is
-
     try:
-        admin = AdminClient(_common(settings), logger=LOGGER)
-        return set(admin.list_topics(timeout=timeout_s).topics)
+        return set(admin(settings).list_topics(timeout=timeout_s).topics)
     except kafka.KafkaException as error:
         raise _unusable(settings, error) from error
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from whiteout.errors import WhiteoutError
 from whiteout.kafka.loading import LoadingSession
+from whiteout.kafka.showing import ShowingSession
 from whiteout.kafka.worker import Identities, Limits, Worker, WorkerCounts
 from whiteout.lake.service import make_enricher, make_resolver, now_ms
 from whiteout.lake.stream_loader import StreamLoader
@@ -19,12 +20,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from whiteout.kafka.settings import KafkaSettings
+    from whiteout.kafka.showing import Window
+    from whiteout.lake.loaded import Observer
     from whiteout.lake.service import ServiceSettings
 
 _LOGGER = logging.getLogger(__name__)
 _POLL_S = 0.05
 _FIRST_DELAY_S, _LAST_DELAY_S = 0.2, 15.0
 _QUIET_S = 0.5  # without a message, before a process that is to finish believes that it has
+DRAIN_S = 5.0
+"""How long a process that is to finish goes on while messages come: others may send for ever."""
 
 
 class Session(Protocol):
@@ -53,8 +58,20 @@ class _Enriching:
         return
 
 
-def run_enrich(kafka: KafkaSettings, settings: ServiceSettings, stop: threading.Event) -> None:
+def run_enrich(
+    kafka: KafkaSettings,
+    settings: ServiceSettings,
+    stop: threading.Event,
+    *,
+    drain_s: float = DRAIN_S,
+) -> None:
     """Enrich until `stop` is set, then what comes without a pause.
+
+    Args:
+        kafka: the brokers, and the topics.
+        settings: of the enricher.
+        stop: set to stop.
+        drain_s: how long that may take after `stop`; Kafka keeps the rest.
 
     Raises:
         ConfigurationError: a registry or an enrichment is wrong.
@@ -81,13 +98,25 @@ def run_enrich(kafka: KafkaSettings, settings: ServiceSettings, stop: threading.
                 )
             )
 
-        run_sessions(session, stop, interval_s=0.0)
+        run_sessions(session, stop, interval_s=0.0, drain_s=drain_s)
 
 
 def run_load(
-    kafka: KafkaSettings, target: Path, settings: ServiceSettings, stop: threading.Event
+    kafka: KafkaSettings,
+    target: Path,
+    settings: ServiceSettings,
+    stop: threading.Event,
+    *,
+    drain_s: float = DRAIN_S,
 ) -> None:
     """Load into `target/lake` until `stop` is set, then what comes without a pause.
+
+    Args:
+        kafka: the brokers, and the topics.
+        target: the data folder.
+        settings: of the loader.
+        stop: set to stop.
+        drain_s: how long that may take after `stop`; Kafka keeps the rest.
 
     Raises:
         ConfigurationError: a registry is wrong.
@@ -105,7 +134,17 @@ def run_load(
             lambda: LoadingSession(kafka, loader, max_records=settings.loader.max_records),
             stop,
             interval_s=settings.commit_interval_s,
+            drain_s=drain_s,
         )
+
+
+def run_show(
+    kafka: KafkaSettings, window: Window, observe: Observer, stop: threading.Event
+) -> None:
+    """Tell an observer what comes until `stop` is set; after a fault it goes on where it was."""
+    run_sessions(
+        lambda: ShowingSession(kafka, window, observe, now_ms), stop, interval_s=0.0, drain_s=0.0
+    )
 
 
 def run_sessions(
@@ -113,6 +152,7 @@ def run_sessions(
     stop: threading.Event,
     *,
     interval_s: float,
+    drain_s: float = DRAIN_S,
     monotonic_s: Callable[[], float] = time.monotonic,
 ) -> None:
     """Run one session after the other: after a fault a new one, with growing pauses between.
@@ -121,13 +161,14 @@ def run_sessions(
         new_session: makes one, or raises.
         stop: set to stop, from any thread.
         interval_s: the least time between two steps that did something.
+        drain_s: how long it goes on after `stop` while there is something to do.
         monotonic_s: for these pauses.
     """
     failures = 0
     while not stop.is_set():
         try:
             with _closing(new_session()) as session:
-                for _ in _steps(session, stop, interval_s, monotonic_s):
+                for _ in _steps(session, stop, interval_s, drain_s, monotonic_s):
                     failures = 0
         except Exception as error:  # noqa: BLE001 - the process must go on, whatever it is
             failures += 1
@@ -136,18 +177,25 @@ def run_sessions(
 
 
 def _steps(
-    session: Session, stop: threading.Event, interval_s: float, monotonic_s: Callable[[], float]
+    session: Session,
+    stop: threading.Event,
+    interval_s: float,
+    drain_s: float,
+    monotonic_s: Callable[[], float],
 ) -> Iterator[int]:
     busy_at = monotonic_s()
+    until: float | None = None
     while True:
-        stopping = stop.is_set()
         started_at = monotonic_s()
+        if until is None and stop.is_set():
+            until = started_at + drain_s
         done = session.step(_POLL_S)
         if done:
             busy_at = monotonic_s()
             yield done
-        if stopping:
-            if monotonic_s() - busy_at >= _QUIET_S:
+        if until is not None:
+            now_s = monotonic_s()
+            if now_s >= until or now_s - busy_at >= _QUIET_S:
                 return
             continue
         session.maintain()

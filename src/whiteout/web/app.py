@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp
 
-    from whiteout.web.freshness import Freshness
+    from whiteout.web.freshness import Waits
     from whiteout.web.recent import RecentEvents
     from whiteout.web.schemas import Schemas
 
@@ -42,7 +42,7 @@ class Parts:
     """
 
     recent: RecentEvents
-    freshness: Freshness
+    freshness: Waits
     schemas: Schemas
     access: Access
     least_group: int = 5

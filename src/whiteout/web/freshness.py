@@ -7,7 +7,7 @@ logs held when it came has been loaded.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from whiteout.web.recent import RecentEvents
 
 WAIT_S = 10.0
+
+
+class Waits(Protocol):
+    """Knows when everything that was accepted before has come."""
+
+    def wait(self) -> bool:
+        """Wait for it; False: it takes too long."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from whiteout.iglu import RegistryHistory
-    from whiteout.web.freshness import Freshness
+    from whiteout.web.freshness import Waits
     from whiteout.web.recent import RecentEvents, Row
     from whiteout.web.schemas import Schemas
 
@@ -54,7 +54,7 @@ class MicroApi:
     def __init__(
         self,
         recent: RecentEvents,
-        freshness: Freshness,
+        freshness: Waits,
         schemas: Schemas,
         *,
         needs_token: bool = False,

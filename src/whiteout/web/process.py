@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -11,7 +13,6 @@ import uvicorn
 from whiteout.web.app import Parts, create_app
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import Self
 
 _STOP_S = 5.0
@@ -23,15 +24,17 @@ class PageServer:
 
     Args:
         parts: what it shows.
-        socket: where to listen; its folder is for this user only.
+        place: where to listen: the path of a Unix socket, whose folder is for this user only, or a
+            socket that is bound.
     """
 
-    def __init__(self, parts: Parts, socket: Path) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            socket.unlink()  # of a process that died
+    def __init__(self, parts: Parts, place: Path | socket.socket) -> None:
+        if isinstance(place, Path):
+            with contextlib.suppress(FileNotFoundError):
+                place.unlink()  # of a process that died
         configuration = uvicorn.Config(
             create_app(parts),
-            uds=str(socket),
+            uds=str(place) if isinstance(place, Path) else None,
             lifespan="off",
             log_config=None,
             log_level="critical",
@@ -43,7 +46,12 @@ class PageServer:
             timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(configuration)
-        self._thread = threading.Thread(target=self._server.run, name="whiteout-page", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.run,
+            args=([place] if isinstance(place, socket.socket) else None,),
+            name="whiteout-page",
+            daemon=True,
+        )
 
     def __enter__(self) -> Self:
         self._thread.start()
