@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from whiteout.web.charts_page import ChartsPage
 from whiteout.web.counting import Counting
+from whiteout.web.event_page import EventPage
 from whiteout.web.guard import Access, Guard
 from whiteout.web.micro_api import MicroApi
 from whiteout.web.page import Page
@@ -63,6 +64,7 @@ def create_app(parts: Parts) -> ASGIApp:
         *ChartsPage(counting, rendering, _now_ms).routes(),
         *SessionsPage(parts.recent, rendering).routes(),
         *SchemasPage(parts.schemas, parts.recent, rendering).routes(),
+        *EventPage(parts.recent, parts.schemas, rendering).routes(),
         *page.routes(),
     ]
     return Guard(Starlette(routes=routes), parts.access)

@@ -1,0 +1,116 @@
+"""`/ui/events/N`: one event opened."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.routing import Route
+
+from whiteout.errors import ProtocolError
+from whiteout.identifiers import Anonymisation
+from whiteout.iglu import ResolutionError
+from whiteout.protocol.iglu import parse_schema_key
+from whiteout.web.faults import faults_of
+from whiteout.web.lens import State, at_level, rows_of, stricter_levels
+from whiteout.web.opened import (
+    MOST_JSON,
+    columns_with_values,
+    event_of,
+    json_of,
+    parts_of,
+    way_of,
+)
+from whiteout.web.questions import LEVELS, read_number
+from whiteout.web.views import line_of
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import BaseRoute
+
+    from whiteout.web.recent import RecentEvents, Row
+    from whiteout.web.rendering import Rendering
+    from whiteout.web.schemas import Schemas
+
+
+class EventPage:
+    """The route.
+
+    Args:
+        recent: the events.
+        schemas: what failed events broke.
+        rendering: makes the pages.
+    """
+
+    def __init__(self, recent: RecentEvents, schemas: Schemas, rendering: Rendering) -> None:
+        self._recent, self._schemas, self._rendering = recent, schemas, rendering
+
+    def routes(self) -> list[BaseRoute]:
+        """The only one."""
+        return [Route("/ui/events/{number}", self._event, methods=["GET"])]
+
+    async def _event(self, request: Request) -> Response:
+        number = read_number(request.path_params["number"])
+        level = read_number(request.query_params.get("level"))
+        return await run_in_threadpool(self._show, number, level)
+
+    def _show(self, number: int | None, level: int | None) -> Response:
+        row = None if number is None else self._recent.get(number)
+        if row is None:
+            return self._rendering.page(
+                "no_event.html", status=404, totals=self._recent.totals(), number=number
+            )
+        if row["status"] == "failed":
+            return self._show_failed(row)
+        return self._show_good(row, level)
+
+    def _show_good(self, row: Row, asked: int | None) -> Response:
+        event, own = event_of(row), row["level"]
+        stricter = stricter_levels(own)
+        compared = asked if asked in stricter else (stricter[-1] if stricter else None)
+        rows = rows_of(event, own)
+        return self._page(
+            "event.html",
+            row,
+            parts=parts_of(event),
+            columns=columns_with_values(row["document"]),
+            json=json_of(event),
+            seen=[one for one in rows if one.now.state is not State.ABSENT],
+            absent=[one for one in rows if one.now.state is State.ABSENT],
+            stricter=stricter,
+            compared=compared,
+            other=None if compared is None else json_of(at_level(event, Anonymisation(compared))),
+            level_name=LEVELS[own],
+        )
+
+    def _show_failed(self, row: Row) -> Response:
+        document: str = row["document"]
+        try:
+            text = json.dumps(json.loads(document), indent=2, ensure_ascii=False)
+        except ValueError:
+            text = document
+        return self._page(
+            "failed_event.html",
+            row,
+            faults=faults_of(document, self._find_schema),
+            json=text[:MOST_JSON],
+            is_cut=len(text) > MOST_JSON,
+        )
+
+    def _page(self, template: str, row: Row, **values: Any) -> Response:  # noqa: ANN401 - whatever it shows
+        return self._rendering.page(
+            template,
+            totals=self._recent.totals(),
+            row=row,
+            line=line_of(row),
+            way=way_of(row),
+            **values,
+        )
+
+    def _find_schema(self, uri: str) -> dict[str, Any] | None:
+        try:
+            return self._schemas.find(parse_schema_key(uri))
+        except (ProtocolError, ResolutionError):
+            return None
