@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import subprocess
@@ -10,7 +11,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -96,6 +97,16 @@ class Pipeline:
         """`GET`; `_` in the names of headers is `-`."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.request("GET", path, headers=named)
+
+    @contextlib.contextmanager
+    def stream(self, path: str) -> Iterator[http.client.HTTPResponse]:
+        """`GET` of an answer that does not end, to be read line by line."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_TIMEOUT_S)
+        try:
+            connection.request("GET", path)
+            yield connection.getresponse()
+        finally:
+            connection.close()
 
     def ask(self, path: str, question: object) -> Answer:
         """`POST` of JSON."""

@@ -18,7 +18,7 @@ class Loaded:
         events: rows of `events`.
         repeated: events that the lake had already, and that were therefore passed over.
         failed: rows of `failed_events`.
-        load_us: when, microseconds since the epoch.
+        load_us: when the commit was done, microseconds since the epoch.
         raw_next: everything before this offset of the raw log is done.
         bad_next: the same of the collector's own bad rows.
     """

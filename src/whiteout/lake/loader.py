@@ -351,6 +351,7 @@ class Loader:
     def _tell(self, batch: _Batch) -> None:
         if self._observe is not None:
             loaded = batch.loaded or Loaded(batch.load_us)
+            loaded.load_us = self._now_ms() * 1000  # by now it can be queried
             loaded.failed = batch.failed
             loaded.raw_next, loaded.bad_next = self._raw_next, self._bad_next
             self._observe(loaded)

@@ -1,0 +1,120 @@
+"""One event opened, and the stream of events, as they are served."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from tests.support.pipeline import self_describing
+
+if TYPE_CHECKING:
+    import http.client
+
+    from tests.support.pipeline import Pipeline
+
+SCREEN = "iglu:com.snowplowanalytics.mobile/screen_view/jsonschema/1-0-0"
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+ID = "3022bb48-db05-44cb-80b5-b7387caaff3f"
+
+
+def screen_view(name: object, **more: object) -> dict[str, str]:
+    event = self_describing(SCREEN, {"name": name, "id": ID, **more})
+    return {**event, "uid": "person-7"}
+
+
+def opened(pipeline: Pipeline) -> str:
+    """The page of the only event."""
+    page = pipeline.get("/ui").body.decode()
+    addresses = set(re.findall(r'href="(/ui/events/\d+)"', page))
+    assert len(addresses) == 1
+    answer = pipeline.get(addresses.pop())
+    assert answer.status == 200
+    return answer.body.decode()
+
+
+def test_an_event_opened_shows_its_way_its_parts_and_its_identifiers(pipeline: Pipeline) -> None:
+    pipeline.send(screen_view("Checkout"))
+    assert pipeline.get("/micro/all").json()["good"] == 1
+
+    page = opened(pipeline)
+
+    for stage in ("collected", "enriched", "stored"):
+        assert f'<th scope="row">{stage}</th>' in page
+    assert "/ui/schemas/com.snowplowanalytics.mobile/screen_view/jsonschema/1-0-0" in page
+    assert "Checkout" in page
+    assert "person-7" in page
+    assert "Now: session" in page
+    assert '"user_id": "person-7"' in page.replace("&#34;", '"')
+
+
+def test_beside_it_stands_the_event_at_the_level_asked_for(pipeline: Pipeline) -> None:
+    pipeline.send(screen_view("Checkout"))
+    assert pipeline.get("/micro/all").json()["good"] == 1
+    number = re.findall(r"/ui/events/(\d+)", pipeline.get("/ui").body.decode())[0]
+
+    page = pipeline.get(f"/ui/events/{number}?level=3").body.decode().replace("&#34;", '"')
+
+    now, _, beside = page.partition("At level client</h4>")
+    assert '"user_id": "person-7"' in now
+    assert '"user_id"' not in beside.partition("</pre>")[0]
+    assert '"user_ipaddress"' in beside.partition("</pre>")[0]  # the client cannot hide it
+
+
+def test_a_failed_event_shows_the_place_in_the_schema_that_refused_it(pipeline: Pipeline) -> None:
+    pipeline.send(screen_view(5))
+    assert pipeline.get("/micro/all").json()["bad"] == 1
+
+    page = opened(pipeline)
+
+    assert "/properties/name/type" in page
+    assert "$.name" in page
+    assert "screen_view/jsonschema/1-0-0" in page
+
+
+def test_nothing_that_an_event_holds_becomes_markup(pipeline: Pipeline) -> None:
+    pipeline.send({**screen_view(HOSTILE), "aid": HOSTILE[:60], "uid": HOSTILE})
+    assert pipeline.get("/micro/all").json()["good"] == 1
+    page = opened(pipeline)
+    assert "&lt;script&gt;" in page
+    for text in (
+        page,
+        pipeline.get("/ui").body.decode(),
+        pipeline.get("/ui/sessions").body.decode(),
+    ):
+        assert "<script>alert" not in text
+        assert "<img" not in text
+
+    pipeline.get("/micro/reset")
+    pipeline.send(screen_view(5, **{HOSTILE: HOSTILE}))
+    assert pipeline.get("/micro/all").json()["bad"] == 1
+    page = opened(pipeline)
+    assert "&lt;script&gt;" in page
+    assert "<script>alert" not in page
+    assert "<img" not in page
+
+
+def test_an_event_that_is_not_here_says_so(pipeline: Pipeline) -> None:
+    for number in ("999999999", "first", "1e9", "9" * 40):
+        answer = pipeline.get(f"/ui/events/{number}")
+        assert answer.status == 404
+        assert b"the latest events of this run only" in answer.body
+
+
+def test_the_stream_tells_of_new_events_that_meet_the_question(pipeline: Pipeline) -> None:
+    with pipeline.stream("/ui/stream?type=screen_view") as lines:
+        pipeline.send({"e": "pv", "url": "https://shop.example/"})
+        pipeline.send(screen_view("Checkout"))
+        news = first_news(lines)
+    assert news["count"] == 1
+    assert "screen_view" in news["rows"]
+    assert "page_view" not in news["rows"]
+
+
+def first_news(lines: http.client.HTTPResponse) -> dict[str, Any]:
+    for line in lines:
+        if line.startswith(b"data: "):
+            news: dict[str, Any] = json.loads(line[6:])
+            if news["count"]:
+                return news
+    raise AssertionError("the stream ended")
