@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.enrich.conftest import make_bench
+from tests.support.npm import installed
 from tests.support.real_collector import RealCollector
 from tests.support.trackers import poll
 
@@ -64,25 +65,8 @@ pytestmark = needs_node
 
 @pytest.fixture(scope="session")
 def packages(request: pytest.FixtureRequest) -> Path:
-    """The folder that holds `node_modules`, filled once and kept between runs."""
-    folder = Path(request.config.cache.mkdir("official-clients"))
-    wanted = (HERE / "package.json").read_text("utf-8")
-    stamp = folder / "installed.json"
-    if not stamp.exists() or stamp.read_text("utf-8") != wanted:
-        (folder / "package.json").write_text(wanted, "utf-8")
-        npm = shutil.which("npm")
-        assert npm is not None
-        done = subprocess.run(
-            [npm, "install", "--no-package-lock", "--no-audit", "--no-fund"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        stamp.write_text(wanted, "utf-8")
-    return folder
+    """The folder that holds `node_modules`."""
+    return installed(request.config, "official-clients", HERE / "package.json")
 
 
 @pytest.fixture
