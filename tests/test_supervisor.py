@@ -44,6 +44,21 @@ def wait_until(condition: Callable[[], bool]) -> None:
     pytest.fail("it did not come about in time")
 
 
+def test_whoever_gives_up_kills_the_child_and_starts_no_other(tmp_path: Path) -> None:
+    """A second Ctrl-C."""
+    deaf = "import sys, time\nopen(sys.argv[1], 'a').write('started\\n')\ntime.sleep(600)"
+    supervisor = supervised(tmp_path, code=deaf)
+    supervisor.start()
+    wait_until(lambda: starts(tmp_path) == 1)
+
+    supervisor.give_up()
+
+    with pytest.raises(ChildFailedError):
+        supervisor.stop(timeout_s=DEADLINE_S)
+    assert starts(tmp_path) == 1
+    assert supervisor.pid is None
+
+
 def test_a_stop_ends_the_childs_input_and_waits_for_it(tmp_path: Path) -> None:
     supervisor = supervised(tmp_path)
     supervisor.start()

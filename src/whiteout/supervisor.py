@@ -31,7 +31,7 @@ class ChildFailedError(WhiteoutError):
 class Supervisor:
     """Runs one command, again and again, until it is stopped.
 
-    Any thread: `stop`, `pid`. The rest belongs to the thread that `start` makes.
+    Any thread: `stop`, `give_up`, `pid`. The rest belongs to the thread that `start` makes.
 
     Args:
         command: program and arguments.
@@ -83,6 +83,12 @@ class Supervisor:
             raise ChildFailedError(f"the child process took longer than {timeout_s:g} s to finish")
         if self._status != 0:
             raise ChildFailedError(f"the child process ended with status {self._status}")
+
+    def give_up(self) -> None:
+        """Kill the child that `stop` waits for; what it had not done is in the log."""
+        self._given_up.set()
+        self._stopping.set()
+        self._kill()
 
     def _kill(self) -> None:
         with self._changing:

@@ -36,6 +36,9 @@ VARIABLE = "_WHITEOUT_COMPLETE"
         ("settings --set connections=1", "did you mean limits.connections?"),
         ("settings --set limits.conections=1", "did you mean limits.connections"),
         ("settings --set limits.connections=no", "limits.connections must be"),
+        ("up --kafka-set partitions=1", "--kafka-set needs --kafka HOST:PORT, got 'partitions=1'"),
+        ("collector --to spool://x --kafka-set a=1", "--kafka-set needs --to kafka://HOST:PORT"),
+        ("enrich --from spool://x --to x --kafka-set a=1", "--kafka-set needs --from kafka://"),
         ("settings --kafka-set partition=1", "'partition' is not an option of Kafka"),
     ],
 )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from whiteout.errors import ConfigurationError
+from whiteout.kafka.clients import check_options
 from whiteout.kafka.origin import Origin, read_origin
 from whiteout.kafka.settings import KafkaSettings, kafka_settings
 
@@ -89,11 +90,40 @@ def test_passwords_are_not_shown() -> None:
         ("kafka://a:1", ["servers=b:1"], "'servers' is not an option of Kafka"),
         ("kafka://a:1", ["client=x"], "'client' is not an option of Kafka"),
         ("kafka://a:1", ["nonsense"], "--kafka-set must look like option=value"),
+        ("kafka://a:1", ["producer.acks=1"], r"producer\.acks cannot be set: every record is"),
+        ("kafka://a:1", ["client.enable.idempotence=false"], "once and in order; leave it out"),
+        ("kafka://a:1", ["consumer.group.id=x"], "enrich_group and load_group name the groups"),
+        ("kafka://a:1", ["consumer.auto.offset.reset=latest"], "begins with the oldest record"),
+        ("kafka://a:1", ["client.bootstrap.servers=b:1"], "the address says where Kafka is"),
     ],
 )
 def test_what_is_wrong_is_named(address: str, assignments: list[str], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         made(address, assignments=assignments)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("client.nonsense=1", 'No such configuration property: "nonsense"'),
+        ("producer.compression.type=foo", 'Invalid value "foo"'),
+        ("producer.linger.ms=9999999", r"outside allowed range 0\.\.900000"),
+        ("producer.batch.size=much", 'Invalid value for configuration property "batch.size"'),
+        ("consumer.session.timeout.ms=0", r"outside allowed range 1\.\.3600000"),
+        ("client.security.protocol=SASL_SSL", "No provider for SASL mechanism"),
+    ],
+)
+def test_what_the_library_does_not_take_is_named_without_a_broker(
+    assignment: str, message: str
+) -> None:
+    """Before anything starts; not by a stage that begins again and again."""
+    with pytest.raises(ConfigurationError, match=message):
+        check_options(made(assignments=[assignment]))
+
+
+def test_the_library_takes_the_defaults_and_compression() -> None:
+    for kind in ("none", "gzip", "snappy", "lz4", "zstd"):
+        check_options(made(assignments=[f"producer.compression.type={kind}"]))
 
 
 def test_an_origin_survives_its_header_and_ranks_in_order() -> None:

@@ -10,8 +10,8 @@ from tests.kafka.conftest import read_topic
 from tests.support.broker import DEADLINE_S, Broker, free_port
 
 from whiteout.collector.kafka_sink import KafkaSink
-from whiteout.kafka.clients import ensure_topics
 from whiteout.kafka.settings import KafkaSettings
+from whiteout.kafka.topics import ensure_topics
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

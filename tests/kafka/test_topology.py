@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 from tests.kafka.support import PAYLOAD_DATA, PYTHON, arrived, wait_for, wait_until
 from tests.support.broker import DEADLINE_S, address_of, options_of
 
@@ -99,6 +101,78 @@ def test_a_port_that_another_has_is_said(kafka: KafkaSettings, tmp_path: Path) -
 
     assert process.returncode == 2
     assert errors.startswith(f"whiteout: cannot listen on 127.0.0.1:{port}")
+
+
+def test_a_collector_does_not_start_on_a_topic_that_takes_too_little(
+    kafka: KafkaSettings,
+) -> None:
+    """A record that the topic refuses would be sent again for ever."""
+    title = kafka.topic("raw")
+    admin = AdminClient({"bootstrap.servers": kafka.servers})
+    config = {"max.message.bytes": "500000"}
+    admin.create_topics([NewTopic(title, 1, 1, config=config)])[title].result(DEADLINE_S)
+    command = [*PYTHON, "collector", "--to", address_of(kafka), *options_of(kafka), "--port", "0"]
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"whiteout: max_bytes must be at most 499000 for topic {title}, got 1000000; "
+        "set it so, or raise the topic's max.message.bytes, which is 500000\n"
+    )
+
+
+def test_a_second_ctrl_c_does_not_wait_for_a_stage_that_hangs(
+    kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    process = start(kafka, tmp_path, "--no-page")
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("collector listening")
+        children = psutil.Process(process.pid).children()
+        [collector] = [child for child in children if child.cmdline()[4] == "collector"]
+        [loader] = [child for child in children if child.cmdline()[4] == "loader"]
+        loader.suspend()
+        process.send_signal(signal.SIGINT)
+        wait_until(lambda: not collector.is_running())  # it is on its way
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=DEADLINE_S / 2)
+    finally:
+        process.kill()
+        process.communicate()
+
+    assert process.returncode == 130
+    assert errors == "whiteout: stopped before it was done\n"
+    assert not any(child.is_running() for child in children)
+
+
+STAGES = {
+    "collector": ["--to", "{kafka}", "--port", "0"],
+    "enrich": ["--from", "{kafka}"],
+    "loader": ["--from", "{kafka}", "--data", "{data}"],
+    "page": ["--from", "{kafka}", "--port", "0"],
+    "up": ["--kafka", "{kafka}", "--port", "0", "--data", "{data}"],
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_ctrl_c_is_heard_while_kafka_does_not_answer(stage: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"kafka://127.0.0.1:{silent.getsockname()[1]}"
+        given = [text.format(kafka=address, data=tmp_path) for text in STAGES[stage]]
+        process = subprocess.Popen([*PYTHON, stage, *given], stderr=subprocess.PIPE, text=True)
+        try:
+            silent.settimeout(DEADLINE_S)
+            with silent.accept()[0]:  # it asks
+                process.send_signal(signal.SIGINT)
+                _, errors = process.communicate(timeout=5)
+        finally:
+            process.kill()
+            process.communicate()
+
+    # A collector takes signals once it listens, until then it is only beginning.
+    assert process.returncode == (130 if stage == "collector" else 0)
+    assert errors == ("whiteout: stopped before it was done\n" if stage == "collector" else "")
 
 
 @pytest.mark.parametrize("option", ["--collectors", "--enrichers", "--loaders"])

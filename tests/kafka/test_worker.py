@@ -13,9 +13,9 @@ from tests.kafka.support import record, wait_until
 
 from whiteout.enrich.event import BadRow
 from whiteout.enrich.tsv import read_tsv
-from whiteout.kafka.clients import ensure_topics
 from whiteout.kafka.origin import ORIGIN, read_origin
 from whiteout.kafka.service import run_enrich
+from whiteout.kafka.topics import ensure_topics
 from whiteout.kafka.worker import Identities, Limits, Worker, WorkerCounts
 from whiteout.lake.service import ServiceSettings
 

@@ -4,7 +4,8 @@ Each command lives in a module of its own with a function `register(app)`, named
 Importing those modules is cheap: what a command needs it imports when it runs, so that a collector
 does not load the lake and `--help` loads neither.
 
-Exit status: 0 done, 1 the check failed, 2 wrong use (the message says what to write instead).
+Exit status: 0 done, 1 the check failed, 2 wrong use (the message says what to write instead), 130
+ended by Ctrl-C before it was done. A command that runs until Ctrl-C is done then.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ COMMANDS = tuple(
 )
 """Modules of this package, in the order in which help shows their commands."""
 
-FAILED, WRONG_USE = 1, 2
+FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -53,7 +54,7 @@ def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - one for each way to
     except WhiteoutError as error:
         return _complain(str(error), FAILED)
     except KeyboardInterrupt:
-        return 0
+        return _complain("stopped before it was done", INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - what is not ours is raised again
         return _status_of(error, arguments)
     return 0

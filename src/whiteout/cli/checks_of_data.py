@@ -137,7 +137,7 @@ def lake(address: str, environment: Mapping[str, str]) -> Iterator[Finding]:
 
 def kafka(settings: KafkaSettings, *, patience_s: float = 5.0) -> Iterator[Finding]:
     """Whether the brokers answer, and have the topics."""
-    from whiteout.kafka.clients import topics_of  # noqa: PLC0415 - only where Kafka is
+    from whiteout.kafka.topics import topics_of  # noqa: PLC0415 - only where Kafka is
 
     try:
         there = topics_of(settings, timeout_s=patience_s)

@@ -19,6 +19,7 @@ from whiteout.cli.options import (
     LogFormat,
     Port,
     UntilEof,
+    check_no_kafka,
     configured,
     is_kafka,
     kafka_from,
@@ -100,6 +101,7 @@ def collector(  # noqa: PLR0913 - the options
             forwarder=None if page_socket is None else forwarder_to(page_socket, settings),
         )
         return
+    check_no_kafka(kafka, "--to kafka://HOST:PORT/PREFIX")
     folder = spool_folder(to, "--to")
     log_to_stderr(log_format)
     make_private(folder, "--to")

@@ -27,6 +27,7 @@ from whiteout.cli.options import (
     Retention,
     UntilEof,
     check_enrichments,
+    check_no_kafka,
     check_registries,
     is_kafka,
     kafka_from,
@@ -173,6 +174,7 @@ def _places(
                 f"whiteout loader --from {from_} loads a lake from them; got --to {to!r}"
             )
         return Path(), kafka_from(from_, config, kafka), Path()
+    check_no_kafka(kafka, "--from kafka://HOST:PORT/PREFIX")
     source = spool_folder(from_, "--from")
     if to is None or is_kafka(to):
         raise ConfigurationError(f"--to must be a folder, got {to!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -57,7 +58,8 @@ def events(  # noqa: PLR0913 - the options
         sys.stderr.write(f"whiteout: no {table.replace('_', ' ')} yet in {place.url}\n")
     _show(opened, table, rows.reversed(), format_)
     if follow:
-        _follow(opened, table, rows.position, format_)
+        with contextlib.suppress(KeyboardInterrupt):
+            _follow(opened, table, rows.position, format_)
 
 
 def _follow(lake: Lake, table: Table, position: Position, format_: Format) -> None:

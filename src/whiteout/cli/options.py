@@ -233,7 +233,23 @@ def kafka_from(address: str, config: Path | None, assignments: list[str] | None)
     from whiteout.kafka.settings import TABLE, kafka_settings  # noqa: PLC0415 - the same
 
     clients.library()
-    return kafka_settings(address, configured(config, TABLE), os.environ, assignments or [])
+    settings = kafka_settings(address, configured(config, TABLE), os.environ, assignments or [])
+    clients.check_options(settings)
+    return settings
+
+
+def check_no_kafka(assignments: list[str] | None, cure: str) -> None:
+    """Complain about options of Kafka where there is none.
+
+    Args:
+        assignments: of `--kafka-set`.
+        cure: what would name it.
+
+    Raises:
+        ConfigurationError: there are some.
+    """
+    if assignments:
+        raise ConfigurationError(f"--kafka-set needs {cure}, got {assignments[0]!r} without it")
 
 
 def is_kafka(address: str) -> bool:
@@ -252,10 +268,19 @@ def stop_at_end_of_input(stop: threading.Event) -> None:
 
 
 def stop_when_asked(*, until_eof: bool) -> threading.Event:
-    """An event that SIGTERM and SIGINT set; with `until_eof` also the end of standard input."""
+    """An event that SIGTERM and SIGINT set; with `until_eof` also the end of standard input.
+
+    A second signal is for who does not want to wait: it raises KeyboardInterrupt.
+    """
     stop = threading.Event()
+
+    def ask(*_: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, ask)
     if until_eof:
         stop_at_end_of_input(stop)
     return stop

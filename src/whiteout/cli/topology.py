@@ -76,12 +76,16 @@ class Topology:
             ConfigurationError: the port cannot be had.
             LogError: the topics cannot be used.
             ChildFailedError: a process did not end as it should; what it had not done is in Kafka.
+            KeyboardInterrupt: a second signal came; the processes were killed.
         """
-        from whiteout.kafka.clients import ensure_topics  # noqa: PLC0415 - only where Kafka is
+        from whiteout.kafka.topics import ensure_topics, wait_for_brokers  # noqa: PLC0415 - only where Kafka is
 
         stop = threading.Event()
+        started: list[Supervisor] = []
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
+            signal.signal(number, lambda *_: _ask(stop, started))
+        if not wait_for_brokers(self.kafka, stop):
+            return
         ensure_topics(self.kafka, self.kafka.topics)
         reason = missing() if self.page else None
         with contextlib.ExitStack() as stack:
@@ -94,6 +98,7 @@ class Topology:
             for supervisors in stages.values():
                 for one in supervisors:
                     one.start()
+                    started.append(one)
             try:
                 self._tell(port, shown, reason, stop)
                 stop.wait()
@@ -192,6 +197,15 @@ def _hold_port(host: str, port: int) -> socket.socket:
         held.close()
         raise cannot_listen(host, port, error) from error
     return held
+
+
+def _ask(stop: threading.Event, started: Sequence[Supervisor]) -> None:
+    """What a signal does: the first asks all to stop, the next ends them."""
+    if stop.is_set():
+        for one in started:
+            one.give_up()
+        raise KeyboardInterrupt
+    stop.set()
 
 
 def _stop(supervisors: Sequence[Supervisor]) -> None:

@@ -35,6 +35,7 @@ from whiteout.cli.options import (
     Resolver,
     Retention,
     check_enrichments,
+    check_no_kafka,
     check_registries,
     data_folder,
     kafka_address,
@@ -137,6 +138,7 @@ def up(  # noqa: PLR0913 - the options
             report=report,
         ).run()
         return
+    check_no_kafka(kafka_options, "--kafka HOST:PORT")
     if collectors > 1 or enrichers > 1 or loaders > 1:
         raise ConfigurationError(
             "--collectors, --enrichers and --loaders need --kafka HOST:PORT between them"

@@ -34,6 +34,7 @@ def _complaint(error: Any, arguments: Sequence[str]) -> str:  # noqa: ANN401 - a
         return f"{label} is missing: {meaning[:1].lower()}{meaning[1:]}"
     said = str(error.message).strip().rstrip(".")
     said = said.removeprefix("Value error, ").replace("Input should", "must", 1)
+    said = said.partition(", unable to parse")[0]
     value = _value_of(names, arguments) if is_option else None
     got = "" if value is None or repr(value) in said else f", got {value!r}"
     return f"{label} {said[:1].lower()}{said[1:]}{got}"

@@ -70,7 +70,7 @@ class KafkaSink:
     """Sends records and bad rows to their topics.
 
     Args:
-        settings: of Kafka. The topics must be there (`clients.ensure_topics`).
+        settings: of Kafka. The topics must be there (`topics.ensure_topics`).
         loop: whose callbacks the waiters are.
         pending_bytes: how much may wait for its acknowledgement; more is refused.
 

@@ -291,9 +291,10 @@ def run_to_kafka(  # noqa: PLR0913 - the options of the command line
         OSError: the address cannot be bound.
     """
     from whiteout.collector.kafka_sink import KafkaSink  # noqa: PLC0415 - only where Kafka is
-    from whiteout.kafka.clients import ensure_topics  # noqa: PLC0415 - the same
+    from whiteout.kafka.topics import check_room, ensure_topics  # noqa: PLC0415 - the same
 
     ensure_topics(kafka, ("raw", "bad"))
+    check_room(kafka, ("raw", "bad"), settings.max_bytes)
 
     async def collect() -> None:
         loop = asyncio.get_running_loop()

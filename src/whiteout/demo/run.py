@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import queue
-import signal
 import subprocess
 import sys
 import threading
@@ -83,7 +82,7 @@ def pipeline(folder: Path, port: int) -> Iterator[str]:
     try:
         yield _address(process)
     finally:
-        process.send_signal(signal.SIGINT)
+        process.terminate()  # does as Ctrl-C; and is silent where it meets a start
         try:
             process.wait(_STOP_S)
         except subprocess.TimeoutExpired:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from whiteout.errors import LogError
 from whiteout.kafka import clients
+from whiteout.kafka.topics import ensure_topics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,7 +33,7 @@ class Ends:
     """
 
     def __init__(self, settings: KafkaSettings, names: Iterable[str]) -> None:
-        self._topics = clients.ensure_topics(settings, names)
+        self._topics = ensure_topics(settings, names)
         self._admin = clients.admin(settings)
         self._kafka = clients.library()
 

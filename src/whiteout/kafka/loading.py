@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from whiteout.errors import LogError
 from whiteout.kafka import clients
 from whiteout.kafka.origin import ORIGIN, read_origin
+from whiteout.kafka.topics import ensure_topics
 from whiteout.lake.stream_loader import StreamRecord
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class LoadingSession:
         self._loader = loader
         self._max_records = max_records
         self._kafka = clients.library()
-        self._topics = clients.ensure_topics(settings, _NAMES)
+        self._topics = ensure_topics(settings, _NAMES)
         self._sources = {topic.name: topic for topic in self._topics.values()}
         self._keeps_house = False
         self._consumer: Consumer = clients.consumer(settings, settings.loading)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from whiteout.errors import WhiteoutError
 from whiteout.kafka.loading import LoadingSession
 from whiteout.kafka.showing import ShowingSession
+from whiteout.kafka.topics import wait_for_brokers
 from whiteout.kafka.worker import Identities, Limits, Worker, WorkerCounts
 from whiteout.lake.service import make_enricher, make_resolver, now_ms
 from whiteout.lake.stream_loader import StreamLoader
@@ -98,7 +99,7 @@ def run_enrich(
                 )
             )
 
-        run_sessions(session, stop, interval_s=0.0, drain_s=drain_s)
+        run_sessions(session, stop, reach=_reach(kafka, stop), interval_s=0.0, drain_s=drain_s)
 
 
 def run_load(
@@ -133,6 +134,7 @@ def run_load(
         run_sessions(
             lambda: LoadingSession(kafka, loader, max_records=settings.loader.max_records),
             stop,
+            reach=_reach(kafka, stop),
             interval_s=settings.commit_interval_s,
             drain_s=drain_s,
         )
@@ -143,14 +145,23 @@ def run_show(
 ) -> None:
     """Tell an observer what comes until `stop` is set; after a fault it goes on where it was."""
     run_sessions(
-        lambda: ShowingSession(kafka, window, observe, now_ms), stop, interval_s=0.0, drain_s=0.0
+        lambda: ShowingSession(kafka, window, observe, now_ms),
+        stop,
+        reach=_reach(kafka, stop),
+        interval_s=0.0,
+        drain_s=0.0,
     )
 
 
-def run_sessions(
+def _reach(kafka: KafkaSettings, stop: threading.Event) -> Callable[[], bool]:
+    return lambda: wait_for_brokers(kafka, stop)
+
+
+def run_sessions(  # noqa: PLR0913 - most are keyword-only
     new_session: Callable[[], Session],
     stop: threading.Event,
     *,
+    reach: Callable[[], bool] = lambda: True,
     interval_s: float,
     drain_s: float = DRAIN_S,
     monotonic_s: Callable[[], float] = time.monotonic,
@@ -160,6 +171,7 @@ def run_sessions(
     Args:
         new_session: makes one, or raises.
         stop: set to stop, from any thread.
+        reach: waits, before each session, for what it needs; False: told to stop.
         interval_s: the least time between two steps that did something.
         drain_s: how long it goes on after `stop` while there is something to do.
         monotonic_s: for these pauses.
@@ -167,6 +179,8 @@ def run_sessions(
     failures = 0
     while not stop.is_set():
         try:
+            if not reach():
+                return
             with _closing(new_session()) as session:
                 for _ in _steps(session, stop, interval_s, drain_s, monotonic_s):
                     failures = 0

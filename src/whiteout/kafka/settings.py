@@ -23,6 +23,28 @@ TOPICS = ("raw", "bad", "enriched", "failed", "incomplete")
 
 _SERVERS = re.compile(r"[^,/\s]+:[0-9]{1,5}(,[^,/\s]+:[0-9]{1,5})*")
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
+# What is promised rests on these; `acks` of 1, say, loses what was accepted.
+_OURS = MappingProxyType(
+    {
+        **dict.fromkeys(
+            ("bootstrap.servers", "metadata.broker.list"), "the address says where Kafka is"
+        ),
+        **dict.fromkeys(
+            ("acks", "request.required.acks", "enable.idempotence", "enable.gapless.guarantee"),
+            "every record is acknowledged by all replicas in sync, once and in order",
+        ),
+        "transactional.id": "nothing is written in transactions",
+        "message.max.bytes": "it is 10 MB, and a topic's own max.message.bytes says what it takes",
+        "group.id": "enrich_group and load_group name the groups",
+        **dict.fromkeys(
+            ("enable.auto.commit", "auto.commit.enable", "enable.auto.offset.store"),
+            "an offset is committed once what came of its record is stored",
+        ),
+        "auto.offset.reset": "a new group begins with the oldest record",
+        "isolation.level": "records of broken transactions are not read",
+        "enable.partition.eof": "only the page asks for it",
+    }
+)
 _NUMBERS = ("partitions", "replication")
 _CLIENTS = ("client", "producer", "consumer")
 
@@ -46,7 +68,7 @@ class KafkaSettings:
         client, producer, consumer: options of librdkafka, for all clients or one kind.
 
     Raises:
-        ConfigurationError: a value is outside its range.
+        ConfigurationError: a value is outside its range, or an option is not to be set.
     """
 
     servers: str
@@ -80,6 +102,12 @@ class KafkaSettings:
             raise ConfigurationError(
                 f"replication must be -1 or at least 1, got {self.replication!r}"
             )
+        for kind in _CLIENTS:
+            for option in getattr(self, kind):
+                if option in _OURS:
+                    raise ConfigurationError(
+                        f"{kind}.{option} cannot be set: {_OURS[option]}; leave it out"
+                    )
 
     def topic(self, name: str) -> str:
         """The name of a topic; `name` is one of `TOPICS`."""

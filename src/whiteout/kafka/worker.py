@@ -27,6 +27,7 @@ from whiteout.enrich.failure import BadRows
 from whiteout.errors import LogError
 from whiteout.kafka import clients
 from whiteout.kafka.origin import ORIGIN, Origin
+from whiteout.kafka.topics import ensure_topics
 from whiteout.version import __version__
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ class Worker:
         self._monotonic_s = monotonic_s
         self._counts, self._limits = counts, limits
         self._kafka = clients.library()
-        self._topics = clients.ensure_topics(settings, set(settings.topics) - {"bad"})
+        self._topics = ensure_topics(settings, set(settings.topics) - {"bad"})
         self._bad_rows = BadRows(artifact=_ARTIFACT, version=__version__)
         self._producer: Producer = clients.producer(
             settings,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from whiteout.kafka.ends import SHOWN, Ends
 from whiteout.kafka.service import run_show
 from whiteout.kafka.showing import KafkaFreshness, Window
+from whiteout.kafka.topics import wait_for_brokers
 from whiteout.lake.service import make_resolver
 from whiteout.web.app import Parts
 from whiteout.web.guard import Access
@@ -53,6 +54,8 @@ def run_page(  # noqa: PLR0913 - all keyword-only, most with no sensible default
     Raises:
         LogError: the topics cannot be used.
     """
+    if not wait_for_brokers(kafka, stop):
+        return
     window = Window(_begin(Ends(kafka, SHOWN).latest(*SHOWN), begin or {}))
     with contextlib.ExitStack() as stack:
         recent = stack.enter_context(contextlib.closing(RecentEvents()))
