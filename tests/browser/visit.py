@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 PATIENCE_MS = 15_000
+_DIRECTIVE = re.compile(r"Policy directive:? ['\"]([a-z-]+)")
 
 
 class Visit:
@@ -44,6 +46,13 @@ class Visit:
         assert answer is not None
         assert answer.status == 200, path
         return shown
+
+    def refused(self) -> list[str]:
+        """The directives of the policy that refused something; forgets that and what was tried."""
+        directives = _DIRECTIVE.findall(" ".join(self.complaints))
+        self.complaints.clear()
+        self.elsewhere.clear()
+        return directives
 
     def close(self) -> None:
         """Close all windows."""
