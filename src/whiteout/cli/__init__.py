@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
     import typer
 
-COMMANDS = tuple(
-    "up demo collector enrich loader page events query erase doctor settings completion".split()
+COMMANDS = (
+    *"up demo collector enrich loader page events query".split(),
+    *"recover erase doctor settings completion".split(),
 )
 """Modules of this package, in the order in which help shows their commands."""
 

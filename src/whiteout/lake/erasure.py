@@ -29,7 +29,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from whiteout.errors import ProtocolError, WhiteoutError
 from whiteout.lake.batch import LOAD_TSTAMP
 from whiteout.lake.finding import KEY_OF, find_rows
-from whiteout.lake.seen import lake_lock
+from whiteout.lake.seen import lake_lock, recovery_lock
 from whiteout.log import open_log
 from whiteout.log.rewriting import count, rewrite
 from whiteout.protocol import collector_payload
@@ -107,6 +107,9 @@ def erase(erasure: Erasure) -> Erased:
     with contextlib.ExitStack() as stack:
         is_alone = False
         if erasure.data is not None:
+            if not stack.enter_context(recovery_lock(erasure.data / "lake")):
+                # It may hold in memory what would be deleted here, and add it afterwards.
+                raise ErasureError("whiteout recover is at work; run this again when it is done")
             is_alone = stack.enter_context(lake_lock(erasure.data / "lake"))
             for name in LOGS:
                 directory = erasure.data / "log" / name
@@ -208,7 +211,7 @@ def _erase_from_table(erasure: Erasure, name: str) -> int:
             return int(found.num_rows)
         erasure.progress(f"deleting {found.num_rows} rows of {name}")
         try:
-            rows += _delete(table, name, found)
+            rows += delete_rows(table, name, found)
         except (CommitFailedError, DeltaError) as error:
             if attempt + 1 == _ATTEMPTS:
                 raise ErasureError(
@@ -221,8 +224,12 @@ def _erase_from_table(erasure: Erasure, name: str) -> int:
     raise ErasureError(f"rows of {name} kept coming back; run this again")
 
 
-def _delete(table: DeltaTable, name: str, keys: pa.Table) -> int:
-    """Delete rows by their keys. A merge, because its log entry repeats none of them."""
+def delete_rows(table: DeltaTable, name: str, keys: pa.Table) -> int:
+    """Delete rows by their `KEY_OF` columns. A merge, because its log entry repeats none of them.
+
+    Raises:
+        DeltaError: the table was written meanwhile; try again with its latest version.
+    """
     # That bound tells what a loader appends meanwhile from what is read here: no conflict.
     last = pc.max(keys[LOAD_TSTAMP]).as_py()
     bound = f"arrow_cast('{last:%Y-%m-%dT%H:%M:%S.%f}Z', 'Timestamp(Microsecond, Some(\"UTC\"))')"

@@ -159,6 +159,20 @@ def lake_lock(directory: Path) -> Iterator[bool]:
         yield not directory.is_dir() or all(_lock(path, stack) for path in sorted(paths))
 
 
+@contextmanager
+def recovery_lock(directory: Path) -> Iterator[bool]:
+    """Keep erasure and recovery of one lake apart: each moves rows that the other looks for.
+
+    Yields:
+        False where the other, or another of the same kind, is at work.
+
+    Raises:
+        LogError: the file that stands for it is broken.
+    """
+    with ExitStack() as stack:
+        yield not directory.is_dir() or _lock(directory / "recovery.sqlite3", stack)
+
+
 def _lock(path: Path, stack: ExitStack) -> bool:
     connection = stack.enter_context(
         closing(sqlite3.connect(path, isolation_level=None, timeout=0.1))
