@@ -1,0 +1,150 @@
+"""How soon the page is there, and how soon it shows what an app tracks, in a real browser.
+
+    python benchmarks/page.py [--events 40]
+
+Needs Chromium (on Debian: chromium). `whiteout up` as a user starts it, and Whiteout's tracker with
+its own defaults in another process than the pipeline's. Reported, each beside its limit:
+
+- seconds from the start of the command until `/health` answers;
+- from the same start until the page can be used: its scripts have run, and its stream is open. It
+  is asked for once `/health` has answered, by a browser that runs, with an empty window and cache;
+- from the call of `track()` until the row stands in the list, by one clock: of the first event, and
+  the median, the 95th percentile and the most of all, tracked one by one at uneven intervals.
+
+Ends with status 1 where a limit does not hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import os
+import platform
+import random
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import sync_playwright
+
+import whiteout
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+READY_S, USABLE_S, VISIBLE_S = 3.0, 5.0, 1.0
+_DEADLINE_S = 120.0
+_POLL_S = 0.01
+# When each row came to stand in the list, in seconds since the epoch, as Python has it.
+_WATCH = """() => {
+  window.rowsAt = [];
+  new MutationObserver((changes) => {
+    const now = (performance.timeOrigin + performance.now()) / 1000;
+    for (const change of changes) {
+      for (const node of change.addedNodes) if (node.tagName === "TR") window.rowsAt.push(now);
+    }
+  }).observe(document.getElementById("events"), { childList: true });
+}"""
+
+
+def start(folder: Path) -> tuple[subprocess.Popen[str], int, float]:
+    """Start the command; its process, port, and the seconds until it answered."""
+    command = [sys.executable, "-P", "-m", "whiteout.cli", "up", "--data", str(folder)]
+    started = time.monotonic()
+    process = subprocess.Popen(
+        [*command, "--port", "0", "--no-iglu-central"], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    port = int(process.stdout.readline().rsplit(":", 1)[1])
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", "/health")
+    assert connection.getresponse().status == 200
+    connection.close()
+    return process, port, time.monotonic() - started
+
+
+def open_page(page: Page, port: int) -> float:
+    """Open the page; the seconds until it can be used."""
+    opened = time.monotonic()
+    page.goto(f"http://127.0.0.1:{port}/ui", wait_until="commit")
+    page.get_by_text("Live", exact=True).wait_for()
+    return time.monotonic() - opened
+
+
+def waits(page: Page, port: int, folder: Path, events: int) -> list[float]:
+    """The seconds between each call and its row."""
+    tracker = whiteout.create_tracker(
+        "benchmark",
+        f"http://127.0.0.1:{port}",
+        whiteout.TrackerConfiguration(install_autotracking=False),
+        whiteout.EmitterConfiguration(storage_dir=folder),
+    )
+    found = []
+    page.evaluate(_WATCH)
+    deadline = time.monotonic() + _DEADLINE_S
+    for number in range(events):
+        called = time.time()
+        tracker.track(whiteout.Structured(category="benchmark", action=f"call {number}"))
+        while len(rows := page.evaluate("window.rowsAt")) <= number:
+            if time.monotonic() > deadline:
+                raise SystemExit(f"{number} of {events} events came within {_DEADLINE_S:.0f} s")
+            time.sleep(_POLL_S)
+        found.append(rows[number] - called)
+        time.sleep(random.uniform(0, 0.5))
+    tracker.close()
+    return found
+
+
+def verdict(name: str, measured: str, limit_s: float, *, holds: bool) -> bool:
+    print(f"{name:42} {measured:>26}  {limit_s:.0f} s  {'' if holds else 'NOT REACHED'}")
+    return holds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=40)
+    arguments = parser.parse_args()
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        raise SystemExit("Chromium is not here; on Debian install chromium")
+    print(
+        f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores, load"
+        f" before {os.getloadavg()[0]:.1f}; {arguments.events} events"
+    )
+    with tempfile.TemporaryDirectory() as directory, sync_playwright() as playwright:
+        folder = Path(directory)
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page()
+        process, port, ready_s = start(folder / "data")
+        try:
+            usable_s = open_page(page, port)
+            found = waits(page, port, folder / "app", arguments.events)
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(_DEADLINE_S)
+            browser.close()
+    cuts = statistics.quantiles(found, n=20, method="inclusive")
+    p95, most = cuts[18], max(found)
+    all_s = f"{statistics.median(found):.2f}, {p95:.2f}, {most:.2f} s"
+    held = [
+        verdict("ready", f"{ready_s:.2f} s", READY_S, holds=ready_s <= READY_S),
+        verdict(
+            "the page can be used, after the start",
+            f"{ready_s + usable_s:.2f} s",
+            USABLE_S,
+            holds=ready_s + usable_s <= USABLE_S,
+        ),
+        verdict("first event", f"{found[0]:.2f} s", VISIBLE_S, holds=found[0] < VISIBLE_S),
+        verdict("all events, p50, p95, most", all_s, VISIBLE_S, holds=p95 < VISIBLE_S),
+    ]
+    raise SystemExit(0 if all(held) else 1)
+
+
+if __name__ == "__main__":
+    main()
