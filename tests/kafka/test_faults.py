@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import random
 import threading
+import time
 from collections import Counter
 from typing import TYPE_CHECKING, Self
 
 import pytest
+from confluent_kafka import ConsumerGroupState
 from tests.kafka.support import (
     FAST,
     arrived,
@@ -24,6 +27,8 @@ from tests.kafka.test_worker import put
 from tests.support.broker import DEADLINE_S, Broker, address_of, options_of
 from tests.support.torment import Client, Nursery, Stage
 
+from whiteout.kafka import clients
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
     from whiteout.kafka.settings import KafkaSettings
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="there is no kill -9")
+SETTLED_S = 2.0  # longer than it takes to join
 LONGEST_S = 3.0  # that a process lives: a group needs two until it has agreed
 
 
@@ -170,6 +176,25 @@ def test_a_broker_that_goes_away_and_comes_back_loses_and_doubles_nothing(
         check(tmp_path, senders)
 
 
+def settle(kafka: KafkaSettings) -> None:
+    """Wait until a group has been stable for a while, with all that are about to join it.
+
+    A leader that leaves while others join is waited for by the binary for ever.
+    """
+    admin = clients.admin(kafka)
+    stable_since = math.inf
+
+    def is_settled() -> bool:
+        nonlocal stable_since
+        found = admin.describe_consumer_groups([kafka.loading], request_timeout=DEADLINE_S)
+        state = found[kafka.loading].result(DEADLINE_S).state
+        is_stable = state == ConsumerGroupState.STABLE
+        stable_since = min(stable_since, time.monotonic()) if is_stable else math.inf
+        return time.monotonic() - stable_since >= SETTLED_S
+
+    wait_until(is_settled)
+
+
 def test_loaders_that_come_go_and_are_killed_load_each_event_once(
     kafka: KafkaSettings, tmp_path: Path
 ) -> None:
@@ -188,9 +213,12 @@ def test_loaders_that_come_go_and_are_killed_load_each_event_once(
     with running(enrich_arguments(kafka), loader) as (_, first):
         send("aa")
         wait_until(lambda: bool(arrived(tmp_path)))
-        with running(loader, loader) as (second, _):
+        with running(loader, loader) as (second, third):
+            for one in (second, third):
+                assert one.stdout is not None
+                assert one.stdout.readline()  # from now on it is about to join
+            settle(kafka)
             send("bb")
-            threading.Event().wait(1.0)
             second.kill()
             send("cc")
             first.terminate()

@@ -172,7 +172,7 @@ def topics_of(settings: KafkaSettings, *, timeout_s: float) -> set[str]:
 
 def _unusable(settings: KafkaSettings, error: Exception) -> LogError:
     problem = error.args[0] if error.args else error
-    said = problem.str() if hasattr(problem, "str") else str(problem)
+    said = problem.str() if hasattr(problem, "str") else str(problem) or type(error).__name__
     return LogError(
         f"the topics on {settings.servers} cannot be used ({said}); "
         "check the address, and that Kafka runs there"

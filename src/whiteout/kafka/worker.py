@@ -191,7 +191,7 @@ class Worker:
         if isinstance(result, EnrichedEvent):
             self._counts.events += 1
             line = result.tsv().encode("utf-8", "replace")
-            home = _home(result["event_id"], self._topics["enriched"].partitions)
+            home = home_of(result["event_id"], self._topics["enriched"].partitions)
             self._send("enriched", line, home, origin, partition)
         elif isinstance(result, BadRow):
             self._fail(result, origin, partition)
@@ -276,7 +276,7 @@ class Worker:
         self._consumer.close()
 
 
-def _home(event_id: str | None, partitions: int) -> int:
+def home_of(event_id: str | None, partitions: int) -> int:
     """The partition of an event: all deliveries of it meet there, and nothing else of anybody."""
     digest = hashlib.blake2b((event_id or "").encode("utf-8", "replace"), digest_size=8).digest()
     return int.from_bytes(digest) % partitions
