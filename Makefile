@@ -31,6 +31,7 @@ format: $(READY) ## mend what can be mended of the style
 
 docs: $(READY) ## the documentation as a site in build/site; a broken link fails
 	$(BIN)/python -m docs.generate
+	$(BIN)/python -m docs.screenshots
 	$(BIN)/zensical build --strict
 
 docs-serve: $(READY) ## the site on http://localhost:8000, built anew when a page changes

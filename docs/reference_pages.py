@@ -8,6 +8,7 @@ import inspect
 import re
 from typing import Any
 
+from docs.pictures import page_of
 from docs.public import (
     INTEGRATIONS,
     REACHED,
@@ -52,6 +53,7 @@ def pages() -> dict[str, str]:
         "reference/controllers.md": of_controllers(),
         "reference/testing.md": of_testing(),
         "reference/integrations.md": of_integrations(),
+        "reference/pictures.md": page_of(()),  # docs/screenshots.py makes one with pictures
     }
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import pytest
+from docs.pictures import PICTURES as SHOTS
+from docs.pictures import page_of
 from tests.support.pages import PAGES, REPOSITORY, page_id
 
 if TYPE_CHECKING:
@@ -46,6 +48,15 @@ def test_a_picture_takes_nothing_from_elsewhere(picture: Path) -> None:
     text = picture.read_text("utf-8").replace('xmlns="http://www.w3.org/2000/svg"', "")
 
     assert re.findall(r"https?:|href|@import|<script|<image", text) == []
+
+
+def test_the_pictures_of_the_page_are_told_in_words_and_stand_on_a_page_of_the_site() -> None:
+    text = page_of(SHOTS)
+
+    told = re.findall(r"!\[([^\]]*)\]\(pictures/(\w+)\.png\)", text)
+    assert [name for _, name in told] == [picture.name for picture in SHOTS]
+    assert [words for words, _ in told if len(words.split()) < 3] == []
+    assert "make docs" in page_of(())
 
 
 def fills(rules: str) -> dict[str, str]:
