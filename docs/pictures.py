@@ -106,7 +106,7 @@ def page_of(pictures: Iterable[Picture]) -> str:
         ]
     else:
         lines += [
-            "This site was built without a browser. `python -m docs.screenshots` takes the pictures",
+            "This site was built without a browser. `python -m docs.screenshots` takes pictures",
             "with Chromium; `make docs` does so where that is installed.",
             "",
         ]
