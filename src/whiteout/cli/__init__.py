@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import typer
 
 COMMANDS = (
-    *"up demo collector enrich loader page events query".split(),
+    *"up demo collector enrich loader page load events query".split(),
     *"recover erase doctor settings completion".split(),
 )
 """Modules of this package, in the order in which help shows their commands."""
