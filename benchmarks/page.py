@@ -1,6 +1,6 @@
 """How soon the page is there, and how soon it shows what an app tracks, in a real browser.
 
-    python benchmarks/page.py [--events 40]
+    python benchmarks/page.py [--events 40] [--window 100000]
 
 Needs Chromium (on Debian: chromium). `whiteout up` as a user starts it, and Whiteout's tracker with
 its own defaults in another process than the pipeline's. Reported, each beside its limit:
@@ -9,7 +9,9 @@ its own defaults in another process than the pipeline's. Reported, each beside i
 - from the same start until the page can be used: its scripts have run, and its stream is open. It
   is asked for once `/health` has answered, by a browser that runs, with an empty window and cache;
 - from the call of `track()` until the row stands in the list, by one clock: of the first event, and
-  the median, the 95th percentile and the most of all, tracked one by one at uneven intervals.
+  the median, the 95th percentile and the most of all, tracked one by one at uneven intervals;
+- with 100,000 events on the page, from the click until the view can be used: all events, those of
+  one type, those with a text anywhere, and one event.
 
 Ends with status 1 where a limit does not hold.
 """
@@ -18,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import http.client
+import json
 import os
 import platform
 import random
@@ -28,6 +31,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,9 +42,12 @@ import whiteout
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-READY_S, USABLE_S, VISIBLE_S = 3.0, 5.0, 1.0
+READY_S, USABLE_S, VISIBLE_S, VIEW_S = 3.0, 5.0, 1.0, 1.0
 _DEADLINE_S = 120.0
 _POLL_S = 0.01
+_A_REQUEST = 400
+_TP2 = "/com.snowplowanalytics.snowplow/tp2"
+_PAYLOAD_DATA = "iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4"
 # When each row came to stand in the list, in seconds since the epoch, as Python has it.
 _WATCH = """() => {
   window.rowsAt = [];
@@ -69,10 +76,10 @@ def start(folder: Path) -> tuple[subprocess.Popen[str], int, float]:
     return process, port, time.monotonic() - started
 
 
-def open_page(page: Page, port: int) -> float:
+def open_page(page: Page, port: int, query: str = "") -> float:
     """Open the page; the seconds until it can be used."""
     opened = time.monotonic()
-    page.goto(f"http://127.0.0.1:{port}/ui", wait_until="commit")
+    page.goto(f"http://127.0.0.1:{port}/ui{query}", wait_until="commit")
     page.get_by_text("Live", exact=True).wait_for()
     return time.monotonic() - opened
 
@@ -101,6 +108,49 @@ def waits(page: Page, port: int, folder: Path, events: int) -> list[float]:
     return found
 
 
+def fill(port: int, events: int) -> None:
+    """Send so many page views, and wait until the page has them."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_DEADLINE_S)
+
+    def ask(method: str, path: str, body: str | None = None) -> bytes:
+        headers = {"Content-Type": "application/json"}
+        connection.request(method, path, body, {} if body is None else headers)
+        return connection.getresponse().read()
+
+    before = json.loads(ask("GET", "/micro/all"))["good"]
+    for start_at in range(0, events, _A_REQUEST):
+        data = [
+            {
+                "e": "pp" if number % 10 else "pv",
+                "p": "web",
+                "tv": "benchmark",
+                "aid": "shop",
+                "eid": str(uuid.uuid4()),
+                "url": f"https://shop.example/{number}",
+            }
+            for number in range(start_at, min(start_at + _A_REQUEST, events))
+        ]
+        ask("POST", _TP2, json.dumps({"schema": _PAYLOAD_DATA, "data": data}))
+    deadline = time.monotonic() + _DEADLINE_S
+    while json.loads(ask("GET", "/micro/all"))["good"] < before + events:
+        if time.monotonic() > deadline:
+            raise SystemExit(f"the page had no {events} events within {_DEADLINE_S:.0f} s")
+        time.sleep(0.5)
+    connection.close()
+
+
+def large(page: Page, port: int) -> dict[str, float]:
+    """The seconds that each view takes."""
+    took = {"all events": open_page(page, port)}
+    for name, query in (("of one type", "type=page_view"), ("with a text", "q=example/77777")):
+        took[name] = open_page(page, port, f"?{query}")
+    started = time.monotonic()
+    page.locator("#events td.type a").first.click()
+    page.get_by_text("Its way").wait_for()
+    took["one event"] = time.monotonic() - started
+    return took
+
+
 def verdict(name: str, measured: str, limit_s: float, *, holds: bool) -> bool:
     print(f"{name:42} {measured:>26}  {limit_s:.0f} s  {'' if holds else 'NOT REACHED'}")
     return holds
@@ -109,6 +159,7 @@ def verdict(name: str, measured: str, limit_s: float, *, holds: bool) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=40)
+    parser.add_argument("--window", type=int, default=100_000)
     arguments = parser.parse_args()
     chromium = shutil.which("chromium")
     if chromium is None:
@@ -125,6 +176,8 @@ def main() -> None:
         try:
             usable_s = open_page(page, port)
             found = waits(page, port, folder / "app", arguments.events)
+            fill(port, arguments.window)
+            views = large(page, port)
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(_DEADLINE_S)
@@ -142,6 +195,10 @@ def main() -> None:
         ),
         verdict("first event", f"{found[0]:.2f} s", VISIBLE_S, holds=found[0] < VISIBLE_S),
         verdict("all events, p50, p95, most", all_s, VISIBLE_S, holds=p95 < VISIBLE_S),
+        *(
+            verdict(f"{arguments.window:,}: {name}", f"{took:.2f} s", VIEW_S, holds=took <= VIEW_S)
+            for name, took in views.items()
+        ),
     ]
     raise SystemExit(0 if all(held) else 1)
 

@@ -28,6 +28,9 @@ VIEWS = {
     "anonymous-event": "status=good&q=Anonymous",
     "failed-event": "status=failed",
     "charts": "/ui/charts?span=10m",
+    "missing": "/ui/nowhere",
+    "missing-event": "/ui/events/1234567",
+    "missing-schema": "/ui/schemas/com.example/nowhere/jsonschema/1-0-0",
 }
 
 
@@ -58,9 +61,9 @@ def faults(page: Page) -> list[tuple[str, list[str]]]:
     ]
 
 
-def accessible_window(visit: Visit, axe: str, path: str) -> Page:
+def accessible_window(visit: Visit, axe: str, path: str, status: int = 200) -> Page:
     """A window with the checker in it, which is a script of others that the policy forbids."""
-    page = visit.open(path, visit.window(bypass_csp=True))
+    page = visit.open(path, visit.window(bypass_csp=True), status)
     page.evaluate(axe)
     return page
 
@@ -72,7 +75,8 @@ def test_a_view_is_accessible_in_light_and_dark_and_fits_a_phone(
     pictures: Path = request.getfixturevalue("pictures")
     if view == "charts":
         request.getfixturevalue("counted")
-    page = accessible_window(visit, axe, path_of(view, filled))
+    status = 404 if view.startswith("missing") else 200
+    page = accessible_window(visit, axe, path_of(view, filled), status)
     found = {}
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
