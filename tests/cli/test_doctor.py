@@ -280,6 +280,20 @@ def test_a_lake_that_is_no_lake_is_a_fault_with_a_cure(
     assert found["lake"]["cure"]
 
 
+@pytest.mark.parametrize("option", ["nonsense=1", "producer.acks=1", "client.nonsense=1"])
+def test_an_option_of_kafka_that_cannot_be_is_a_fault_among_others(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ("--kafka", "127.0.0.1:9", "--kafka-set", option)
+
+    status, found = findings(capsys, "--data", str(tmp_path / "data"), *ALONE, *where)
+
+    assert status == 1
+    assert found["kafka"]["state"] == "broken"
+    assert option.partition("=")[0].rpartition(".")[2] in found["kafka"]["found"]
+    assert found["disk space"]["state"] == "ok"
+
+
 def test_brokers_that_do_not_answer_are_a_fault() -> None:
     (finding,) = checks_of_data.kafka(KafkaSettings(servers="127.0.0.1:9"), patience_s=0.3)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import typer
 
 from whiteout.cli import checks, checks_of_data, checks_of_environment
+from whiteout.cli.checks import Finding
 from whiteout.cli.options import (
     CollectorOptions,
     Config,
@@ -33,8 +34,8 @@ from whiteout.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
-    from whiteout.cli.checks import Finding
     from whiteout.collector.settings import CollectorSettings
 
 _IGLU_CENTRAL = "https://iglucentral.com"
@@ -104,8 +105,7 @@ def doctor(  # noqa: PLR0913 - the options
     ]
     clocks = {} if central is None else {"Iglu Central": central}
     if kafka is not None:
-        broker = kafka_from(kafka_address(kafka), config, kafka_options)
-        groups.append(("Kafka", checks_of_data.kafka(broker)))
+        groups.append(("Kafka", _of_kafka(kafka, config, kafka_options)))
     if collector is not None:
         groups.append(("collector", map(checks.collector, [collector])))
         clocks = {"the collector": f"{collector.rstrip('/')}/health", **clocks}
@@ -118,6 +118,16 @@ def doctor(  # noqa: PLR0913 - the options
             print_line(json_line(dataclasses.asdict(one)))
     if any(one.state == "broken" for one in findings):
         raise typer.Exit(_BROKEN)
+
+
+def _of_kafka(address: str, config: Path | None, given: list[str] | None) -> Iterator[Finding]:
+    try:
+        broker = kafka_from(kafka_address(address), config, given)
+    except ConfigurationError as error:
+        cure = "mend it in the file, the variable or --kafka-set; whiteout settings kafka lists"
+        yield Finding(check="kafka", state="broken", found=str(error), cure=cure)
+        return
+    yield from checks_of_data.kafka(broker)
 
 
 def _looked(groups: Sequence[tuple[str, Iterable[Finding]]]) -> Iterator[Finding]:

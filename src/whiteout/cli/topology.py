@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from whiteout.cli.collector import cannot_listen, listening
 from whiteout.cli.page import offsets_text
 from whiteout.cli.page_place import TOKEN, Page, missing, page_for
+from whiteout.cli.progress import progress
 from whiteout.errors import ConfigurationError, WhiteoutError
 from whiteout.supervisor import Supervisor
 
@@ -103,8 +104,10 @@ class Topology:
                 self._tell(port, shown, reason, stop)
                 stop.wait()
             finally:
-                for stage in STAGES:
-                    _stop(stages[stage])
+                with progress("stopping") as tell:
+                    for done, stage in enumerate(STAGES):
+                        tell(f"stopping: {stage}", done=done, total=len(STAGES))
+                        _stop(stages[stage])
 
     def _stages(self, port: int, shown: Page | None) -> dict[str, list[Supervisor]]:
         counts = {**self.counts, "page": 0 if shown is None else 1}
