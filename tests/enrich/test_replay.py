@@ -85,6 +85,9 @@ def test_an_event_that_failed_fails_the_same_way_again(
     [
         post({"wrong": 1}),
         encode(payload(path="/com.acme/v1", querystring="a=b+c&d", headers=("Host: a",))),
+        encode(
+            payload(path="/com.acme/v1", querystring=f"a={'b%2B' * 300}&c", headers=("Host: a",))
+        ),
         encode(payload(body="{", content_type="application/json")),
     ],
 )

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from whiteout.enrich import BadRow, EnrichedEvent
+
 TP2 = "/com.snowplowanalytics.snowplow/tp2"
 MAIL = "alice-7301@example.org"
 ADDRESS = "192.0.2.77"
@@ -59,14 +61,14 @@ class Shop(Kitchen):
         resolver = Resolver([EmbeddedRegistry(), FolderRegistry(self.registry)])
         return Enricher(resolver, now_ms=lambda: self.now_ms, new_uuid=new_uuid), resolver
 
-    def load(self) -> None:
-        """Load what is in the log, as a process of its own would."""
+    def load(self, *, faulty: bool = False) -> None:
+        """Load what is in the log, as a process of its own would; `faulty` where enrich breaks."""
         enricher, resolver = self.enricher(lambda: UUID(int=next(self.numbers), version=4))
         loader = Loader(
             self.lake,
             raw=Source(log=self.raw, name="raw"),
             bad=Source(log=self.bad, name="bad"),
-            enrich=enricher.enrich,
+            enrich=_break if faulty else enricher.enrich,
             lookup=resolver.lookup,
             settings=LoaderSettings(durable=False),
             now_ms=lambda: self.now_ms,
@@ -111,6 +113,10 @@ class Shop(Kitchen):
                 progress=progress,
             )
         )
+
+
+def _break(record: bytes) -> list[EnrichedEvent | BadRow]:
+    raise ZeroDivisionError
 
 
 def event(event_id: str | None, kind: str = "order", **data: object) -> dict[str, str]:
@@ -184,6 +190,23 @@ def test_what_fails_again_stays_as_it_is(shop: Shop) -> None:
     assert recovered.reasons == {
         "schema_violations iglu:com.acme/refund/jsonschema/1-0-0": 1,
     }
+
+
+def test_a_row_of_several_events_goes_when_all_of_them_have_passed(shop: Shop) -> None:
+    """Those that pass are added once, although they came without an id and are made anew."""
+    shop.publish("order", "number")
+    shop.post(event(None))
+    shop.post(event(None), event(None), event(None, "refund"))
+    shop.load(faulty=True)
+
+    first, second = shop.recover(), shop.recover()
+    assert (first.events, second.events, second.repeated) == (3, 0, 2)
+    assert first.failing == second.failing == {"generic_error": 1}
+    shop.publish("refund", "number")
+    shop.recover()
+
+    assert len(shop.event_ids()) == 4
+    assert shop.rows("failed_events") == []
 
 
 def test_a_dry_run_tells_the_same_and_changes_nothing(shop: Shop) -> None:

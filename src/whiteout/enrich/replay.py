@@ -74,7 +74,7 @@ def replay(bad_row: str) -> bytes | EnrichedEvent | NotReplayable:
     try:
         document = msgspec.json.decode(bad_row)
         kind = document["schema"].split("/")[1]
-        return _replay(kind, document["data"]["payload"])
+        return _replay(kind, document["data"])
     except (msgspec.MsgspecError, RecursionError):
         return NotReplayable("it is not JSON")
     except _CutError:
@@ -83,11 +83,12 @@ def replay(bad_row: str) -> bytes | EnrichedEvent | NotReplayable:
         return NotReplayable("it is not as its schema says")
 
 
-def _replay(kind: str, payload: Any) -> bytes | EnrichedEvent | NotReplayable:  # noqa: ANN401 - JSON
+def _replay(kind: str, data: Any) -> bytes | EnrichedEvent | NotReplayable:  # noqa: ANN401 - JSON
+    payload = data["payload"]
     if kind in _OF_RECORD and payload:  # empty where its bytes must not be kept
         return base64.b64decode(payload, validate=True)
     if kind in _OF_REQUEST:
-        return _record_of_request(payload)
+        return _record_of_request(payload, data["failure"]["messages"])
     if kind in _OF_EVENT:
         return _record_of_event(payload)
     if kind in _OF_LOADER:
@@ -95,14 +96,20 @@ def _replay(kind: str, payload: Any) -> bytes | EnrichedEvent | NotReplayable:  
     return NotReplayable("it does not hold what failed")
 
 
-def _record_of_request(payload: Mapping[str, Any]) -> bytes | NotReplayable:
+def _record_of_request(
+    payload: Mapping[str, Any], messages: list[Mapping[str, Any]]
+) -> bytes | NotReplayable:
     pairs = _pairs(payload["querystring"])
+    query: str | None = query_text(pairs)
     if any(value is not None and len(value) >= _CUT_AT for _, value in pairs):
-        raise _CutError
+        # Where values are cut, the last message has the query string as it was.
+        query = messages[-1].get("value") if messages[-1].get("field") == "querystring" else None
+        if query is None:
+            raise _CutError
     return _record(
         payload,
         path=f"/{payload['vendor']}/{payload['version']}",
-        pairs=pairs,
+        query=query,
         body=payload["body"],
         content_type=payload["contentType"],
         collector=payload["collector"],
@@ -120,7 +127,7 @@ def _record_of_event(payload: Mapping[str, Any]) -> bytes | NotReplayable:
     return _record(
         raw,
         path=_EVENT_PATH,
-        pairs=pairs,
+        query=query_text(pairs),
         body=None,
         content_type=None,
         collector=enriched["v_collector"] or "",
@@ -158,7 +165,7 @@ def _record(  # noqa: PLR0913 - what the two kinds of payload name differently
     origin: Mapping[str, Any],
     *,
     path: str,
-    pairs: list[tuple[str, str | None]],
+    query: str | None,
     body: str | None,
     content_type: str | None,
     collector: str,
@@ -175,7 +182,7 @@ def _record(  # noqa: PLR0913 - what the two kinds of payload name differently
             user_agent=origin["useragent"],
             referer_uri=origin["refererUri"],
             path=path,
-            querystring=query_text(pairs) or None,
+            querystring=query or None,
             body=body,
             headers=tuple(origin["headers"]),
             content_type=content_type,
