@@ -195,7 +195,7 @@ def test_what_fails_again_stays_as_it_is(shop: Shop) -> None:
 def test_a_row_of_several_events_goes_when_all_of_them_have_passed(shop: Shop) -> None:
     """Those that pass are added once, although they came without an id and are made anew."""
     shop.publish("order", "number")
-    shop.post(event(None))
+    shop.post({**event(None), "aid": "another"})
     shop.post(event(None), event(None), event(None, "refund"))
     shop.load(faulty=True)
 
