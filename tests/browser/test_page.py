@@ -187,10 +187,11 @@ def test_the_keyboard_is_enough(filled: Pipeline, visit: Visit) -> None:
     page.keyboard.type("Checkout")
     page.keyboard.press("Enter")
     expect(page.locator("#events tr")).to_have_count(1)
+    expect(page.locator("#state")).to_have_text("Live")  # its script has run
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_contain_text("screen_view")
-    expect(page.get_by_role("button", name="Dark")).to_be_visible()  # its script has run
+    expect(page.get_by_role("button", name="Dark")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.locator("#state")).to_have_text("Live")
     expect(page.locator("#events tr")).to_have_count(6)
