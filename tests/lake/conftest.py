@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -125,13 +126,19 @@ class Kitchen:
         return sorted(row["event_id"] for row in self.rows())
 
 
-@pytest.fixture
-def kitchen(tmp_path: Path) -> Iterator[Kitchen]:
-    raw = open_log(tmp_path / "log" / "raw", writer=True, durability="process")
-    bad = open_log(tmp_path / "log" / "bad", writer=True, durability="process")
-    made = Kitchen(tmp_path, raw, bad)
+@contextmanager
+def open_kitchen(directory: Path) -> Iterator[Kitchen]:
+    raw = open_log(directory / "log" / "raw", writer=True, durability="process")
+    bad = open_log(directory / "log" / "bad", writer=True, durability="process")
+    made = Kitchen(directory, raw, bad)
     yield made
     for loader in made.open_loaders:
         loader.close()
     raw.close()
     bad.close()
+
+
+@pytest.fixture
+def kitchen(tmp_path: Path) -> Iterator[Kitchen]:
+    with open_kitchen(tmp_path) as made:
+        yield made

@@ -16,28 +16,23 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from whiteout.errors import ConfigurationError, WhiteoutError
-from whiteout.lake.batch import LOAD_TSTAMP
 from whiteout.lake.loader import keys_of
+from whiteout.lake.loads import TABLES, count_loads, new_rows
 from whiteout.lake.postgres_columns import KEY, columns_of, failed_keys, rows_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from psycopg import Connection
 
     from whiteout.lake.place import LakePlace
     from whiteout.lake.postgres_columns import PostgresColumn
 
-TABLES = ("events", "failed_events")
-
 _PLACES = "whiteout_places"
 _STAGING = "whiteout_staging"
-_CHUNK_ROWS = 10_000
 _CONNECT_S = 10
-_MOMENT = pa.timestamp("us", tz="UTC")
 
 
 class PostgresError(WhiteoutError):
@@ -150,14 +145,10 @@ class PostgresLoader:
         source = f"{name}:{opened.metadata().id}"
         dataset = opened.to_pyarrow_dataset()
         columns = columns_of(pa.schema(opened.schema().to_arrow()))
-        loads = _loads(dataset, self._place_of(source) - int(self._settings.overlap_s * 1e6))
-        new = sorted(us for us, count in loads.items() if known.loads[us] != count)
+        loads = count_loads(dataset, self._place_of(source) - int(self._settings.overlap_s * 1e6))
         rows = 0
-        for some in _chunks(new, loads):
-            moments = pa.array(some, pa.int64()).cast(_MOMENT)
-            chosen = (pc.field(LOAD_TSTAMP) >= moments[0]) & (pc.field(LOAD_TSTAMP) <= moments[-1])
-            table = dataset.to_table(filter=chosen & pc.field(LOAD_TSTAMP).isin(moments))
-            rows += self._copy(name, source, table, columns, some[-1])
+        for times, table in new_rows(dataset, loads, known.loads):
+            rows += self._copy(name, source, table, columns, times[-1])
         # Only now: had it failed, all of it would be looked at again.
         known.loads, known.version = loads, opened.version()
         return rows
@@ -273,29 +264,6 @@ def _connect(address: str) -> Connection:
         what = f"{type(error).__name__} {error.sqlstate or ''}".strip()
         failure = PostgresError(f"there is no connection to PostgreSQL: {what}")
     raise failure
-
-
-def _loads(dataset: Any, after_us: int) -> Counter[int]:  # noqa: ANN401 - pyarrow has no types
-    """How many rows each load after a moment has."""
-    later = pc.field(LOAD_TSTAMP) > pa.scalar(after_us, pa.int64()).cast(_MOMENT)
-    loads: Counter[int] = Counter()
-    for batch in dataset.to_batches(columns=[LOAD_TSTAMP], filter=later):
-        for pair in pc.value_counts(batch[LOAD_TSTAMP].cast(_MOMENT).cast(pa.int64())).to_pylist():
-            loads[pair["values"]] += pair["counts"]
-    return loads
-
-
-def _chunks(loads: Sequence[int], counts: Counter[int]) -> list[list[int]]:
-    """The loads in order, in groups of few rows; a load is never divided."""
-    chunks: list[list[int]] = []
-    rows = _CHUNK_ROWS
-    for load in loads:
-        if rows >= _CHUNK_ROWS:
-            chunks.append([])
-            rows = 0
-        chunks[-1].append(load)
-        rows += counts[load]
-    return chunks
 
 
 def _keys(name: str, table: pa.Table) -> list[UUID]:
