@@ -47,9 +47,9 @@ def screen(name: object, index: int | None = None, **more: str) -> dict[str, str
     return {**event, **more}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium."""
+    """Debian's Chromium; for one module, since its driver keeps an event loop running here."""
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("Chromium is not here; on Debian install chromium")
