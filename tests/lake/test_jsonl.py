@@ -16,6 +16,7 @@ from whiteout.errors import LogError
 from whiteout.lake import jsonl
 from whiteout.lake.jsonl import JsonlError, JsonlLoader
 from whiteout.lake.place import LakePlace
+from whiteout.log.files import replace_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,7 +105,7 @@ def test_a_writer_killed_anywhere_loses_and_doubles_nothing(
             if data.draw(st.booleans(), label="killed behind"):
                 raise Killed
 
-        replace = jsonl.replace_file
+        replace = replace_file
         patch.setattr(jsonl, "replace_file", dying)
         for _ in range(data.draw(st.integers(1, 4), label="rounds")):
             count = data.draw(st.integers(0, 3), label="events")
