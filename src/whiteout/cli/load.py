@@ -73,7 +73,7 @@ def load(  # noqa: PLR0913 - the options
     commit_interval: CommitInterval = 1.0,
     format_: FormatOption = "text",
 ) -> None:
-    """Fill a PostgreSQL database, or files of JSON lines, from the lake."""
+    """Fill PostgreSQL, or files of JSON lines, from the lake."""
     from whiteout.lake.place import lake_place  # noqa: PLC0415 - heavy: only where it runs
 
     make, target = _destination(postgres, jsonl, schema)
