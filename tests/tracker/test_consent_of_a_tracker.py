@@ -73,6 +73,87 @@ def kinds(collector: Collector) -> list[str]:
     ]
 
 
+# --- a tracker that is gone ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", [NONE, USER])
+def test_consent_given_through_a_tracker_that_is_gone_is_not_on_record(
+    start: Any,  # noqa: ANN401 - a fixture
+    tmp_path: Path,
+    level: Anonymisation,
+) -> None:
+    with start() as gone:
+        gone.anonymisation = level
+    with start() as tracker:
+        tracker.consent.withdraw()
+        gone.consent.give(level)
+
+        assert tracker.anonymisation == FULL
+    assert ConsentFile(tmp_path, "app").load().state is ConsentState.WITHDRAWN
+    with start() as tracker:
+        assert tracker.consent.state is ConsentState.WITHDRAWN
+
+
+def test_consent_that_a_tracker_which_is_gone_saw_expire_changes_no_later_answer(
+    start: Any,  # noqa: ANN401 - a fixture
+) -> None:
+    clock = ManualClock()
+    expiry = dt.datetime.fromtimestamp(clock.now_ms() / 1000 + 60, dt.UTC)
+    with start(environment=Environment(clock=clock)) as gone:
+        gone.consent.give(expiry=expiry)
+    with start(environment=Environment(clock=clock)) as tracker:
+        tracker.consent.give()
+        clock.advance(61)
+        gone.consent.take_up()
+    with start(environment=Environment(clock=clock)) as tracker:
+        assert tracker.consent.state is ConsentState.GIVEN
+
+
+@pytest.mark.parametrize("how", ["replaced", "removed"])
+def test_a_withdrawal_through_a_tracker_that_is_gone_reaches_the_one_that_runs(
+    start: Any,  # noqa: ANN401 - a fixture
+    tmp_path: Path,
+    collector: Collector,
+    how: str,
+) -> None:
+    with start() as gone:
+        if how == "removed":
+            whiteout.remove_tracker("app", timeout=0)
+        with start() as tracker:
+            tracker.subject.user_id = "alice"
+            tracker.emitter.pause()
+            tracker.track(EVENT)
+
+            gone.consent.withdraw(documents=[POLICY])
+
+            assert tracker.consent.state is ConsentState.WITHDRAWN
+            assert tracker.anonymisation == FULL
+            assert ConsentFile(tmp_path, "app").load().state is ConsentState.WITHDRAWN
+            tracker.emitter.resume()
+            assert tracker.flush(10)
+
+    assert kinds(collector) == ["se", "consent_withdrawn"]
+    assert not any("uid" in event for event in collector.events)
+
+
+def test_a_withdrawal_through_a_tracker_that_is_gone_is_owed_to_what_it_left(
+    start: Any,  # noqa: ANN401 - a fixture
+    collector: Collector,
+) -> None:
+    with start() as gone:
+        gone.subject.user_id = "alice"
+        gone.emitter.pause()
+        gone.track(EVENT)
+    gone.consent.withdraw()
+
+    with start() as tracker:
+        assert tracker.anonymisation == FULL
+        assert tracker.flush(10)
+
+    assert kinds(collector) == ["se"]
+    assert "uid" not in collector.events[0]
+
+
 # --- the answer, and what follows --------------------------------------------------------------
 
 

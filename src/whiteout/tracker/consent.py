@@ -25,6 +25,10 @@ Under which level the event is tracked:
 The answer is a floor under the tracker's level, not at its start alone: below it, setters raise.
 A tracker whose app asks nobody has no floor.
 
+A tracker that is closed takes no consent, whatever an app still holds of it (leak L26). It takes a
+withdrawal: what waits is owed what was asked for, and the tracker that has the namespace now, if
+there is one, is withdrawn from as well.
+
 Locks: this one first, then that of privacy, then the tracker's.
 """
 
@@ -61,6 +65,8 @@ class _Tracker(Protocol):
 
     @property
     def anonymisation(self) -> Anonymisation: ...
+    @property
+    def is_closed(self) -> bool: ...
     def prepare_switch(self, level: Anonymisation) -> InspectableEvent | None: ...
     def switch_level(
         self, level: Anonymisation, pending: Pending, ended: InspectableEvent | None
@@ -73,12 +79,14 @@ class Consent(NoStrayAttributes):
     """The user's answer, and what follows from it. Any thread may call anything.
 
     Args:
-        tracker: whose level it decides. Its own locks are never held when it is called.
+        tracker: whose level it decides. Its own locks are never held when it is called. It is
+            closed under the lock of this, and never opened again.
         file: where the answer is kept.
         now_ms: wall time.
         before_consent: the level before any answer; None: the tracker's own.
         warn: told a kind and a sentence where the disk refuses.
         record: the answer that was loaded at the start; None: load it.
+        running: the consent of the tracker that has the namespace now; asked under no lock.
     """
 
     def __init__(  # noqa: PLR0913 - one argument a collaborator
@@ -90,6 +98,7 @@ class Consent(NoStrayAttributes):
         before_consent: Anonymisation | None = None,
         warn: Callable[[str, str], object] = lambda _kind, _text: None,
         record: ConsentRecord | None = None,
+        running: Callable[[], Consent | None] = lambda: None,
     ) -> None:
         self._tracker = tracker
         self._file = file
@@ -97,6 +106,7 @@ class Consent(NoStrayAttributes):
         self._before_consent = before_consent
         self._warn = warn
         self._record = file.load() if record is None else record
+        self._running = running
         self._lock = threading.RLock()
 
     @property
@@ -142,6 +152,8 @@ class Consent(NoStrayAttributes):
     ) -> None:
         """The user consents: switch to `level`, remember it, track a `ConsentGranted`.
 
+        Of a closed tracker it does nothing.
+
         Args:
             level: what stays hidden all the same; NONE: nothing.
             documents: what the user consents to, at most 100.
@@ -162,11 +174,11 @@ class Consent(NoStrayAttributes):
         self.take_up()
         ended = self._tracker.prepare_switch(level)
         with self._lock:
+            if self._tracker.is_closed:  # what it does not do must not be on record
+                return
             if self._is_due():  # an answer was broken off meanwhile
                 self._take_up(None)
             self._tracker.switch_level(level, Pending.KEEP, ended)
-            if self._tracker.anonymisation != level:
-                return  # it is closed: what it does not do must not be on record
             self._save(
                 ConsentRecord(
                     state=ConsentState.GIVEN,
@@ -189,7 +201,8 @@ class Consent(NoStrayAttributes):
         """The user consents no more: switch to `level`, remember it, track a `ConsentWithdrawn`.
 
         A tracker that is more anonymous already stays so. When this returns, what waits has been
-        dealt with.
+        dealt with. Of a closed tracker it is recorded and owed to what waits there, and withdraws
+        from the tracker that has the namespace now.
 
         Args:
             level: what is hidden from now on.
@@ -214,10 +227,17 @@ class Consent(NoStrayAttributes):
                 pending=owed,
             )
             self._save(record)
-            self._tracker.switch_level(level, owed, ended)
-            if owed is not Pending.KEEP:
-                self._save(replace(record, pending=Pending.KEEP))
-        self._tracker.track_alone(event, _FULL)
+            is_closed = self._tracker.is_closed
+            if not is_closed:
+                self._tracker.switch_level(level, owed, ended)
+                if owed is not Pending.KEEP:
+                    self._save(replace(record, pending=Pending.KEEP))
+        if not is_closed:
+            self._tracker.track_alone(event, _FULL)
+            return
+        running = self._running()
+        if running is not None and running is not self:
+            running.withdraw(level, pending=owed, documents=documents, all=all)
 
     @contextmanager
     def permitting(
@@ -262,7 +282,7 @@ class Consent(NoStrayAttributes):
         if not self._lock.acquire(blocking=waits):
             return
         try:
-            if self._is_due():
+            if self._is_due() and not self._tracker.is_closed:
                 self._take_up(ended)
         finally:
             self._lock.release()
@@ -290,7 +310,8 @@ class Consent(NoStrayAttributes):
             False where the disk refused.
         """
         with self._lock:
-            record = self._latest()
+            # Of a namespace whose tracker is another one the answer may be another one, too.
+            record = self._file.load() if self._tracker.is_closed else self._latest()
             if record.decided_at_ms is None and not record.documents:
                 return True
             return self._save(replace(record, decided_at_ms=None, documents=()))

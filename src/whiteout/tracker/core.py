@@ -35,7 +35,7 @@ from whiteout.tracker.tracker_gate import gate_of
 from whiteout.tracker.unsaid import settled
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from whiteout.events.event import Event
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from whiteout.tracker.inspectable import InspectableEvent
     from whiteout.tracker.journal import LeftBehind
     from whiteout.tracker.network import NetworkConnection
+    from whiteout.tracker.tracker import Tracker
 
 _PLUGINS_S: Final = 0.05  # arbitrary: what an exit may take for plugins that have yet to be told
 
@@ -83,6 +84,7 @@ class Core:
         pauses: Pauses | None,
         minimum: Minimum,
         groups: IdentityGroups,
+        running: Callable[[], Tracker | None],
     ) -> None:
         tracker = settled(tracker, None)
         self.live = LiveConfigurations(Live(tracker), Live(network), Live(emitter), Live(session))
@@ -90,6 +92,8 @@ class Core:
         self.counters = Counters(environment.clock)
         self.lock = threading.RLock()  # a signal handler may track while its thread does
         self.is_forked = False  # and has no engine of its own yet
+        self.is_closed = False  # for good; changes under the lock of `consent`
+        self._running = running
         self._fork_locks = ExitStack()
         self._app_code: AppCode | None = None
         self._folder = (
@@ -169,7 +173,7 @@ class Core:
             with self.lock:
                 if self.passage.closed:
                     return True
-                self.passage.closed = True
+                self.passage.closed = self.is_closed = True
             self.shared.close()
             delivered = self.engine.close(timeout_s)
             self.privacy.keep_identity()
@@ -332,7 +336,12 @@ class Core:
             before_consent=before_consent,
             warn=self.counters.warn,
             record=running if is_withdrawn else None,
+            running=self._running_consent,
         )
+
+    def _running_consent(self) -> Consent | None:
+        tracker = self._running()
+        return None if tracker is None else tracker.consent
 
     def _new_passage(self, tracker: TrackerConfiguration, session: SessionConfiguration) -> Passage:
         gate = self.gate

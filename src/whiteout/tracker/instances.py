@@ -6,6 +6,7 @@ import atexit
 import os
 import threading
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from whiteout.errors import ConfigurationError
@@ -213,6 +214,7 @@ def _make(  # noqa: PLR0913 - those of `create_tracker`, and what holds for remo
             profile=before.decided_profile if before is not None else None,
             groups=_REGISTRY.groups(),
             minimum=minimum,
+            running=partial(_running, namespace),
         )
         if remote is not None:
             from whiteout.tracker.remote.trackers import watch  # noqa: PLC0415 - as above
@@ -222,6 +224,12 @@ def _make(  # noqa: PLR0913 - those of `create_tracker`, and what holds for remo
         _REGISTRY.live.add(tracker)
     tracker.begin(said)
     return tracker
+
+
+def _running(namespace: str) -> Tracker | None:
+    """As `get_tracker`, but while one takes the place of another, the one that comes."""
+    with _REGISTRY.lock:
+        return _REGISTRY.trackers.get(namespace)
 
 
 def _under_remote(

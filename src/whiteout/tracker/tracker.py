@@ -27,7 +27,7 @@ from whiteout.tracker.shared_part import TRACKER_VERSION
 from whiteout.tracker.states.states import DEEP_LINK, LIFECYCLE, SCREEN, SUMMARY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from types import TracebackType
 
@@ -84,6 +84,7 @@ class Tracker(LiveOptions):
         pauses: Pauses | None = None,
         minimum: Minimum = _NO_MINIMUM,
         groups: IdentityGroups,
+        running: Callable[[], Tracker | None],
     ) -> None:
         self._namespace = namespace
         self._core = Core(
@@ -103,6 +104,7 @@ class Tracker(LiveOptions):
             pauses=pauses,
             minimum=minimum,
             groups=groups,
+            running=running,
         )
         self._lock = self._core.lock
         self._counters = self._core.counters
