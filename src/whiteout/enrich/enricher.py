@@ -2,7 +2,7 @@
 
 ::
 
-    record -> load -> adapt -> for each event:
+    record -> unpack -> for each payload: load -> adapt -> for each event:
       phase 1: map its parameters, read and validate its self-describing parts
       phase 2: derive columns, run the enrichments
       phase 3: validate what the enrichments added, check the lengths of columns
@@ -34,6 +34,7 @@ from whiteout.enrich.limits import atomic_limits, too_long
 from whiteout.enrich.load import Unreadable, load
 from whiteout.enrich.mapping import map_parameters
 from whiteout.enrich.masking import is_privacy, masks_of
+from whiteout.enrich.unpacking import TooLarge, is_packed, unpack
 from whiteout.errors import ConfigurationError
 from whiteout.identifiers import SERVER_PARAMETERS
 from whiteout.version import __version__
@@ -131,13 +132,29 @@ class Enricher:
         """Enrich one record of the raw log.
 
         Returns:
-            At least one result: one for each event of the record, or one bad row for all of it.
-            Never raises, whatever the bytes.
+            One result for each event of the record, or one bad row for all of it; of a compressed
+            record that of each payload in it, so none where it has none. Never raises, whatever
+            the bytes.
         """
         now_ms = self._now_ms()
-        if len(record) > self._max_record_bytes:
-            limit = self._max_record_bytes
+        limit = self._max_record_bytes
+        if len(record) > limit:
             return [self._bad_rows.size_violation(now_ms, size=len(record), limit=limit)]
+        if not is_packed(record):
+            return self._enrich_payload(record, now_ms)
+        results: list[EnrichedEvent | BadRow | Dropped] = []
+        for one in unpack(record, max_payload_bytes=limit):
+            if isinstance(one, bytes):
+                results += self._enrich_payload(one, now_ms)
+            elif isinstance(one, TooLarge):
+                row = self._bad_rows.size_violation(now_ms, size=one.size, limit=one.limit)
+                results.append(row)
+            else:
+                message = failure.format_error(one.why)
+                results.append(self._unreadable(Unreadable(message, None), now_ms))
+        return results
+
+    def _enrich_payload(self, record: bytes, now_ms: int) -> list[EnrichedEvent | BadRow | Dropped]:
         request = load(record, self._dropped_parameters)
         if isinstance(request, Unreadable):
             return [self._unreadable(request, now_ms)]

@@ -6,7 +6,17 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.enrich.conftest import JSON_TYPE, MINIMAL, THING, Bench, contexts, post, thing
+from tests.enrich.conftest import (
+    JSON_TYPE,
+    MINIMAL,
+    THING,
+    Bench,
+    contexts,
+    kind,
+    messages,
+    post,
+    thing,
+)
 from tests.enrich.enrichments.support import ENRICHMENTS, SNOWPLOW, bench_of, configure
 
 from whiteout.enrich import EnrichedEvent, read_folder
@@ -217,6 +227,30 @@ def test_BE33_texts_and_texts_in_a_list_are_hashed_and_nothing_else(
     enrichment.mask_parts(event)
 
     assert event.contexts[0].data == {"value": expected}
+
+
+@pytest.mark.parametrize("data", [{"name": ""}, {"name": "x", "maybe": None}, {"name": "x"}])
+def test_BE35_an_empty_text_a_null_or_nothing_at_the_path_is_no_fault_of_the_event(
+    data: dict[str, Any], tmp_path: Path, resolver: Resolver
+) -> None:
+    bench = pseudonymising(tmp_path, resolver, place("$.['name','maybe']"))
+
+    event = bench.event(post({**MINIMAL, "co": contexts(thing(**data))}))
+
+    pseudonym = SaltedPseudonyms("SHA-256", "pepper123").at(0)
+    expected = {**data, "name": pseudonym(str(data["name"]))}
+    assert [entity.data for entity in event.contexts] == [expected]
+
+
+def test_BE35_an_object_where_a_text_is_required_is_the_violation_it_is_without_pii(
+    tmp_path: Path, resolver: Resolver, bench: Bench
+) -> None:
+    record = post({**MINIMAL, "co": contexts(thing(name={"first": "Jim"}))})
+
+    row = pseudonymising(tmp_path, resolver, place("$.name")).bad(record)
+
+    assert kind(row) == kind(bench.bad(record)) == "schema_violations"
+    assert messages(row) == messages(bench.bad(record))
 
 
 @pytest.mark.parametrize(
