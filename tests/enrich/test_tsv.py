@@ -12,6 +12,7 @@ from whiteout.enrich.schemas import write_parts
 from whiteout.enrich.tsv import NotEnrichedError, read_tsv
 from whiteout.protocol.self_describing import SelfDescribingJson
 
+EVENT_ID = "3f2504e0-4f89-11d3-9a0c-0305e82c3301"
 TEXTS = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=20)
 PARTS = st.builds(
     SelfDescribingJson,
@@ -20,12 +21,20 @@ PARTS = st.builds(
 )
 
 
+def least() -> list[str | None]:
+    """The columns that must be there."""
+    fields = [(column.required and "x") or None for column in ATOMIC_COLUMNS]
+    fields[COLUMN_INDEX["event_id"]] = EVENT_ID
+    return fields
+
+
 @st.composite
 def events(draw: st.DrawFn) -> EnrichedEvent:
     fields: list[str | None] = [None] * len(ATOMIC_COLUMNS)
     for position, column in enumerate(ATOMIC_COLUMNS):
         if column.required or (column.type == "string" and draw(st.booleans())):
             fields[position] = draw(TEXTS)
+    fields[COLUMN_INDEX["event_id"]] = str(draw(st.uuids()))
     event = EnrichedEvent(
         fields=fields,
         unstruct_event=draw(st.none() | PARTS),
@@ -64,7 +73,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     ],
 )
 def test_a_column_that_is_no_self_describing_json_is_named(column: str, text: str) -> None:
-    fields = ["x" if one.required else "" for one in ATOMIC_COLUMNS]
+    fields = [one or "" for one in least()]
     fields[COLUMN_INDEX[column]] = text
 
     with pytest.raises(NotEnrichedError) as raised:
@@ -76,7 +85,7 @@ def test_a_column_that_is_no_self_describing_json_is_named(column: str, text: st
 
 def test_a_next_line_character_in_json_ends_no_line() -> None:
     """U+0085 ends a line for Python's `splitlines`; plain columns have none, JSON escapes it."""
-    fields = [(column.required and "x") or None for column in ATOMIC_COLUMNS]
+    fields = least()
     event = EnrichedEvent(
         fields=fields,
         unstruct_event=SelfDescribingJson("iglu:com.acme/tea/jsonschema/2-1-0", {"a": "b\x85c"}),
@@ -87,3 +96,26 @@ def test_a_next_line_character_in_json_ends_no_line() -> None:
 
     (line,) = event.tsv().splitlines()
     assert read_tsv(line).unstruct_event == event.unstruct_event
+
+
+@pytest.mark.parametrize(
+    "event_id", ["x", EVENT_ID[:-1], EVENT_ID.replace("-", ""), f"{EVENT_ID}x"]
+)
+def test_BS1_an_event_id_that_is_no_uuid_is_named(event_id: str) -> None:
+    fields = [text or "" for text in least()]
+    fields[COLUMN_INDEX["event_id"]] = event_id
+
+    with pytest.raises(NotEnrichedError, match="must be a UUID") as raised:
+        read_tsv("\t".join(fields))
+
+    assert (raised.value.column, raised.value.text) == ("event_id", event_id)
+
+
+def test_an_event_id_in_capitals_is_kept_as_it_is() -> None:
+    """Other enrichers may write it so, and what they wrote is what a repetition is known by."""
+    fields = least()
+    fields[COLUMN_INDEX["event_id"]] = EVENT_ID.upper()
+
+    event = read_tsv("\t".join(text or "" for text in fields))
+
+    assert event["event_id"] == EVENT_ID.upper()

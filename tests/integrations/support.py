@@ -47,6 +47,11 @@ class RecordingTracker:
     )
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
+    @property
+    def effective_anonymisation(self) -> Anonymisation:
+        """The level here and now."""
+        return self.anonymisation | self._scope.get()[1]
+
     def track(self, event: Event, /) -> str | None:
         """Remember the event."""
         subject, level = self._scope.get()

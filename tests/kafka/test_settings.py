@@ -95,6 +95,14 @@ def test_passwords_are_not_shown() -> None:
         ("kafka://a:1", ["consumer.group.id=x"], "enrich_group and load_group name the groups"),
         ("kafka://a:1", ["consumer.auto.offset.reset=latest"], "begins with the oldest record"),
         ("kafka://a:1", ["client.bootstrap.servers=b:1"], "the address says where Kafka is"),
+        (
+            "kafka://a:1",
+            ["consumer.partition.assignment.strategy=cooperative-sticky"],
+            r"strategy cannot be set: partitions are given all at once",
+        ),
+        ("kafka://a:1", ["consumer.group.protocol=consumer"], "partitions are given all at once"),
+        ("kafka://a:1", ["producer.message.timeout.ms=9"], "no record is given up because of its"),
+        ("kafka://a:1", ["client.delivery.timeout.ms=9"], "no record is given up because of its"),
     ],
 )
 def test_what_is_wrong_is_named(address: str, assignments: list[str], message: str) -> None:

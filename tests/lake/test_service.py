@@ -1,12 +1,23 @@
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.enrich.enrichments.support import ENRICHMENTS, configure
+from tests.lake.conftest import make_event
 
+from whiteout.enrich.enrichments.pseudonymise import Pseudonymise
 from whiteout.errors import ConfigurationError, LogError
-from whiteout.lake.service import log_name, registries, run
+from whiteout.lake.service import (
+    ServiceSettings,
+    log_name,
+    make_enricher,
+    make_resolver,
+    registries,
+    run,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,6 +142,41 @@ def test_registries_are_asked_in_the_order_of_the_documentation(tmp_path: Path) 
     assert len(registries([], iglu_central=False)) == 1
     with pytest.raises(ConfigurationError):
         registries([str(tmp_path / "none")], iglu_central=False)
+
+
+def test_two_workers_that_write_what_undoes_pseudonyms_write_whole_lines(tmp_path: Path) -> None:
+    """Also lines longer than a buffer."""
+    configure(
+        tmp_path,
+        ENRICHMENTS,
+        "pii_enrichment_config",
+        "2-0-1",
+        {
+            "pii": [{"pojo": {"field": "se_label"}}],
+            "strategy": {"pseudonymize": {"hashFunction": "SHA-256", "salt": "pepper123"}},
+        },
+        emitEvent=True,
+    )
+    vault = tmp_path / "vault.tsv"
+    settings = ServiceSettings(iglu_central=False, enrichments=tmp_path, pii_events=vault)
+
+    def work(name: str) -> None:
+        with contextlib.ExitStack() as stack:
+            (one,) = make_enricher(settings, make_resolver(settings), stack)._enrichments
+            assert isinstance(one, Pseudonymise)
+            assert one.emit is not None
+            event = make_event({"se_label": name * 30_000})
+            for _ in range(1_000):
+                one.emit(event)
+
+    workers = [threading.Thread(target=work, args=(name,)) for name in "ab"]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+
+    sizes = {len(line) for line in vault.read_text().splitlines()}
+    assert len(sizes) == 1
 
 
 def test_a_log_that_fails_is_not_taken_for_an_empty_one(kitchen: Kitchen) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from contextlib import ExitStack
 from functools import reduce
@@ -357,3 +358,128 @@ def test_the_effective_level_is_of_the_tracker_and_the_task_that_ask(
 def test_the_effective_level_cannot_be_set(tracker: Tracker) -> None:
     with pytest.raises(AttributeError):
         tracker.effective_anonymisation = NONE  # type: ignore[misc] # that is the point
+
+
+# --- what outlives a scope ---------------------------------------------------------------------
+
+VISITOR = SubjectConfiguration(user_id="visitor", language="fr")
+
+
+def test_a_task_that_outlives_the_scope_tracks_for_nobody(tracker: Tracker, wire: Wire) -> None:
+    """It belongs to the visitor's request while that lasts, and to nobody's afterwards."""
+
+    async def main() -> None:
+        over = asyncio.Event()
+
+        async def work() -> None:
+            tracker.track(event("during"))
+            await over.wait()
+            tracker.track(event("after"))
+            with tracker.scope():
+                tracker.track(event("in a scope of its own"))
+            with tracker.scope(subject=SubjectConfiguration(user_id="guest")):
+                tracker.track(event("of a guest"))
+
+        with tracker.scope(subject=VISITOR, anonymisation=Anonymisation.SERVER):
+            task = asyncio.create_task(work())
+            await asyncio.sleep(0)
+        over.set()
+        await task
+
+    asyncio.run(main())
+    assert tracker.flush(10)
+
+    found = by_label(wire)
+    assert (found["during"]["uid"], found["during"]["lang"]) == ("visitor", "fr")
+    for label in ("after", "in a scope of its own"):
+        assert not {"uid", "lang"} & found[label].keys()
+        assert entity(found[label], "client_session") is None
+    assert found["of a guest"]["uid"] == "guest"
+    assert all(request.headers.get("SP-Anonymous") == "*" for request in wire.requests)
+
+
+def test_a_thread_that_took_the_scope_along_tracks_for_nobody_once_that_is_over(
+    tracker: Tracker, wire: Wire
+) -> None:
+    is_over = threading.Event()
+
+    def work() -> None:
+        tracker.track(event("during"))
+        is_begun.set()
+        is_over.wait(10)
+        tracker.track(event("after"))
+        assert tracker.effective_anonymisation == USER
+
+    is_begun = threading.Event()
+    with tracker.scope(subject=VISITOR, anonymisation=USER):
+        context = contextvars.copy_context()
+        thread = threading.Thread(target=context.run, args=(work,))
+        thread.start()
+        assert is_begun.wait(10)
+    is_over.set()
+    thread.join(10)
+    assert tracker.flush(10)
+
+    found = by_label(wire)
+    assert found["during"]["lang"] == "fr"
+    assert "lang" not in found["after"]
+    assert "uid" not in found["after"]
+
+
+def test_a_scope_without_a_subject_that_was_entered_in_time_ends_with_the_one_around(
+    tracker: Tracker, wire: Wire
+) -> None:
+    """Its subject is the one's around, and goes with that."""
+
+    async def main() -> None:
+        over = asyncio.Event()
+
+        async def work() -> None:
+            with tracker.scope():
+                tracker.track(event("during"))
+                await over.wait()
+                tracker.track(event("after"))
+
+        with tracker.scope(subject=VISITOR):
+            task = asyncio.create_task(work())
+            await asyncio.sleep(0)
+        over.set()
+        await task
+
+    asyncio.run(main())
+    assert tracker.flush(10)
+
+    assert by_label(wire)["during"]["uid"] == "visitor"
+    assert "uid" not in by_label(wire)["after"]
+
+
+def test_the_place_of_a_visitor_is_told_no_more_once_the_scope_is_over(
+    wire: Wire, tmp_path: Path
+) -> None:
+    configuration = TrackerConfiguration(
+        platform_context=False, install_autotracking=False, geo_location_context=True
+    )
+    here = SubjectConfiguration(geo_latitude=1.0, geo_longitude=2.0)
+    with a_tracker(wire.network, tmp_path, configuration, here, namespace="places") as tracker:
+        there = SubjectConfiguration(geo_latitude=3.0, geo_longitude=4.0)
+        with tracker.scope(subject=there):
+            context = contextvars.copy_context()
+            tracker.track(event("during"))
+        context.run(tracker.track, event("after"))
+        assert tracker.flush(10)
+
+    places = {label: entity(sent, "geolocation_context") for label, sent in by_label(wire).items()}
+    assert (places["during"] or {})["latitude"] == 3.0
+    assert places["after"] is None
+
+
+def test_without_a_subject_what_outlives_a_scope_keeps_its_level(
+    tracker: Tracker, wire: Wire
+) -> None:
+    with tracker.scope(anonymisation=Anonymisation.SERVER):
+        context = contextvars.copy_context()
+    context.run(tracker.track, event("after"))
+    assert tracker.flush(10)
+
+    assert by_label(wire)["after"]["uid"] == "operator"
+    assert wire.requests[0].headers["SP-Anonymous"] == "*"

@@ -74,9 +74,14 @@ def platform(value: str) -> str:
     return value
 
 
+def is_uuid(value: str) -> bool:
+    """Whether a text is a UUID, in its canonical form but for the case."""
+    return _UUID.fullmatch(value) is not None
+
+
 def uuid(value: str) -> str:
     """A UUID in its canonical form, lower case."""
-    if _UUID.fullmatch(value) is None:
+    if not is_uuid(value):
         raise ConversionError("not a valid UUID")
     return value.lower()
 

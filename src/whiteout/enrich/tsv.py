@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from whiteout.enrich import conversions
 from whiteout.enrich.adapter import read_key
 from whiteout.enrich.atomic import ATOMIC_COLUMNS, COLUMN_INDEX
 from whiteout.enrich.event import EnrichedEvent
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _REQUIRED = tuple(
     (position, column.name) for position, column in enumerate(ATOMIC_COLUMNS) if column.required
 )
+_EVENT_ID = COLUMN_INDEX["event_id"]
 _MAX_DEPTH = 60  # what enrich lets pass, in its envelope
 
 
@@ -49,6 +51,11 @@ def read_tsv(line: str) -> EnrichedEvent:
     for position, name in _REQUIRED:
         if fields[position] is None:
             raise NotEnrichedError("it must be there", count=len(texts), column=name)
+    event_id = fields[_EVENT_ID] or ""
+    if not conversions.is_uuid(event_id):
+        raise NotEnrichedError(
+            "it must be a UUID", count=len(texts), column="event_id", text=event_id
+        )
     unstruct = _parts(fields, "unstruct_event")
     return EnrichedEvent(
         fields=fields,

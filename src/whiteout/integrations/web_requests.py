@@ -45,8 +45,8 @@ class ScopedTracker(Protocol):
     """As much of a tracker as a middleware needs."""
 
     @property
-    def anonymisation(self) -> Anonymisation:
-        """The tracker's level."""
+    def effective_anonymisation(self) -> Anonymisation:
+        """The level of an event here and now: with what all scopes around it add."""
         ...
 
     def track(self, event: Event, /) -> str | None:
@@ -153,20 +153,18 @@ class RequestTracking:
     def view(
         self,
         request: Any,  # noqa: ANN401 - the server's
-        level: Anonymisation,
         read: Callable[[], RequestView],
     ) -> None:
         """Track the view of a request, where that is asked for. Inside its scope.
 
         Args:
             request: handed on to `name_of`.
-            level: what the request adds to the tracker's level.
             read: tells what it was for; called only where it is needed.
         """
         if self._track is None:
             return
         try:
-            event = self._event(request, level | self._tracker.anonymisation, read)
+            event = self._event(request, read)
             if event is not None:
                 self._tracker.track(event)
         except Exception as error:  # noqa: BLE001 - a request is not to fail for its tracking
@@ -175,11 +173,10 @@ class RequestTracking:
     def _event(
         self,
         request: Any,  # noqa: ANN401 - the server's
-        level: Anonymisation,
         read: Callable[[], RequestView],
     ) -> Event | None:
         view = read()
-        is_hidden = bool(level)
+        is_hidden = bool(self._tracker.effective_anonymisation)
         name = view.template
         if self._name_of is not None:
             name = self._name_of(request)
@@ -202,11 +199,7 @@ class RequestTracking:
 
 
 class RequestScope:
-    """The subject and the level of one request; `enter` as often as needed.
-
-    Attributes:
-        level: what the request adds to the tracker's level.
-    """
+    """The subject and the level of one request; `enter` as often as needed."""
 
     def __init__(
         self,
@@ -218,16 +211,16 @@ class RequestScope:
         self._tracking = tracking
         self._tracker = tracker
         self._subject = subject
-        self.level = level
+        self._level = level
 
     def enter(self) -> AbstractContextManager[object]:
         """What is tracked inside is of this request."""
-        return self._tracker.scope(subject=self._subject, anonymisation=self.level)
+        return self._tracker.scope(subject=self._subject, anonymisation=self._level)
 
     def view(self, request: Any, read: Callable[[], RequestView]) -> None:  # noqa: ANN401 - the server's
         """Track the view, in the scope."""
         with self.enter():
-            self._tracking.view(request, self.level, read)
+            self._tracking.view(request, read)
 
 
 def path_of(template: str) -> str:

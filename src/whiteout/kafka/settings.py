@@ -43,6 +43,14 @@ _OURS = MappingProxyType(
         "auto.offset.reset": "a new group begins with the oldest record",
         "isolation.level": "records of broken transactions are not read",
         "enable.partition.eof": "only the page asks for it",
+        **dict.fromkeys(
+            ("partition.assignment.strategy", "group.protocol", "group.remote.assignor"),
+            "partitions are given all at once, so that who has lost one stops reading it",
+        ),
+        **dict.fromkeys(
+            ("message.timeout.ms", "delivery.timeout.ms"),
+            "no record is given up because of its age while later ones arrive",
+        ),
     }
 )
 _NUMBERS = ("partitions", "replication")

@@ -11,7 +11,6 @@ Only a tracker whose level lets the user be known asks for the id: the first one
 from __future__ import annotations
 
 import threading
-import time
 import weakref
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 
 _LOCK_S: Final = 1.0  # arbitrary; who holds it writes one small file
-_RETRY_S: Final = 0.002
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,15 +156,10 @@ class IdentityGroup:
         """What lets one process at a time write the file; None: not within the time."""
         if self._path is None:
             return None
-        deadline = time.monotonic() + _LOCK_S
-        while True:
-            try:
-                lock = ProcessLock.acquire_shared_name(self._path.with_suffix(".lock"))
-            except OSError:
-                return None
-            if lock is not None or time.monotonic() > deadline:
-                return lock
-            time.sleep(_RETRY_S)
+        try:
+            return ProcessLock.wait_for(self._path.with_suffix(".lock"), _LOCK_S)
+        except OSError:
+            return None
 
     def _read(self) -> SharedIdentity | None:
         record = read_record(self._path)

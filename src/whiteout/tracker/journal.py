@@ -30,6 +30,7 @@ import mmap
 import os
 import struct
 import sys
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -52,6 +53,7 @@ _RELEASED_OFFSET: Final = 8
 _RECORD_HEADER: Final = struct.Struct("<IB")
 _TEXT_OFFSETS: Final = {EVENT: 20, TEMPLATE: 8}  # in a body: before it are numbers
 MAX_RECORD_BYTES: Final = SEGMENT_BYTES // 2
+_HALF_MADE_S: Final = 60.0
 
 
 class Record(NamedTuple):
@@ -317,6 +319,7 @@ class LeftBehind:
 
 def left_behind(folder: Path, name: str) -> list[LeftBehind]:
     """The journals of this namespace whose processes are gone: who began first comes first."""
+    _remove_half_made(folder, name)
     found = []
     for lock_path in sorted(folder.glob(f"{name}.*.lock"), key=_age):
         instance = lock_path.name.removeprefix(f"{name}.").removesuffix(".lock")
@@ -331,6 +334,14 @@ def left_behind(folder: Path, name: str) -> list[LeftBehind]:
         paths = sorted(folder.glob(f"{name}.{instance}.*.journal"), key=_number)
         found.append(LeftBehind(instance, lock, tuple(paths)))
     return found
+
+
+def _remove_half_made(folder: Path, name: str) -> None:
+    """Locks of processes that were killed between making and naming them, which takes no time."""
+    for path in folder.glob(f"{name}.*.lock.new"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _HALF_MADE_S:
+                path.unlink()
 
 
 def _scan(

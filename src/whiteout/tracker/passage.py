@@ -270,8 +270,9 @@ class Passage:
         scope: EventScope,
         turns_visible: bool | None,  # noqa: FBT001 - of the app
     ) -> tuple[EventScope | None, Gate]:
-        """The scope of ours that an event is in, and its gate."""
+        """The scope of ours that an event is in, as far as it still holds, and its gate."""
         mine = scope_of(self.owner, scope) if turns_visible is None else None
+        mine = mine and mine.now()
         return mine, self._service_gate if mine is self._service else self._gate
 
     def _enter(self, prepared: _Prepared) -> bytes | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +23,10 @@ else:
 
     def _lock(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+_HELD: Final = {errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES}
+_ASK_EVERY_S: Final = 0.002
 
 
 class ProcessLock:
@@ -44,7 +50,7 @@ class ProcessLock:
                 file as it is.
 
         Raises:
-            OSError: the file can be neither made nor opened.
+            OSError: the file can be neither made nor opened, or its file system has no locks.
         """
         if create:
             return cls._created(path)
@@ -68,28 +74,50 @@ class ProcessLock:
             descriptor = os.open(first, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
             return None
-        lock = cls._locked(path, descriptor)
-        if lock is not None and first != path:
-            try:
+        lock: ProcessLock | None = None
+        try:
+            lock = cls._locked(path, descriptor)
+            if lock is not None and first != path:
                 first.rename(path)
-            except OSError:
+        except OSError:
+            if lock is not None:
                 lock.abandon()
-                first.unlink(missing_ok=True)
-                raise
+            first.unlink(missing_ok=True)
+            raise
         return lock
 
     @classmethod
     def acquire_shared_name(cls, path: Path) -> ProcessLock | None:
-        """Lock `path`, made if need be, that several processes compete for; None: it is held."""
+        """Lock `path`, made if need be, that several processes compete for; None: it is held.
+
+        Raises:
+            OSError: as of `acquire`.
+        """
         return cls._locked(path, os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+
+    @classmethod
+    def wait_for(cls, path: Path, timeout_s: float) -> ProcessLock | None:
+        """The same, asking for so many seconds; None: it was held all the time.
+
+        Raises:
+            OSError: as of `acquire`.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        while True:
+            lock = cls.acquire_shared_name(path)
+            if lock is not None or time.monotonic() >= deadline_s:
+                return lock
+            time.sleep(_ASK_EVERY_S)
 
     @classmethod
     def _locked(cls, path: Path, descriptor: int) -> ProcessLock | None:
         try:
             _lock(descriptor)
-        except OSError:
+        except OSError as error:
             os.close(descriptor)
-            return None
+            if error.errno in _HELD:
+                return None
+            raise  # no locks here, as on many network file systems: nobody holds it
         return cls(path, descriptor)
 
     def release(self, *, unlink: bool = False) -> None:

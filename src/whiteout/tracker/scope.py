@@ -1,7 +1,9 @@
 """Scopes: whose events these are, for as long as one request of a server is answered.
 
 A server tracks for many visitors at once. What a scope says holds for the events that are tracked
-inside of it, in the coroutines that it awaits too, and for no other task or thread.
+inside of it: in the coroutines that it awaits, and in tasks and threads that are made inside and
+take their context along. Those may go on when the scope is over. What they track then is of nobody:
+no less private than the scope was, and without its subject.
 """
 
 from __future__ import annotations
@@ -28,9 +30,9 @@ _SCOPE: Final = "_whiteout_scope"  # an attribute of exceptions
 _MAX_CHAIN: Final = 300  # more than is ever shown of a trace
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class EventScope:
-    """What holds for events that are tracked in it.
+    """What holds for events that are tracked in it. Nothing changes but that it ends.
 
     Attributes:
         owner: the tracker that it belongs to, by a token of its own; others do not notice it.
@@ -38,9 +40,11 @@ class EventScope:
         bits: the level, that of scopes around it included; events are at least as anonymous.
         subject: parameters that stand for the tracker's subject; None: the tracker's own.
         geolocation: where that subject is, unmasked; None: it does not say.
+        inherits: the scope around it whose subject this is; None: it has been told one itself.
         is_service: of the tracker's own errors, which are nobody's doing: they carry neither
             session nor states, nor what is said of the user's consent and place.
         is_alone: each event in it is on a line of its own.
+        has_ended: whether it was left; set once, by the thread that leaves it.
         templates: what events of this scope share, by level; under the tracker's lock.
     """
 
@@ -49,13 +53,35 @@ class EventScope:
     bits: int
     subject: Mapping[str, str] | None
     geolocation: SelfDescribingJson | None = None
+    inherits: EventScope | None = None
     is_service: bool = False
     is_alone: bool = False
+    has_ended: bool = False
     templates: dict[tuple[int, int], Template] = field(default_factory=dict)
+    _remainder: EventScope | None = None
 
     def __repr__(self) -> str:
         """The name of the type only: what it holds does not belong in logs."""
         return "EventScope(...)"
+
+    def now(self) -> EventScope:
+        """What of it holds now: itself, or once its subject is of before, the same of nobody."""
+        scope: EventScope | None = self
+        while scope is not None and not scope.has_ended:
+            scope = scope.inherits
+        if scope is None or self.subject is None:
+            return self
+        if self._remainder is None:
+            self._remainder = replace(
+                self,
+                outer=None,
+                subject={},
+                geolocation=None,
+                inherits=None,
+                has_ended=False,
+                templates={},
+            )
+        return self._remainder
 
     def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
         """Nothing of it leaves the process, with an exception that is sent to another one."""
@@ -114,8 +140,9 @@ def scoped(
         )
     outer = CURRENT.get()
     around = scope_of(owner, outer)
-    parameters = around.subject if around is not None else None
-    geolocation = around.geolocation if around is not None else None
+    inherits = around.now() if around is not None and subject is None else None
+    parameters = inherits.subject if inherits is not None else None
+    geolocation = inherits.geolocation if inherits is not None else None
     if subject is not None:
         parameters, geolocation = parameters_of(subject), geolocation_of(subject)
     bits = anonymisation.value | (around.bits if around is not None else 0)
@@ -125,15 +152,17 @@ def scoped(
         bits=bits,
         subject=parameters,
         geolocation=geolocation,
+        inherits=inherits,
         is_alone=is_alone,
     )
     token = CURRENT.set(scope)
     try:
         yield
     except BaseException as error:
-        _mark(error, scope)
+        _mark(error, scope.now())
         raise
     finally:
+        scope.has_ended = True
         CURRENT.reset(token)
 
 
@@ -155,7 +184,9 @@ def back_in_scope(owner: object, exception: BaseException) -> Iterator[None]:
     bits = 0
     for scope in found:
         bits |= scope.bits
-    inner = replace(found[0], outer=CURRENT.get(), bits=bits, templates={})
+    inner = replace(
+        found[0], outer=CURRENT.get(), bits=bits, inherits=None, has_ended=False, templates={}
+    )
     token = CURRENT.set(inner)
     try:
         yield

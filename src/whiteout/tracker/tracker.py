@@ -162,10 +162,14 @@ class Tracker(LiveOptions):
     ) -> AbstractContextManager[None]:
         """Track for one of many: for a server, while it answers one visitor's request.
 
-        Events tracked inside, also in coroutines that are awaited there, are of that subject and at
-        least as anonymous as said. They carry no session and no screen, lifecycle or deep link of
-        the tracker's: those are the app's, not its visitors'. Other tasks and threads, and other
+        Events tracked inside, also in coroutines that are awaited there, and in tasks and threads
+        that are made there and take the context along, are of that subject and at least as
+        anonymous as said. They carry no session and no screen, lifecycle or deep link of the
+        tracker's: those are the app's, not its visitors'. Other tasks and threads, and other
         trackers, do not notice. A scope inside another adds to the other's level.
+
+        A task that goes on when the scope is over stays as anonymous, but tracks for nobody: of no
+        subject, unless it enters a scope that names one.
 
         Args:
             subject: stands for the tracker's whole subject; None: the tracker's own, or that of the
