@@ -163,11 +163,15 @@ def _keep_pii_events(configured: Configured, path: Path, stack: contextlib.ExitS
         raise ConfigurationError(
             "--pii-events needs pii_enrichment_config with emitEvent true among the enrichments"
         )
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    file = stack.enter_context(os.fdopen(descriptor, "w", encoding="utf-8", buffering=1))
+    binary = getattr(os, "O_BINARY", 0)  # of Windows
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | binary, 0o600)
+    stack.callback(os.close, descriptor)
 
     def emit(event: EnrichedEvent) -> None:
-        file.write(f"{event.tsv()}\n")
+        # In one call, so that the lines of several workers do not mix.
+        line = f"{event.tsv()}\n".encode()
+        while line:
+            line = line[os.write(descriptor, line) :]
 
     configured.pseudonyms.emit = emit
 
