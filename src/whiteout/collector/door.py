@@ -10,27 +10,20 @@ set, a parameter of the query asks for the same (W5).
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import TYPE_CHECKING
-from urllib.parse import quote_plus, unquote_plus, unquote_to_bytes
+from urllib.parse import quote_plus, unquote_plus
 
 import orjson
 
-from whiteout.identifiers import SERVER_PARAMETERS
-from whiteout.protocol.cross_navigation import CROSS_NAVIGATION_KEY, without_cross_navigation
-from whiteout.protocol.parameters import PARAMETERS
+from whiteout.protocol.anonymous import UNTOUCHED, clean_value, fold
+from whiteout.protocol.anonymous import DROPPED as _DROPPED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from whiteout.collector.exchange import Header
 
-_DROPPED = SERVER_PARAMETERS | {CROSS_NAVIGATION_KEY}
-_LINKS = frozenset({"url", "refr", "u"})  # `u` is where a redirect leads
-_PASSED_UNCHANGED = PARAMETERS - _DROPPED - _LINKS
 _SEPARATOR = re.compile(rb"[&;]")  # enrich's parser splits at both
-_PLAIN_KEY = re.compile(rb"[a-z0-9_]*")
-_MAX_DECODINGS = 3  # deeper than any reader of the record decodes
 _MAX_DEPTH = 32  # of JSON; an event's own values are texts, so 4 is enough
 # What trackers and webhooks send. Any other text in this header is free text.
 _MEDIA_TYPES = frozenset(
@@ -86,7 +79,7 @@ def anonymity_asked_by(name: str | None) -> Callable[[bytes], bool]:
     """
     if name is None:
         return lambda _: False
-    wanted = _folded(name.encode()).replace("_", "")
+    wanted = fold(name.encode()).replace("_", "")
     # One look at the whole query, in C: is there this key, or one that must be looked into?
     letters = b"_*".join(re.escape(letter.encode()) for letter in wanted)
     # That each key follows the same separator makes the search eight times as fast.
@@ -94,7 +87,7 @@ def anonymity_asked_by(name: str | None) -> Callable[[bytes], bool]:
 
     def asks(query: bytes) -> bool:
         return maybe(b"&" + query.replace(b";", b"&")) is not None and any(
-            _folded(pair.partition(b"=")[0]).replace("_", "") == wanted
+            fold(pair.partition(b"=")[0]).replace("_", "") == wanted
             for pair in _SEPARATOR.split(query)
         )
 
@@ -105,7 +98,8 @@ def strip_query(query: bytes) -> bytes:
     """Remove `_sp` and the parameters of `SERVER_PARAMETERS` from a raw query string.
 
     However a key is written (case, percent-encoding, also twice, spaces), what a lenient reader
-    would take for one of them goes; links lose `_sp`. The rest stays byte for byte.
+    would take for one of them goes; links lose `_sp`, also those in bodies and entities. The rest
+    stays byte for byte.
     """
     kept: list[bytes] = []
     start = 0
@@ -120,36 +114,22 @@ def strip_query(query: bytes) -> bytes:
 def _keep(kept: list[bytes], pair: bytes) -> None:
     key, mark, value = pair.partition(b"=")
     key = key.rstrip(b"&;")
-    name = _name_of(key)
+    name = fold(key)
     if name in _DROPPED:
         return
-    if mark and name in _LINKS:
+    if mark and name not in UNTOUCHED:
         text = value.rstrip(b"&;")
-        link = unquote_plus(text.decode("utf-8", "replace"))
-        clean = without_cross_navigation(link)
-        if clean != link:
+        given = unquote_plus(text.decode("utf-8", "replace"))
+        clean = clean_value(name, given)
+        if clean != given:
             pair = b"%b=%b%b" % (key, quote_plus(clean).encode(), value[len(text) :])
     kept.append(pair)
 
 
-def _name_of(key: bytes) -> str:
-    return key.decode() if _PLAIN_KEY.fullmatch(key) else _folded(key)
-
-
-def _folded(key: bytes) -> str:
-    """What the most lenient reader makes of a key."""
-    for _ in range(_MAX_DECODINGS):
-        decoded = unquote_to_bytes(key)
-        if decoded == key:
-            break
-        key = decoded
-    # A full-width, padded or bracketed key is as good as a plain one for some reader.
-    text = unicodedata.normalize("NFKC", key.decode("utf-8", "replace")).casefold()
-    return re.sub(r"[^a-z0-9_]", "", text)
-
-
 def strip_body(body: bytes) -> bytes:
     """Remove the properties named in `SERVER_PARAMETERS`, and `_sp`, from JSON, at every depth.
+
+    Links lose `_sp` too, also those in bodies and entities, in Base64 or not.
 
     The body is always written anew, so that no doubled key or odd notation hides from one reader
     what another sees.
@@ -186,13 +166,17 @@ def _strip(value: object, depth: int) -> bool:
     if isinstance(value, dict):
         if depth == 0:
             return False
-        for key in [key for key in value if _is_server_property(key)]:
-            del value[key]
-        for key in _LINKS & value.keys():
-            if isinstance(value[key], str):
-                value[key] = without_cross_navigation(value[key])
+        for key, child in [pair for pair in value.items() if pair[0] not in UNTOUCHED]:
+            name = fold(key.encode("utf-8", "replace"))
+            if name in _DROPPED:
+                del value[key]
+            elif type(child) is str:
+                value[key] = clean_value(name, child)
         children: Iterable[object] = value.values()
     elif isinstance(value, list):
+        for place, child in enumerate(value):
+            if type(child) is str:
+                value[place] = clean_value("", child)
         children = value
     else:
         return True
@@ -200,10 +184,6 @@ def _strip(value: object, depth: int) -> bool:
         type(child) is str or _strip(child, depth - 1)
         for child in children  # most are texts
     )
-
-
-def _is_server_property(key: str) -> bool:
-    return key not in _PASSED_UNCHANGED and _name_of(key.encode("utf-8", "replace")) in _DROPPED
 
 
 def _withheld(body: bytes) -> bytes:

@@ -16,23 +16,17 @@ from whiteout.enrich.envelopes import usual_payload
 from whiteout.errors import ProtocolError
 from whiteout.identifiers import NULL_UUID, SERVER_PARAMETERS
 from whiteout.iglu import bounded_json
+from whiteout.protocol.anonymous import UNTOUCHED, WITHHELD, clean_value, fold
 from whiteout.protocol.collector_payload import CollectorPayload
-from whiteout.protocol.cross_navigation import without_cross_navigation
-from whiteout.protocol.parameters import PARAMETERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 UNKNOWN_ADDRESS = "unknown"
-WITHHELD = "[withheld: anonymous]"
-"""Stands for a body, and stays where it is no JSON: nobody can say what that gives away."""
-
 _HEADER = "sp-anonymous"
 _MEDIA_TYPE = re.compile(
     r"[a-z]{1,30}/[a-z.+-]{1,60}(?:; ?charset=[a-z0-9-]{1,20})?", re.IGNORECASE
 )
-_URL_PARAMETERS = frozenset({"url", "refr", "u"})  # the last where a redirect leads
-_HARMLESS_PARAMETERS = PARAMETERS - SERVER_PARAMETERS - _URL_PARAMETERS
 
 TRACKER_IDENTIFIERS = frozenset({"ip", "tnuid"})
 """What a tracker sets itself, and an operator may let pass (L15)."""
@@ -48,12 +42,15 @@ def is_anonymous(headers: Sequence[str]) -> bool:
 
 
 def clean_parameters(pairs: Pairs, dropped: frozenset[str] = SERVER_PARAMETERS) -> Pairs:
-    """The parameters of a query string without those in `dropped`, and with clean URLs."""
-    return [
-        (name, None if value is None else _clean_value(name, value))
-        for name, value in pairs
-        if not _identifies(name, dropped)
-    ]
+    """The parameters of a query string without those in `dropped`, and with clean links."""
+    clean: Pairs = []
+    for name, value in pairs:
+        folded = fold(name.encode("utf-8", "replace"))
+        if folded not in dropped:
+            if value is not None and name not in UNTOUCHED:
+                value = clean_value(folded, value)  # noqa: PLW2901 - the same, clean
+            clean.append((name, value))
+    return clean
 
 
 def clean_payload(
@@ -94,15 +91,6 @@ def clean_payload(
     return clean, None if payload.body is None else _clean_body(payload.body, dropped)
 
 
-def _identifies(name: str, dropped: frozenset[str]) -> bool:
-    # Other spellings have no column, but bad rows would keep them.
-    return name in dropped or name.strip().lower() in dropped
-
-
-def _clean_value(name: str, value: str) -> str:
-    return without_cross_navigation(value) if name in _URL_PARAMETERS else value
-
-
 def query_text(parameters: Pairs) -> str:
     """The query string that has these parameters."""
     return "&".join(
@@ -116,8 +104,7 @@ def _clean_body(body: str, dropped: frozenset[str]) -> object | None:
     if usual is not None:
         schema, events = usual
         clean = [
-            event if event.keys() <= _HARMLESS_PARAMETERS else _clean_json(event, dropped)
-            for event in events
+            event if event.keys() <= UNTOUCHED else _clean_json(event, dropped) for event in events
         ]
         return {"schema": schema, "data": clean}
     try:
@@ -129,13 +116,18 @@ def _clean_body(body: str, dropped: frozenset[str]) -> object | None:
 def _clean_json(value: object, dropped: frozenset[str]) -> object:
     """Any JSON without identifying keys, at whatever depth: a body may have any shape."""
     if type(value) is dict:
-        if value.keys() <= _HARMLESS_PARAMETERS and set(map(type, value.values())) == {str}:
+        if value.keys() <= UNTOUCHED and set(map(type, value.values())) == {str}:
             return value  # an event without anything to take away: nearly always
-        return {
-            name: _clean_value(name, inner) if type(inner) is str else _clean_json(inner, dropped)
-            for name, inner in value.items()
-            if not _identifies(name, dropped)
-        }
+        clean = {}
+        for name, inner in value.items():
+            folded = fold(name.encode("utf-8", "replace"))
+            if folded not in dropped:
+                is_text = type(inner) is str and name not in UNTOUCHED
+                clean[name] = clean_value(folded, inner) if is_text else _clean_json(inner, dropped)
+        return clean
     if type(value) is list:
-        return [_clean_json(item, dropped) for item in value]
+        return [
+            clean_value("", item) if type(item) is str else _clean_json(item, dropped)
+            for item in value
+        ]
     return value

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import msgspec
 
-from whiteout.enrich.anonymity import WITHHELD, query_text
+from whiteout.enrich.anonymity import query_text
 from whiteout.enrich.atomic import ATOMIC_COLUMNS, COLUMN_INDEX
 from whiteout.enrich.base64_json import decode_base64
 from whiteout.enrich.event import EnrichedEvent
@@ -22,6 +22,7 @@ from whiteout.enrich.failure import RawEvent
 from whiteout.enrich.mapping import COLUMN_OF_PARAMETER, is_convertible
 from whiteout.errors import ConfigurationError, ProtocolError
 from whiteout.iglu import bounded_json
+from whiteout.protocol.anonymous import WITHHELD
 from whiteout.protocol.iglu import parse_schema_key
 from whiteout.protocol.self_describing import SelfDescribingJson
 
