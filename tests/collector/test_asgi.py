@@ -127,6 +127,51 @@ def test_a_body_beyond_the_limit_is_refused(
     assert len(_payloads(logs)) == 1
 
 
+def test_a_request_whose_client_went_midway_is_none(logs: tuple[Log, Log]) -> None:
+    """Half a body would be stored, and counted as delivered."""
+    sent: list[object] = []
+    messages: list[dict[str, object]] = [
+        {"type": "http.request", "body": b'{"schema":', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> dict[str, object]:
+        return messages.pop(0)
+
+    async def send(message: object) -> None:
+        sent.append(message)
+
+    app: Any = create_app(CollectorSettings(), *logs, durability="process")
+    scope = {"type": "http", "method": "POST", "path": TP2, "headers": [], "query_string": b""}
+    asyncio.run(app(scope, receive, send))
+
+    assert sent == []
+    assert _payloads(logs) == []
+
+
+def test_W10_a_fault_is_not_told_to_the_server(
+    logs: tuple[Log, Log], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """uvicorn logs whatever an application raises, with its text."""
+
+    def faulty(*_: object) -> None:
+        raise ValueError(CANARY)
+
+    monkeypatch.setattr("whiteout.collector.core.Core.handle", faulty)
+
+    async def main() -> httpx.Response:
+        app: Any = create_app(CollectorSettings(), *logs, durability="process")
+        transport = httpx.ASGITransport(app)  # raises what the application raises
+        async with httpx.AsyncClient(transport=transport, base_url="http://a") as client:
+            return await client.post(TP2, content=b"x")
+
+    answer = asyncio.run(main())
+
+    assert (answer.status_code, answer.text) == (500, "Internal Server Error")
+    assert "a request failed: ValueError" in caplog.text
+    assert CANARY not in caplog.text
+
+
 class _FullLog:
     def append(self, records: object) -> int:
         raise LogError("no space")

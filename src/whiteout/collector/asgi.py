@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from whiteout.collector.address import UNKNOWN, normalise
 from whiteout.collector.core import Core
 from whiteout.collector.exchange import UNAVAILABLE, Request, plain
+from whiteout.collector.faults import answer_to
 from whiteout.collector.operations import Operations
 from whiteout.collector.sink import LogSink
 
@@ -86,12 +87,12 @@ class _Application:
         return self._sink
 
     async def _http(self, scope: Message, receive: Receive, send: Send) -> None:
-        body = await self._body(receive)
-        if body is None:
-            response = plain(413, b"Content Too Large")
-            self._running_sink().metrics.refuse(413)
-        else:
-            response = await self._answer(_request(scope, body))
+        try:
+            response = await self._response(scope, receive)
+        except Exception as error:  # noqa: BLE001 - the server would log its text
+            response = answer_to(error)
+        if response is None:
+            return  # the client has gone: what came of its request is none
         headers = [
             (name.lower(), value)
             for name, _, value in (line.partition(b": ") for line in response.lines.splitlines())
@@ -101,20 +102,27 @@ class _Application:
         sent = b"" if scope["method"] == "HEAD" else response.body
         await send({"type": "http.response.body", "body": sent})
 
+    async def _response(self, scope: Message, receive: Receive) -> Response | None:
+        body = await self._body(receive)
+        if body is None:
+            return None
+        if len(body) > self._settings.limits.body_bytes:
+            self._running_sink().metrics.refuse(413)
+            return plain(413, b"Content Too Large")
+        return await self._answer(_request(scope, body))
+
     async def _body(self, receive: Receive) -> bytes | None:
-        """Read the whole body; None where it is larger than the limit."""
+        """Read the whole body, as far as one part over the limit; None: the client has gone."""
         parts: list[bytes] = []
         room = self._settings.limits.body_bytes
         while True:
             message = await receive()
             if message["type"] != "http.request":
-                return b"".join(parts)  # the client has gone
+                return None
             part = message.get("body", b"")
             room -= len(part)
-            if room < 0:
-                return None
             parts.append(part)
-            if not message.get("more_body", False):
+            if room < 0 or not message.get("more_body", False):
                 return b"".join(parts)
 
     async def _answer(self, request: Request) -> Response:

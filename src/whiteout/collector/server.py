@@ -6,7 +6,6 @@ Nothing of a request is logged: no line, header, query, peer or body, and there 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 import uuid
 from email.utils import formatdate
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from whiteout.collector.connection import Connection
 from whiteout.collector.core import Core
 from whiteout.collector.exchange import Outcome, plain
+from whiteout.collector.faults import answer_to
 from whiteout.collector.operations import Operations
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from whiteout.collector.forwarding import Forwarder
     from whiteout.collector.settings import CollectorSettings
     from whiteout.collector.sink import Sink
-
-_logger = logging.getLogger("whiteout.collector")
 
 _SWEEP_S = 1.0
 _STATUSES = (200, 301, 302, 303, 307, 308, 400, 404, 408, 413, 417, 500, 503)
@@ -86,12 +84,7 @@ class Server:
         try:
             return self.core.handle(request, now_ms, self.new_uuid)
         except Exception as error:  # noqa: BLE001 - the top of a request
-            trace = error.__traceback__
-            while trace is not None and trace.tb_next is not None:
-                trace = trace.tb_next
-            line = trace.tb_lineno if trace is not None else 0
-            _logger.error("a request failed: %s at line %d", type(error).__name__, line)  # noqa: TRY400 - the text may hold what was sent
-            return Outcome(plain(500, b"Internal Server Error"))
+            return Outcome(answer_to(error))
 
     def answer(self, response: Response, connection: bytes, is_head: bool) -> bytes:  # noqa: FBT001 - positional: on the path of every request
         """Return an answer as it goes over the wire, dated by the last request.
