@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from whiteout.collector.core import COLLECTOR_NAME
 from whiteout.collector.split import SIZE_VIOLATION, pack
 from whiteout.protocol.collector_payload import decode
+from whiteout.protocol.self_describing import PAYLOAD_DATA
 
 Ask = Callable[..., Any]
 
@@ -71,6 +73,20 @@ def test_a_get_cannot_be_split_BC43(ask: Ask) -> None:
     }
     assert data["failure"]["actualSizeBytes"] > 1000
     assert data["payload"] == "CollectorP"
+
+
+def test_the_bad_row_says_what_kind_of_request_was_too_large(ask: Ask) -> None:
+    """Enough to find the sender's mistake, and nothing that was in it."""
+    body = orjson.dumps({"schema": PAYLOAD_DATA, "data": [{"x": "x" * 20_000}, {}]})
+
+    answer = ask("POST", f"{TP2}?e=pv", JSON, body, max_bytes=9_000, max_payload_bytes=10_000)
+
+    (data,) = _bad_rows(answer)
+    assert data["payload"] == (
+        f"CollectorPayload(timestamp:1700000000123, encoding:UTF-8, collector:{COLLECTOR_NAME}, "
+        f"path:{TP2}, contentType:application/json, querystring:[4 bytes], "
+        f"body:[{len(body)} bytes], schema:{PAYLOAD_DATA}, events:2)"
+    )
 
 
 def test_beyond_the_largest_payload_nothing_is_split_BC44(ask: Ask) -> None:

@@ -1,7 +1,8 @@
 """Requests too large for the log: split into several records, or told of in a bad row.
 
-Reference section 1.9, with two differences: events keep their order, and the bad row's text holds
-no address, id or header (weakness W6).
+Reference section 1.9, with two differences: events keep their order, and the bad row's text says
+how large the query string and the body were, never what stood in them, and holds no address, id or
+header (weakness W6).
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from whiteout.collector.door import anonymous_content_type
+from whiteout.errors import ProtocolError
 from whiteout.protocol.collector_payload import encode
+from whiteout.protocol.iglu import parse_schema_key
 from whiteout.version import __version__
 
 if TYPE_CHECKING:
@@ -135,15 +139,30 @@ def _size_violation(
 
 
 def _text(payload: CollectorPayload) -> str:
-    """Name the fields that help to find the cause; nothing that names a person's device."""
+    """Name what helps to find the sender's mistake; nothing that anybody has written freely."""
+    content_type = anonymous_content_type((payload.content_type or "").encode())
     fields = {
         "timestamp": payload.timestamp,
         "encoding": payload.encoding,
         "collector": payload.collector,
         "path": payload.path,
-        "contentType": payload.content_type,
-        "querystring": payload.querystring,
-        "body": payload.body,
+        "contentType": content_type.decode() if content_type is not None else None,
+        "querystring": _size(payload.querystring),
+        "body": _size(payload.body),
+        **_contents(payload.body),
     }
     shown = ", ".join(f"{name}:{value}" for name, value in fields.items() if value is not None)
     return f"CollectorPayload({shown})"
+
+
+def _size(text: str | None) -> str | None:
+    return None if text is None else f"[{len(text.encode())} bytes]"
+
+
+def _contents(body: str | None) -> dict[str, object]:
+    """What a body says that it holds: its schema, and how many events."""
+    try:
+        document = orjson.loads(body or "")
+        return {"schema": parse_schema_key(document["schema"]).uri, "events": len(document["data"])}
+    except (orjson.JSONDecodeError, ProtocolError, LookupError, TypeError):
+        return {}
