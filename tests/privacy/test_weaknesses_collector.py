@@ -162,6 +162,32 @@ def test_W6_a_bad_row_of_the_collector_holds_no_address_id_or_header(ask: Ask) -
         assert ID not in left_by(answer)
 
 
+@pytest.mark.parametrize("key", ["uid", "ip", "duid", "url"])
+@pytest.mark.parametrize("mark", [[], [ANONYMOUS]], ids=["identified", "anonymous"])
+@pytest.mark.parametrize(
+    "fault", ["pixel", "no json", "not self-describing", "no array", "one event", "all"]
+)
+def test_W6_a_size_violation_holds_nothing_of_query_and_body(
+    ask: Ask, key: str, mark: list[tuple[str, str]], fault: str
+) -> None:
+    event = {"e": "pv", key: CANARY, "x": "x" * 20_000}
+    body = {
+        "pixel": "",
+        "no json": f"{key}={CANARY}" + "x" * 20_000,
+        "not self-describing": json.dumps(event),
+        "no array": json.dumps({"schema": PAYLOAD, "data": event}),
+    }.get(fault, json.dumps({"schema": PAYLOAD, "data": [event]}))
+    limits = {"max_bytes": 9_000, "max_payload_bytes": 9_001 if fault == "all" else 100_000}
+    headers = [*mark, ("Content-Type", f"application/json; for={CANARY}")]
+    query = f"?e=pv&{key}={CANARY}" + ("&x=" + "x" * 20_000) * (not body)
+
+    answer = ask("POST" if body else "GET", TP2 + query, headers, body.encode(), **limits)
+
+    is_withheld = bool(mark) and fault.startswith("no") and fault != "no array"
+    assert len(answer.outcome.bad_rows) == (0 if is_withheld else 1)
+    assert CANARY not in b"".join(answer.outcome.bad_rows).decode()
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -314,6 +340,42 @@ def test_W18_global_privacy_control_can_be_honoured(ask: Ask) -> None:
 
     assert answer.payload.network_user_id == NULL_UUID
     assert CANARY not in left_by(answer)
+
+
+@pytest.mark.parametrize(
+    ("values", "objects"),
+    [
+        (["1"], True),
+        (["1 "], True),
+        (["1, 1"], True),
+        (["0, 1"], True),
+        (["0", "1"], True),
+        (['"1"'], True),
+        (["true"], True),
+        (["0"], False),
+        ([""], False),
+    ],
+)
+def test_W18_an_objection_that_is_written_oddly_counts(
+    ask: Ask,
+    values: list[str],
+    objects: bool,  # noqa: FBT001 - parametrised
+) -> None:
+    headers = [("Sec-GPC", value) for value in values]
+
+    answer = ask("GET", "/i", headers, b"", CANARY, honour_global_privacy_control=True)
+
+    assert (answer.payload.ip_address == "unknown") is objects
+
+
+@pytest.mark.parametrize("path", [r"/\evil.example/x", r"/x\y/i", "/a b/c"])
+def test_W19_a_bounce_leads_to_no_other_site(ask: Ask, path: str) -> None:
+    """Browsers read a backslash as a slash, and two slashes as another host."""
+    answer = ask("GET", path, cookie_bounce=CookieBounce())
+
+    assert answer.header("Location") is None
+    assert answer.status == 200
+    assert len(answer.outcome.records) == 1
 
 
 def test_W19_there_is_no_open_redirect_and_origins_can_be_listed(ask: Ask) -> None:

@@ -24,10 +24,11 @@ from whiteout.collector.reading import (
     as_utf8,
     body_as_utf8,
     content_type_of,
+    objects,
     parse_target,
     render_content_type,
 )
-from whiteout.collector.redirect import location, parameter
+from whiteout.collector.redirect import is_plain_path, location, parameter
 from whiteout.collector.split import fit
 from whiteout.identifiers import NULL_UUID
 from whiteout.protocol.collector_payload import (
@@ -40,6 +41,7 @@ from whiteout.protocol.collector_payload import (
     text_start,
     timestamp_field,
 )
+from whiteout.protocol.cross_navigation import without_cross_navigation
 from whiteout.version import __version__
 
 if TYPE_CHECKING:
@@ -157,6 +159,8 @@ class Core:
             outcome = self._event(request, target, now_ms, new_uuid)
             lines = outcome.response.lines.replace(_GIF, _NOT_CACHED, 1).replace(_TEXT, b"", 1)
             place = location(target.query, self._redirect_domains)
+            if place is not None and self._is_anonymous(request, target):
+                place = without_cross_navigation(place.decode()).encode()
             if place is None:
                 return outcome._replace(response=Response(400, lines, b""))
             lines += b"Location: " + place + b"\r\n"
@@ -176,6 +180,7 @@ class Core:
             bounce is None
             or has_id
             or self._is_anonymous(request, target)
+            or not is_plain_path(target.path)
             or not (outcome.records or outcome.bad_rows)  # do not track
         ):
             return outcome
@@ -202,7 +207,7 @@ class Core:
             or (
                 self._privacy_control
                 and b"sec-gpc" in values
-                and b"1" in all_values(request, b"sec-gpc")
+                and objects(all_values(request, b"sec-gpc"))
             )
         )
 

@@ -15,8 +15,7 @@ from urllib.parse import quote_plus, unquote_plus
 
 import orjson
 
-from whiteout.protocol.anonymous import UNTOUCHED, clean_value, fold
-from whiteout.protocol.anonymous import DROPPED as _DROPPED
+from whiteout.protocol.anonymous import DROPPED, UNTOUCHED, clean_value, fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -115,7 +114,7 @@ def _keep(kept: list[bytes], pair: bytes) -> None:
     key, mark, value = pair.partition(b"=")
     key = key.rstrip(b"&;")
     name = fold(key)
-    if name in _DROPPED:
+    if name in DROPPED:
         return
     if mark and name not in UNTOUCHED:
         text = value.rstrip(b"&;")
@@ -168,7 +167,7 @@ def _strip(value: object, depth: int) -> bool:
             return False
         for key, child in [pair for pair in value.items() if pair[0] not in UNTOUCHED]:
             name = fold(key.encode("utf-8", "replace"))
-            if name in _DROPPED:
+            if name in DROPPED:
                 del value[key]
             elif type(child) is str:
                 value[key] = clean_value(name, child)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 _LATIN = frozenset({b"iso-8859-1", b"latin1", b"latin-1", b"us-ascii", b"windows-1252"})
+_NO_OBJECTION = frozenset({b"", b"0"})
 _MAX_MEMO_BYTES = 100  # a content type longer than that is nobody's, and not remembered
 
 
@@ -38,6 +39,16 @@ def all_values(request: Request, wanted: bytes) -> list[bytes]:
     if len(request.values) == len(request.headers):  # none is repeated
         return [request.values[wanted]] if wanted in request.values else []
     return [value for name, value in request.headers if name.lower() == wanted]
+
+
+def objects(values: list[bytes]) -> bool:
+    """Tell whether `Sec-GPC` objects to tracking.
+
+    It should be `1`. Anything else may be a `1` that a proxy has joined or padded, and counts as
+    one; only `0` and nothing do not.
+    """
+    parts = (part.strip() for value in values for part in value.split(b","))
+    return any(part not in _NO_OBJECTION for part in parts)
 
 
 def content_type_of(value: bytes) -> bytes:

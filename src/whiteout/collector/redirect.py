@@ -29,6 +29,11 @@ def parameter(query: bytes, name: bytes) -> bytes | None:
     return None
 
 
+def is_plain_path(path: bytes) -> bool:
+    """Tell whether a browser reads a path as it is, and not a backslash as a slash (W19)."""
+    return _UNSAFE.search(path.decode("latin-1")) is None
+
+
 def location(query: bytes, domains: Collection[str]) -> bytes | None:
     """Return where the parameter `u` leads.
 
