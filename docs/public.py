@@ -45,19 +45,6 @@ _INSIDE = {
     "Consent.permitting",
     "Consent.record",
     "Consent.take_up",
-    "Tracker.begin",
-    "Tracker.after_fork",
-    "Tracker.before_fork",
-    "Tracker.change_level",
-    "Tracker.is_sending",
-    "Tracker.pauses",
-    "Tracker.remove_waiting_events",
-    "Tracker.decided",
-    "Tracker.decided_profile",
-    "Tracker.minimum",
-    "Tracker.owner_of",
-    "Tracker.set_minimum",
-    "Tracker.watch",
     "Subject.belong_to",
     "Subject.close",
     "Subject.geolocation",
@@ -67,8 +54,6 @@ _INSIDE = {
     "RemoteSetup.is_closed",
     "RemoteSetup.note_live",
     "RemoteSetup.start",
-    "Tracker.set_sending",
-    "Tracker.waiting_events",
 }
 
 

@@ -71,10 +71,6 @@ def _enter_and_leave(context: AbstractContextManager[object]) -> None:
 CALLS: Final[dict[str, Callable[[Any], object]]] = {
     "track": lambda found: found.track(EVENT),
     "set_anonymisation": lambda found: found.set_anonymisation(Anonymisation.FULL, pending="drop"),
-    "change_level": lambda found: found.change_level(
-        add=Anonymisation.FULL, remove=Anonymisation.NONE
-    ),
-    "set_sending": lambda found: found.set_sending(sends=True),
     "change": lambda subject: subject.change("user_id", "somebody"),
     "reset": lambda gdpr: gdpr.reset(
         GdprConfiguration(basis_for_processing=BasisForProcessing.CONTRACT)
@@ -89,12 +85,8 @@ CALLS: Final[dict[str, Callable[[Any], object]]] = {
     ),
     "remove": lambda found: found.remove("another"),
     "get": lambda subject: subject.get("user_id"),
-    "owner_of": lambda tracker: tracker.owner_of("network"),
-    "set_minimum": lambda tracker: tracker.set_minimum(Anonymisation.FULL),
-    "watch": lambda tracker: tracker.watch(None),
     "give": lambda consent: consent.give(),
     "scope": lambda found: found.scope().__enter__() and None,
-    "begin": lambda tracker: tracker.begin(TrackerConfiguration()),
     "permitting": lambda consent: _enter_and_leave(consent.permitting(Anonymisation.FULL)),
 }
 """How to call a method that cannot be called without arguments."""
@@ -102,7 +94,7 @@ CALLS: Final[dict[str, Callable[[Any], object]]] = {
 REACHES_BACK: Final = frozenset({"withdraw", "forget"})
 """What makes things more private, for the disk and whoever has the namespace now; tried last."""
 
-INSIDE: Final = frozenset({"before_fork", "after_fork", "belong_to"})
+INSIDE: Final = frozenset({"belong_to"})
 """What the parts of a tracker ask of each other."""
 
 
@@ -224,6 +216,46 @@ def test_L26_nothing_of_a_tracker_that_is_gone_does_anything(
         assert {name: files_of(tmp_path)[name] for name in kept} == kept
         now = whiteout.get_tracker("app")
         assert now is None or now is not tracker or how == "closed"
+    finally:
+        whiteout.remove_tracker("app")
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced", "closed"])
+@pytest.mark.parametrize("reach", sorted(REACHES_BACK))
+def test_L26_what_reaches_back_changes_nothing_else_of_a_tracker_that_is_gone(
+    tmp_path: Path, collector: Collector, how: str, reach: str
+) -> None:
+    """A withdrawal and `forget` still do what they can; consent is not given after them either."""
+    tracker = made(collector, tmp_path)
+    try:
+        tracker.consent.give()
+        tracker.track(EVENT)
+        assert tracker.flush()
+        held = controllers_of(tracker)
+        uses = every_use(tracker)
+        if how == "removed":
+            whiteout.remove_tracker("app")
+        elif how == "closed":
+            tracker.close()
+        else:
+            made(collector, tmp_path)
+        before = state_of(held)
+        for found in held:
+            if hasattr(found, reach):
+                getattr(found, reach)()
+        after = state_of(held)
+        requests = len(collector.requests) + (how == "replaced" and reach == "withdraw")
+        assert poll(lambda: len(collector.requests) == requests)
+        changed = {name for name in before if after[name] != before[name]}
+        assert all(name.startswith("Consent.") for name in changed)
+        records = {n: text for n, text in files_of(tmp_path).items() if n.endswith(".json")}
+
+        for found, name in uses:
+            use(found, name)
+            assert state_of(held) == after, f"{type(found).__name__}.{name} changed something"
+
+        assert {name: files_of(tmp_path)[name] for name in records} == records
+        assert len(collector.requests) == requests
     finally:
         whiteout.remove_tracker("app")
 

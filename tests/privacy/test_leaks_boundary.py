@@ -28,8 +28,11 @@ from tests.support.trackers import poll
 import whiteout
 from whiteout import (
     Anonymisation,
+    ConfigurationError,
     EmitterConfiguration,
     PlatformProperty,
+    PrivacyProfile,
+    SafeProperties,
     SelfDescribing,
     SessionConfiguration,
     SessionState,
@@ -424,6 +427,50 @@ def test_L34_what_cannot_change_live_is_kept_by_a_tracker_made_again(
         assert getattr(made(), option) == strict
         assert getattr(made(), option) == strict
         assert getattr(made(**{option: loose}), option) == loose
+    finally:
+        whiteout.remove_tracker(scene.namespace)
+
+
+def test_L34_a_tracker_that_cannot_be_made_again_leaves_the_one_that_runs(scene: Scene) -> None:
+    """Nor is what was said before lost with the attempt."""
+    emitter = EmitterConfiguration(storage_dir=scene.folder)
+    said = TrackerConfiguration(platform_context=False, privacy_profile=PrivacyProfile.STRICT)
+    official = SafeProperties(
+        criterion="iglu:com.snowplowanalytics.mobile/screen_view", properties=("name",)
+    )
+    wrong = TrackerConfiguration(safe_properties=(official,))
+    tracker = whiteout.create_tracker(scene.namespace, scene.endpoint, said, emitter)
+    try:
+        with pytest.raises(ConfigurationError):
+            whiteout.create_tracker(scene.namespace, scene.endpoint, wrong, emitter)
+
+        assert whiteout.get_tracker(scene.namespace) is tracker
+        assert tracker.track(screen()) is not None
+        again = whiteout.create_tracker(scene.namespace, scene.endpoint, emitter)
+        assert not again.platform_context
+    finally:
+        whiteout.remove_tracker(scene.namespace)
+
+
+def test_L34_a_tracker_that_could_not_be_made_again_is_closed_and_not_forgotten(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it fails so late that the other one has given way."""
+    emitter = EmitterConfiguration(storage_dir=scene.folder)
+    said = TrackerConfiguration(platform_context=False, user_anonymisation=True)
+    whiteout.create_tracker(scene.namespace, scene.endpoint, said, emitter)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr("whiteout.tracker.core.open_folder", lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                whiteout.create_tracker(scene.namespace, scene.endpoint, emitter)
+        closed = whiteout.get_tracker(scene.namespace)
+        assert closed is not None
+        assert not closed.is_tracking
+
+        again = whiteout.create_tracker(scene.namespace, scene.endpoint, emitter)
+        assert not again.platform_context
+        assert again.user_anonymisation
     finally:
         whiteout.remove_tracker(scene.namespace)
 

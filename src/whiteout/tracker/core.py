@@ -20,6 +20,7 @@ from whiteout.tracker.engine import Engine, forget_stored
 from whiteout.tracker.error_tracking import ErrorTracking
 from whiteout.tracker.folder import open_folder, safe_name
 from whiteout.tracker.identity import IdentityFiles
+from whiteout.tracker.inside import inside_of
 from whiteout.tracker.install import track_install
 from whiteout.tracker.journal import left_behind
 from whiteout.tracker.lines import Lines
@@ -37,6 +38,7 @@ from whiteout.tracker.unsaid import settled
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from whiteout.events.event import Event
     from whiteout.events.gdpr import GdprConfiguration
@@ -199,6 +201,11 @@ class Core:
                         self._app_code.close(0)
         return self._app_code
 
+    @property
+    def place(self) -> tuple[Path | None, str]:
+        """The folder of its files, and how their names begin."""
+        return self._folder, self._name
+
     def forget_queued(self) -> None:
         """Tell no plugin of what was tracked until now."""
         if self._app_code is not None:
@@ -206,6 +213,13 @@ class Core:
 
     def forget(self) -> bool:
         """Erase what is stored; see `Tracker.forget`."""
+        if self.is_closed:
+            running = self._running_core()
+            if running is not None and running is not self:  # it remembers what is erased
+                is_forgotten = running.forget()
+                return (
+                    is_forgotten if running.place == self.place else is_forgotten & self._forget()
+                )
         if self._group is None:
             return self._forget()
         with self._group.forgetting:
@@ -217,7 +231,7 @@ class Core:
 
     def renew_identity(self) -> bool:
         """Go on as another installation: another tracker of the group has forgotten this one."""
-        self._check_process()
+        self.check_process()
         if self._app_code is not None and not self.passage.closed:
             self._app_code.forget()
         return self.privacy.renew()
@@ -246,14 +260,14 @@ class Core:
         self, level: Anonymisation, pending: Pending, ended: InspectableEvent | None
     ) -> None:
         """Switch as the user has answered."""
-        self._check_process()
+        self.check_process()
         if pending is not Pending.KEEP:
             self.forget_queued()
         self.privacy.change(level, pending, ended)
 
     def track(self, event: Event) -> str | None:
         """As `Tracker.track`."""
-        self._check_process()
+        self.check_process()
         return self.passage.track(event, Anonymisation.NONE)
 
     def track_alone(self, event: Event, anonymisation: Anonymisation) -> str | None:
@@ -312,11 +326,12 @@ class Core:
             self.engine.start()
             self.is_forked = False
 
-    # --- inside ---------------------------------------------------------------------------------
-
-    def _check_process(self) -> None:
+    def check_process(self) -> None:
+        """In a forked child, at its first call: `revive`."""
         if self.is_forked:
             self.revive()
+
+    # --- inside ---------------------------------------------------------------------------------
 
     def _new_consent(
         self, before_consent: Anonymisation | None, running: ConsentRecord | None
@@ -339,9 +354,13 @@ class Core:
             running=self._running_consent,
         )
 
-    def _running_consent(self) -> Consent | None:
+    def _running_core(self) -> Core | None:
         tracker = self._running()
-        return None if tracker is None else tracker.consent
+        return None if tracker is None else inside_of(tracker).core
+
+    def _running_consent(self) -> Consent | None:
+        core = self._running_core()
+        return None if core is None else core.consent
 
     def _new_passage(self, tracker: TrackerConfiguration, session: SessionConfiguration) -> Passage:
         gate = self.gate

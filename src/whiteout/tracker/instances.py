@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from whiteout.events.gdpr import GdprConfiguration
+    from whiteout.tracker.core import Core
     from whiteout.tracker.decisions import Minimum
     from whiteout.tracker.environment import Environment
     from whiteout.tracker.focal_meter import FocalMeterConfiguration
     from whiteout.tracker.global_contexts import GlobalContextsConfiguration
     from whiteout.tracker.identity_group import IdentityGroups
+    from whiteout.tracker.inside import Inside
     from whiteout.tracker.plugins import PluginConfiguration
     from whiteout.tracker.remote.bundle import ConfigurationBundle
     from whiteout.tracker.remote.settings import ConfigurationState, RemoteConfiguration
@@ -61,7 +63,7 @@ class _Registry:
         self.lock = threading.RLock()
         self.trackers: dict[str, Tracker] = {}
         self.live: weakref.WeakSet[Tracker] = weakref.WeakSet()
-        self._forking: list[Tracker] = []
+        self._forking: list[Core] = []
         self._groups: IdentityGroups | None = None
         self._has_hooks = False
         self.remote: RemoteSetup | None = None
@@ -93,11 +95,13 @@ class _Registry:
             tracker.close(timeout=0.0)
 
     def _before_fork(self) -> None:
+        from whiteout.tracker.inside import inside_of  # noqa: PLC0415 - see below
+
         self.lock.acquire()
         self.groups().lock.acquire()
-        self._forking = list(self.live)
-        for tracker in self._forking:
-            tracker.before_fork()
+        self._forking = [inside_of(tracker).core for tracker in self.live]
+        for core in self._forking:
+            core.before_fork()
 
     def _after_fork(self, *, in_child: bool) -> None:
         while self._forking:
@@ -183,20 +187,25 @@ def _make(  # noqa: PLR0913 - those of `create_tracker`, and what holds for remo
     """
     from whiteout.events.gdpr import GdprConfiguration  # noqa: PLC0415 - as above
     from whiteout.tracker.environment import Environment  # noqa: PLC0415 - as above
+    from whiteout.tracker.inside import inside_of  # noqa: PLC0415 - as above
     from whiteout.tracker.tracker import Tracker  # noqa: PLC0415 - as above
     from whiteout.tracker.unsaid import settled  # noqa: PLC0415 - as above
 
     said = of_kind.get(TrackerConfiguration) or TrackerConfiguration()
     with _REGISTRY.lock, _REGISTRY.groups().lock:
         _REGISTRY.add_hooks()
-        before = _REGISTRY.trackers.pop(namespace, None)
-        pauses = before.pauses() if before is not None else None
-        if before is not None:
-            before.close(timeout=0.0)
+        # It keeps the namespace until the other one runs: what it said is not to be lost with that.
+        before = _REGISTRY.trackers.get(namespace)
+        inside = inside_of(before) if before is not None else None
         remote = None
         said = settled(said, before)
         if minimum is None:
-            said, minimum, remote = _under_remote(namespace, said, before)
+            said, minimum, remote = _under_remote(namespace, said, inside)
+        pauses = None
+        if before is not None and inside is not None:
+            _check_gate(said, inside, minimum)
+            pauses = inside.core.pauses()
+            before.close(timeout=0.0)
         tracker = Tracker(
             namespace,
             network,
@@ -206,12 +215,12 @@ def _make(  # noqa: PLR0913 - those of `create_tracker`, and what holds for remo
             of_kind.get(SubjectConfiguration) or SubjectConfiguration(),
             environment=environment or Environment(),
             process_lock=_REGISTRY.lock,
-            level=before.decided if before is not None else None,
-            consent=before.consent.record if before is not None else None,
+            level=inside.decided if inside is not None else None,
+            consent=inside.core.consent.record if inside is not None else None,
             gdpr=of_kind.get(GdprConfiguration),
             extensions=extensions,
             pauses=pauses,
-            profile=before.decided_profile if before is not None else None,
+            profile=inside.decided_profile if inside is not None else None,
             groups=_REGISTRY.groups(),
             minimum=minimum,
             running=partial(_running, namespace),
@@ -220,10 +229,24 @@ def _make(  # noqa: PLR0913 - those of `create_tracker`, and what holds for remo
             from whiteout.tracker.remote.trackers import watch  # noqa: PLC0415 - as above
 
             watch(tracker, remote)
+        _REGISTRY.trackers.pop(namespace, None)  # the last one made comes last
         _REGISTRY.trackers[namespace] = tracker
         _REGISTRY.live.add(tracker)
-    tracker.begin(said)
+    inside_of(tracker).core.begin(said)
     return tracker
+
+
+def _check_gate(said: TrackerConfiguration, before: Inside, minimum: Minimum) -> None:
+    """Refuse what no gate can be made of: before the tracker that runs gives way.
+
+    Raises:
+        ConfigurationError: as `gate_of`.
+    """
+    from whiteout.tracker.decisions import first_profile  # noqa: PLC0415 - as above
+    from whiteout.tracker.tracker_gate import gate_of  # noqa: PLC0415 - as above
+
+    decided = first_profile(said.privacy_profile, before.decided_profile)
+    gate_of(said, first_profile(None, decided, minimum.profile), keeps_messages=True)
 
 
 def _running(namespace: str) -> Tracker | None:
@@ -233,7 +256,7 @@ def _running(namespace: str) -> Tracker | None:
 
 
 def _under_remote(
-    namespace: str, said: TrackerConfiguration, before: Tracker | None
+    namespace: str, said: TrackerConfiguration, before: Inside | None
 ) -> tuple[TrackerConfiguration, Minimum, RemoteSetup | None]:
     """What a tracker of the app's own making is, in a namespace that may be set up remotely."""
     from whiteout.tracker.decisions import Minimum  # noqa: PLC0415 - as above

@@ -15,13 +15,10 @@ from whiteout.errors import ConfigurationError
 from whiteout.identifiers import Anonymisation
 from whiteout.tracker.checks import check_flag
 from whiteout.tracker.configuration import Pending
-from whiteout.tracker.controllers import SessionController
 from whiteout.tracker.core import Core
 from whiteout.tracker.decisions import Minimum
-from whiteout.tracker.emitter_controller import EmitterController
-from whiteout.tracker.live import LiveChanges, Watch
+from whiteout.tracker.inside import Inside
 from whiteout.tracker.live_options import LiveOptions, Pauses
-from whiteout.tracker.network_controller import NetworkController
 from whiteout.tracker.scope import level_here, scoped
 from whiteout.tracker.shared_part import TRACKER_VERSION
 from whiteout.tracker.states.states import DEEP_LINK, LIFECYCLE, SCREEN, SUMMARY
@@ -43,7 +40,9 @@ if TYPE_CHECKING:
     )
     from whiteout.tracker.consent import Consent
     from whiteout.tracker.consent_record import ConsentRecord
+    from whiteout.tracker.controllers import SessionController
     from whiteout.tracker.counters import DropReason
+    from whiteout.tracker.emitter_controller import EmitterController
     from whiteout.tracker.engine import Engine
     from whiteout.tracker.environment import Environment
     from whiteout.tracker.gdpr import GdprController
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
     from whiteout.tracker.identity_group import IdentityGroups
     from whiteout.tracker.link_decoration import CrossDeviceParameterConfiguration
     from whiteout.tracker.network import NetworkConnection
+    from whiteout.tracker.network_controller import NetworkController
     from whiteout.tracker.plugins import PluginsController
     from whiteout.tracker.subject import Subject
 
@@ -111,29 +111,9 @@ class Tracker(LiveOptions):
         self._shared = self._core.shared
         self._passage = self._core.passage
         self._lines = self._core.lines
-        self._privacy = self._core.privacy
         self._live = self._core.live
-        self._changes = LiveChanges(
-            self._live,
-            self._passage,
-            shared=self._shared,
-            privacy=self._privacy,
-            check_process=self._check_process,
-        )
-        self._shared.subject.belong_to(self._changes)
-        self._session_controller = SessionController(
-            self._passage, self._move_app, self._live.session, self._changes
-        )
-        self._emitter_controller = EmitterController(self, self._live.emitter, self._changes)
-        self._network_controller = NetworkController(self._live.network, self._changes)
-
-    def begin(self, configuration: TrackerConfiguration) -> None:
-        """Track what the start itself is worth; called once, under no lock.
-
-        Args:
-            configuration: what the tracker was made with.
-        """
-        self._core.begin(configuration)
+        self._inside = Inside(self, self._core)
+        self._changes = self._inside.changes
 
     # --- tracking -----------------------------------------------------------------------------
 
@@ -203,7 +183,7 @@ class Tracker(LiveOptions):
         # Not before it is needed: it loads urllib.parse.
         from whiteout.tracker.links import decorated_link  # noqa: PLC0415 - see above
 
-        self._check_process()
+        self._core.check_process()
         return decorated_link(self._passage, self._shared, uri, configuration)
 
     def enter_background(self) -> str | None:
@@ -214,7 +194,7 @@ class Tracker(LiveOptions):
         Returns:
             the event's id; None where the app was there already, or no event was tracked.
         """
-        return self._move_app(is_visible=False)
+        return self._inside.move_app(is_visible=False)
 
     def enter_foreground(self) -> str | None:
         """The app came back; its first event is still judged by `background_timeout`.
@@ -224,7 +204,7 @@ class Tracker(LiveOptions):
         Returns:
             the event's id; None where the app was there already, or no event was tracked.
         """
-        return self._move_app(is_visible=True)
+        return self._inside.move_app(is_visible=True)
 
     def pause(self) -> None:
         """Track nothing until `resume`: events are lost, `track` gives None.
@@ -254,10 +234,7 @@ class Tracker(LiveOptions):
         Args:
             timeout: seconds.
         """
-        self._check_process()
-        if self._passage.closed:
-            return True
-        return self._engine.flush(timeout)
+        return self._inside.flush(timeout)
 
     def close(self, timeout: float = 5.0) -> bool:
         """Stop. What is not delivered within `timeout` seconds is stored and sent next time.
@@ -267,7 +244,7 @@ class Tracker(LiveOptions):
         Returns:
             whether everything was delivered.
         """
-        self._check_process()
+        self._core.check_process()
         return self._core.close(timeout)
 
     def __enter__(self) -> Self:
@@ -306,12 +283,12 @@ class Tracker(LiveOptions):
     @property
     def session(self) -> SessionController | None:
         """The running session; None while `session_context` is off."""
-        return self._session_controller if self._lines.has_session else None
+        return self._inside.session if self._lines.has_session else None
 
     @property
     def emitter(self) -> EmitterController:
         """Sending."""
-        return self._emitter_controller
+        return self._inside.emitter
 
     @property
     def gdpr(self) -> GdprController:
@@ -331,7 +308,7 @@ class Tracker(LiveOptions):
     @property
     def network(self) -> NetworkController:
         """Where events go."""
-        return self._network_controller
+        return self._inside.network
 
     @property
     def drops(self) -> Mapping[DropReason, int]:
@@ -482,15 +459,7 @@ class Tracker(LiveOptions):
             raise ConfigurationError(
                 f"level must be an Anonymisation such as Anonymisation.FULL, got {level!r}"
             )
-        pending = _pending(pending)
-        self._check_process()
-        if self._passage.closed:
-            return
-        self._check_minimum(level)
-        with self.consent.permitting(level) as ended:
-            if pending is not Pending.KEEP:
-                self._core.forget_queued()
-            self._privacy.change(level, pending, ended)
+        self._inside.set_level(level, _pending(pending))
 
     def forget(self) -> bool:
         """Erase what is stored of the user: identifiers, session, cookies, waiting events.
@@ -506,106 +475,8 @@ class Tracker(LiveOptions):
         Returns:
             False where the disk refused; then call it again.
         """
-        self._check_process()
+        self._core.check_process()
         return self._core.forget()
-
-    def change_level(self, *, add: Anonymisation, remove: Anonymisation) -> None:
-        """Switch some flags on and some off, in one step; the rest stays."""
-        self._check_process()
-        if self._passage.closed:
-            return
-        self._check_minimum(~remove)
-        with self.consent.permitting((self._lines.level | add) & ~remove, removed=remove) as ended:
-            self._privacy.change_flags(add=add, remove=remove, ended=ended)
-
-    # --- what a remote configuration asks for ---------------------------------------------------
-
-    @property
-    def decided(self) -> Anonymisation:
-        """The level as app and user have decided, whatever the minimum is."""
-        return self._privacy.decided
-
-    @property
-    def decided_profile(self) -> PrivacyProfile:
-        """The privacy profile as the app has decided."""
-        return self._privacy.decided_profile
-
-    @property
-    def minimum(self) -> Minimum:
-        """What level and profile are at least."""
-        return Minimum(self._privacy.minimum, self._core.minimum_profile)
-
-    def set_minimum(self, minimum: Anonymisation) -> None:
-        """Let the level hold these flags at least; what was decided stays, and acts beyond them."""
-        self._check_process()
-        if self._passage.closed or minimum == self._privacy.minimum:
-            return
-        ended = self._passage.extended_end(self._privacy.decided | minimum)
-        self._privacy.set_minimum(minimum, ended)
-
-    def watch(self, watch: Watch) -> None:
-        """Let `watch` hear of each option that the app sets."""
-        self._changes.watch = watch
-
-    def owner_of(self, section: str) -> object:
-        """What has the live options of a section of the configuration."""
-        owners = {
-            "network": self._network_controller,
-            "emitter": self._emitter_controller,
-            "session": self._session_controller,
-            "subject": self._shared.subject,
-        }
-        return owners.get(section, self)
-
-    def _check_minimum(self, level: Anonymisation) -> None:
-        lacking = self._privacy.minimum & ~level
-        if lacking:
-            names = " | ".join(f"Anonymisation.{flag.name}" for flag in lacking)
-            raise ConfigurationError(
-                f"the level must hold {names}: the remote configuration asks for it, or is not "
-                "known yet"
-            )
-
-    # --- what the controllers ask for -----------------------------------------------------------
-
-    def set_sending(self, *, sends: bool) -> None:
-        """Pause or resume the emitter."""
-        self._check_process()
-        if self._passage.closed:
-            return
-        if sends:
-            self._engine.resume()
-        else:
-            self._engine.emitter.pause()
-
-    def waiting_events(self) -> int:
-        """How many events wait in the event store."""
-        return self._engine.waiting
-
-    def remove_waiting_events(self) -> bool:
-        """Delete every waiting event; False: the disk refused."""
-        self._check_process()
-        passage = self._passage
-        if passage.closed:
-            return True
-        with self._privacy.lock:
-            return passage.closed or self._engine.forget(passage.keeping_events_out)
-
-    def pauses(self) -> Pauses:
-        """What is paused; of a tracker that is closed nothing."""
-        return self._core.pauses()
-
-    def is_sending(self) -> bool:
-        """Whether a request is under way."""
-        return self._engine.emitter.is_sending
-
-    def before_fork(self) -> None:
-        """Let no thread be in the middle of anything when the process is copied."""
-        self._core.before_fork()
-
-    def after_fork(self, *, in_child: bool) -> None:
-        """Go on; a child starts an engine of its own at its first call."""
-        self._core.after_fork(in_child=in_child)
 
     # --- inside ---------------------------------------------------------------------------------
 
@@ -617,14 +488,6 @@ class Tracker(LiveOptions):
     def _connection(self) -> NetworkConnection:
         return self._core.connection
 
-    def _check_process(self) -> None:
-        if self._core.is_forked:
-            self._core.revive()
-
-    def _move_app(self, *, is_visible: bool) -> str | None:
-        self._check_process()
-        return self._passage.become(is_visible=is_visible)
-
     def _switch_feature(self, feature: str, *, on: bool) -> None:
         check_flag(feature, on)
         with self._lock:
@@ -632,7 +495,7 @@ class Tracker(LiveOptions):
                 self._passage.states.switch(feature, on=on)
 
     def _switch(self, flag: Anonymisation, *, on: bool) -> None:
-        self.change_level(add=flag if on else _NONE, remove=_NONE if on else flag)
+        self._inside.change_level(add=flag if on else _NONE, remove=_NONE if on else flag)
 
 
 def _pending(value: Pending | str) -> Pending:

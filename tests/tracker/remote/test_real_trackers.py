@@ -28,6 +28,7 @@ from whiteout import (
     SubjectConfiguration,
     TrackerConfiguration,
 )
+from whiteout.tracker.inside import inside_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -296,7 +297,7 @@ def test_an_option_that_a_file_forbids_meanwhile_is_taken_back(scene: RemoteScen
             setup.refresh()
             assert setup.wait(10)
 
-    tracker.watch(Late(setup, tracker))
+    inside_of(tracker).watch(Late(setup, tracker))
     tracker.geo_location_context = True
 
     assert seen == ["geo_location_context"]
@@ -319,7 +320,7 @@ def test_each_option_that_a_file_can_set_acts_on_a_running_tracker(scene: Remote
     tracker = shop()
     fixed = set()
     for section in KINDS:
-        owner: Any = tracker.owner_of(section)
+        owner: Any = inside_of(tracker).owner_of(section)
         for option in options_of(section).values():
             try:
                 setattr(owner, option.name, getattr(owner, option.name))

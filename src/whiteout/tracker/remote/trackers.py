@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from whiteout.errors import ConfigurationError
 from whiteout.tracker.decisions import Minimum
+from whiteout.tracker.inside import inside_of
 from whiteout.tracker.remote.options import KINDS
 from whiteout.tracker.remote.plan import Do
 from whiteout.tracker.remote.privacy import FLAGS, OF
@@ -85,7 +86,7 @@ class RemoteTrackers:
         if tracker is None or before is None or self._get(step.namespace) is not tracker:
             tracker = self._make(planned)
         elif step.do is Do.CHANGE_MINIMUM:
-            tracker.set_minimum(planned.minimum)
+            inside_of(tracker).set_minimum(planned.minimum)
         elif any(
             getattr(before.tracker, name) != getattr(planned.tracker, name) for name in _OF_GATE
         ):
@@ -147,7 +148,7 @@ def limited(said: TrackerConfiguration, demanded: Planned) -> TrackerConfigurati
 
 def watch(tracker: Tracker, setup: RemoteSetup) -> None:
     """Let a set-up hear of each option that the app sets on a tracker."""
-    tracker.watch(_Watch(setup, tracker))
+    inside_of(tracker).watch(_Watch(setup, tracker))
 
 
 class _Watch:
@@ -181,7 +182,7 @@ class _Watch:
         self._setup.note_live(self._tracker.namespace, section, name, value)
         limit = self._limit(section, name, value)
         if limit is not None:  # a file was applied since the app was let
-            _set(self._tracker.owner_of(section), name, limit)
+            _set(inside_of(self._tracker).owner_of(section), name, limit)
 
     def _limit(self, section: str, name: str, value: object) -> object:
         """What is demanded of an option where a value would tell more; None: it does not."""
@@ -207,10 +208,10 @@ _OF_SYSTEM: Final[Mapping[str, Callable[[], str | None]]] = {
 
 def _change(tracker: Tracker, before: Planned, after: Planned) -> None:
     """Give a running tracker the options that differ, and no others: the rest may be live."""
-    tracker.set_minimum(before.minimum | after.minimum)
+    inside_of(tracker).set_minimum(before.minimum | after.minimum)
     looser: list[Callable[[], None]] = []
     for section, kind in KINDS.items():
-        owner = tracker.owner_of(section)
+        owner = inside_of(tracker).owner_of(section)
         for each in fields(kind):
             old = getattr(getattr(before, section), each.name)
             new = getattr(getattr(after, section), each.name)
@@ -225,7 +226,7 @@ def _change(tracker: Tracker, before: Planned, after: Planned) -> None:
                 looser.append(partial(_set, owner, each.name, new))
     for act in looser:
         act()
-    tracker.set_minimum(after.minimum)
+    inside_of(tracker).set_minimum(after.minimum)
 
 
 def _set(owner: object, name: str, value: object) -> None:
