@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from deltalake import DeltaTable
-from tests.lake.conftest import NOW_MS
 
 from whiteout.enrich.event import BadRow, EnrichedEvent
 from whiteout.errors import ConfigurationError
@@ -341,23 +340,6 @@ def test_files_are_merged_beside_the_loading_which_goes_on(kitchen: Kitchen) -> 
     assert kitchen.event_ids() == [f"e{number:02}" for number in range(40)]
     kitchen.send_events("e40")
     assert kitchen.load_all().counts.events == 1
-
-
-DAY_MS = 86_400_000
-
-
-def test_rows_of_a_table_are_kept_as_many_days_as_it_is_told(kitchen: Kitchen) -> None:
-    """Whole load dates go, and their files; a table that is not named keeps all."""
-    loader = kitchen.loader(retention_days={"events": 30}, retention_hours=0)
-    for age in (31, 30, 0):
-        kitchen.now_ms = NOW_MS - age * DAY_MS
-        kitchen.send({"columns": {"event_id": f"e{age}"}}, bad_item(f"b{age}"))
-        kitchen.load_all(loader)
-
-    loader.maintain(force=True)
-
-    assert kitchen.event_ids() == ["e0", "e30"]
-    assert len(kitchen.rows("failed_events")) == 3
 
 
 def test_a_retention_reads_as_table_and_days() -> None:

@@ -35,12 +35,13 @@ from whiteout.lake.batch import (
     events_table,
     failed_table,
 )
+from whiteout.lake.clock import DAY_US, LakeClock
 from whiteout.lake.failed import FailedEvent, error_name, from_bad_row, from_text, generic_error
 from whiteout.lake.families import Families
-from whiteout.lake.housekeeping import Housekeeper, tidy
+from whiteout.lake.housekeeping import Housekeeper
 from whiteout.lake.loaded import Loaded
 from whiteout.lake.place import LakePlace
-from whiteout.lake.seen import DAY_US, KEY_COLUMNS, SeenEvents, event_key
+from whiteout.lake.seen import KEY_COLUMNS, SeenEvents, event_key
 from whiteout.lake.settings import Counts, LoaderSettings, Source
 from whiteout.lake.tables import LakeTable
 from whiteout.log.rewriting import is_erased
@@ -129,14 +130,19 @@ class Loader:
         self._settings = settings
         self._limit = settings.max_records
         self._failures = 0
-        self._commits_to_compact = 0
         durable = settings.durable
         place = place or LakePlace(str(directory))
         self._events = LakeTable(place, "events", EVENTS_SCHEMA, durable=durable)
         self._failed = LakeTable(place, "failed_events", FAILED_SCHEMA, durable=durable)
-        self._housekeeper = Housekeeper(place, settings, now_ms)
         self._seen = SeenEvents(directory / "seen.sqlite3", self._events.table_id)
         self._resume()
+        self._clock = LakeClock(
+            now_ms,
+            self._seen,
+            load_us=self._last_load_us,
+            commit_us=self._events.last_commit_us(),
+        )
+        self._housekeeper = Housekeeper(place, settings, self._clock, self._seen)
         self._tell(_Batch(self._last_load_us, None, None))
 
     def _resume(self) -> None:
@@ -160,7 +166,9 @@ class Loader:
             self._seen.clear()
         if self._seen.watermark_us == last_event_us:
             return
-        oldest = self._now_ms() * 1000 - self._settings.seen_days * DAY_US
+        # Not by the clock alone: one that is ahead would leave out what is young.
+        newest = min(self._now_ms() * 1000, last_event_us)
+        oldest = newest - self._settings.seen_days * DAY_US
         after = max(self._seen.watermark_us, oldest)
         moment = pa.scalar(after, pa.timestamp("us", tz="UTC"))
         batches = self._events.dataset().to_batches(
@@ -238,8 +246,7 @@ class Loader:
         self.counts.quarantined += 1
 
     def _next_load_us(self) -> int:
-        # Whole milliseconds: Delta keeps no finer statistics, and the last one is read from them.
-        return max(self._now_ms() * 1000, self._last_load_us + 1_000)
+        return self._clock.load_us(self._last_load_us)
 
     def _prepare(self, raw: Sequence[Record], bad: Sequence[Record]) -> _Batch:
         """Enrich, look for repeated events, cast: all that can be done before writing."""
@@ -341,7 +348,7 @@ class Loader:
             self._raw_next = batch.raw_next
         if batch.bad_next is not None:
             self._bad_next = batch.bad_next
-        self._commits_to_compact += 1
+        self._housekeeper.committed()
         self._count(batch)
         self._tell(batch)
         if batch.keys:
@@ -385,23 +392,14 @@ class Loader:
                 source.log.trim()
 
     def maintain(self, *, force: bool = False) -> bool:
-        """Merge small files once enough commits were made; True where there was work.
+        """Retention, fewer files, no dead ones, where it is time to; True where it was.
 
         Args:
             force: now, and be done with it on return; else it goes on beside the loading, where
                 files are kept long enough for readers that they outlive what is being written.
         """
-        if not force and self._commits_to_compact < self._settings.compact_after:
-            return False
-        self._commits_to_compact = 0
-        if force or self._settings.retention_hours == 0:
-            self._housekeeper.close()
-            tables = {"events": self._events, "failed_events": self._failed}
-            tidy(tables, self._settings, now_ms=self._now_ms())
-        else:
-            self._housekeeper.start()
-        self._seen.forget_before(self._now_ms() * 1000 - self._settings.seen_days * DAY_US)
-        return True
+        tables = {"events": self._events, "failed_events": self._failed}
+        return self._housekeeper.tend(tables, force=force)
 
     def close(self) -> None:
         """Release the lake for another loader."""

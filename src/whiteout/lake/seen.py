@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from whiteout.errors import LogError
 from whiteout.lake.casting import clean_text
+from whiteout.lake.clock import DAY_US
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 KEY_COLUMNS = ("event_id", "dvce_created_tstamp", "event_name", "app_id", "name_tracker")
 """What makes two deliveries the same event: content that a tracker sends again unchanged."""
 
-DAY_US = 86_400_000_000
 _FORMAT = 1  # of this file; another one is rebuilt
 _SLICES = 256
 _LOOKUP = 500  # keys a statement; SQLite allows 32,766 variables
@@ -131,6 +131,19 @@ class SeenEvents:
             (low, high, moment_us // DAY_US),
         )
         self._sweep = (self._sweep + 1) % _SLICES
+
+    def note(self, name: str) -> int | None:
+        """A number kept under a name; None where there is none."""
+        query = "SELECT value FROM state WHERE name=?"
+        row = self._connection.execute(query, (f"note:{name}",)).fetchone()
+        return None if row is None else int(row[0])
+
+    def keep_note(self, name: str, value: int | None) -> None:
+        """Keep a number under a name; None forgets it. It goes when the file is made anew."""
+        if value is None:
+            self._connection.execute("DELETE FROM state WHERE name=?", (f"note:{name}",))
+        else:
+            self._connection.execute("REPLACE INTO state VALUES (?, ?)", (f"note:{name}", value))
 
     def clear(self) -> None:
         """Forget everything, the watermark too."""

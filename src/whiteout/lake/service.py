@@ -269,22 +269,32 @@ def run(
             if not taken or started_at - settled_at >= _SETTLE_EVERY_S:
                 settled_at = started_at
                 loader.settle()
-            if not stopping:
-                loader.maintain()
             failures = 0
         except Exception as error:
             failures += 1
             _LOGGER.warning("loading failed (%s), trying again", type(error).__name__)
             if stopping and failures >= _ATTEMPTS_WHEN_STOPPING:
                 raise
+            _maintain(loader, stopping=stopping)
             # A stop that comes meanwhile ends the wait, and one that came before makes it short.
             stop.wait(_delay_s(failures))
             continue
+        _maintain(loader, stopping=stopping)
         if not taken and stopping:
             return
         if not stopping and not (taken and loader.is_behind):
             pause = commit_interval_s - (monotonic_s() - started_at) if taken else _POLL_S
             _pause(max(pause, 0), stop, hurry)
+
+
+def _maintain(loader: Loader, *, stopping: bool) -> None:
+    """Also where loading fails: on a full disk, what is too old may be what makes room."""
+    if stopping:
+        return
+    try:
+        loader.maintain()
+    except Exception as error:  # noqa: BLE001 - the store's; what it is for can wait
+        _LOGGER.warning("tidying failed (%s)", type(error).__name__)
 
 
 def _pause(seconds: float, stop: threading.Event, hurry: threading.Event | None) -> None:

@@ -23,7 +23,10 @@ class LoaderSettings:
         max_bytes: of log records a commit; bounds the memory that a commit takes.
         seen_days: how long a repeated delivery is recognised.
         compact_after: commits after which small files are merged.
+        tidy_after_s: seconds after which the tables are tidied though no file was added.
         retention_hours: how long files that are no longer part of the table are kept for readers.
+        orphan_hours: how long files that no version names are kept: a loader may be about to name
+            them.
         retention_days: for each table, how many days its rows are kept; a table that is not named
             keeps them for ever.
         durable: whether commits are brought to the disk before the log forgets their records.
@@ -33,7 +36,9 @@ class LoaderSettings:
     max_bytes: int = 4 * 1024 * 1024
     seen_days: int = 45
     compact_after: int = 60
+    tidy_after_s: float = 3600.0
     retention_hours: int = 1
+    orphan_hours: int = 24
     retention_days: Mapping[str, int] = field(default_factory=dict)
     durable: bool = True
 

@@ -40,6 +40,7 @@ from whiteout.lake.batch import (
     events_table,
     failed_table,
 )
+from whiteout.lake.clock import DAY_US, LakeClock
 from whiteout.lake.failed import (
     LOADER_PARSING_ERROR,
     PROCESSOR,
@@ -50,10 +51,10 @@ from whiteout.lake.failed import (
     generic_error,
 )
 from whiteout.lake.families import Families
-from whiteout.lake.housekeeping import Housekeeper, tidy
+from whiteout.lake.housekeeping import Housekeeper
 from whiteout.lake.loader import keys_of
 from whiteout.lake.place import LakePlace
-from whiteout.lake.seen import DAY_US, KEY_COLUMNS, SeenEvents, event_key
+from whiteout.lake.seen import KEY_COLUMNS, SeenEvents, event_key
 from whiteout.lake.settings import Counts, LoaderSettings
 from whiteout.lake.tables import LakeTable
 
@@ -139,15 +140,20 @@ class StreamLoader:
         place = place or LakePlace(str(directory))
         self._events = LakeTable(place, "events", EVENTS_SCHEMA, durable=durable)
         self._failed = LakeTable(place, "failed_events", FAILED_SCHEMA, durable=durable)
-        self._housekeeper = Housekeeper(place, settings, now_ms)
         self._seen = _own_index(directory, self._events.table_id)
         self._families = Families(lookup, self._events.fields())
         self._next: dict[str, int] = {}
         self._failed_until: dict[str, int] = {}
         self._passed_over: dict[str, frozenset[int]] = {}
         self._ranks: dict[str, int] = {}
-        self._last_load_us = 0
-        self._commits_to_compact = 0
+        self._last_load_us = max(self._events.last_load_us(), self._failed.last_load_us())
+        self._clock = LakeClock(
+            now_ms,
+            self._seen,
+            load_us=self._last_load_us,
+            commit_us=self._events.last_commit_us(),
+        )
+        self._housekeeper = Housekeeper(place, settings, self._clock, self._seen)
         self._alone = True
 
     def take_over(self, events: Iterable[str], failed: Iterable[str]) -> dict[str, int]:
@@ -183,7 +189,9 @@ class StreamLoader:
         if watermark > last_event_us:  # an older lake was put back
             self._seen.clear()
             watermark = 0
-        oldest = self._now_ms() * 1000 - self._settings.seen_days * DAY_US
+        # Not by the clock alone: one that is ahead would leave out what is young.
+        newest = min(self._now_ms() * 1000, last_event_us)
+        oldest = newest - self._settings.seen_days * DAY_US
         after = max(watermark - _SLACK_US, oldest, 0)
         batches = self._events.dataset().to_batches(
             columns=[*KEY_COLUMNS, LOAD_TSTAMP],
@@ -208,7 +216,7 @@ class StreamLoader:
             Exception: the lake cannot be written. In any case nothing is lost or doubled: take over
                 again, and read from where that says.
         """
-        batch = _Batch(max(self._now_ms() * 1000, self._last_load_us + 1_000))
+        batch = _Batch(self._clock.load_us(self._last_load_us))
         self._add_events([one for one in events if self._is_next(one, batch.event_offsets)], batch)
         for record in failed:
             if self._is_next(record, batch.failed_offsets):
@@ -316,7 +324,7 @@ class StreamLoader:
             self._events.append(batch.table, batch.event_offsets)
             self._alone = self._alone and self._events.version == version + 1
         self._last_load_us = batch.load_us
-        self._commits_to_compact += 1
+        self._housekeeper.committed()
         self._next.update(batch.event_offsets)
         self._next.update(batch.failed_offsets)
         self._count(batch)
@@ -363,23 +371,14 @@ class StreamLoader:
         counts.duplicates += batch.duplicates
 
     def maintain(self, *, force: bool = False) -> bool:
-        """Merge small files once enough commits were made; True where there was work.
+        """Retention, fewer files, no dead ones, where it is time to; True where it was.
 
         Args:
             force: now, and be done with it on return; else it goes on beside the loading, where
                 files are kept long enough for readers that they outlive what is being written.
         """
-        if not force and self._commits_to_compact < self._settings.compact_after:
-            return False
-        self._commits_to_compact = 0
-        if force or self._settings.retention_hours == 0:
-            self._housekeeper.close()
-            tables = {"events": self._events, "failed_events": self._failed}
-            tidy(tables, self._settings, now_ms=self._now_ms())
-        else:
-            self._housekeeper.start()
-        self._seen.forget_before(self._now_ms() * 1000 - self._settings.seen_days * DAY_US)
-        return True
+        tables = {"events": self._events, "failed_events": self._failed}
+        return self._housekeeper.tend(tables, force=force)
 
     def close(self) -> None:
         """Release the index."""

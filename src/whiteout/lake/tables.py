@@ -15,6 +15,7 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 
 from whiteout.lake.batch import LOAD_DATE, LOAD_TSTAMP
+from whiteout.lake.orphans import remove_orphans
 from whiteout.lake.place import LakeError
 
 if TYPE_CHECKING:
@@ -162,6 +163,10 @@ class LakeTable:
         greatest = actions[name].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_pylist()
         return max((value for value in greatest if value is not None), default=0)
 
+    def last_commit_us(self) -> int:
+        """When the last commit was made, by the clock of who made it; 0 where nobody said."""
+        return int(self._table.history(1)[0].get("timestamp", 0)) * 1_000
+
     def file_count(self) -> int:
         """How many data files the table has."""
         return len(self._table.file_uris())
@@ -194,17 +199,25 @@ class LakeTable:
         partitions = self._table.partitions()
         return {str(partition[LOAD_DATE]) for partition in partitions}
 
-    def clean(self, *, retention_hours: int) -> None:
-        """Delete files that no version of the last `retention_hours` needs, and old log entries."""
+    def clean(self, *, retention_hours: int, orphan_s: float) -> None:
+        """Delete files that no version needs, and old log entries.
+
+        Args:
+            retention_hours: how long files are kept for readers of earlier versions.
+            orphan_s: how long files are kept that no version has named yet, seconds.
+        """
         self._table.vacuum(
-            retention_hours=retention_hours,
-            dry_run=False,
-            enforce_retention_duration=False,
-            full=True,
+            retention_hours=retention_hours, dry_run=False, enforce_retention_duration=False
         )
         self._table.create_checkpoint()
         self._table.cleanup_metadata()
         self._sync()
+        remove_orphans(
+            self._table,
+            self._place.storage_options,
+            retention_hours=retention_hours,
+            older_than_s=orphan_s,
+        )
 
     def _sync(self) -> None:
         """Bring the commits since the last call to the disk: data first, then the log entry."""
