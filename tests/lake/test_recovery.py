@@ -69,6 +69,7 @@ class Shop(Kitchen):
             raw=Source(log=self.raw, name="raw"),
             bad=Source(log=self.bad, name="bad"),
             enrich=_break if faulty else enricher.enrich,
+            fault=enricher.fault,
             lookup=resolver.lookup,
             settings=LoaderSettings(durable=False),
             now_ms=lambda: self.now_ms,

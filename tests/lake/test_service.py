@@ -1,20 +1,26 @@
 from __future__ import annotations
 
+import base64
 import contextlib
+import json
 import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.enrich.conftest import JSON_TYPE, MINIMAL, post
 from tests.enrich.enrichments.support import ENRICHMENTS, configure
 from tests.lake.conftest import make_event
 
+from whiteout.enrich import Enricher
 from whiteout.enrich.enrichments.pseudonymise import Pseudonymise
 from whiteout.errors import ConfigurationError, LogError
+from whiteout.lake import loader as loading
 from whiteout.lake.service import (
     ServiceSettings,
     log_name,
     make_enricher,
     make_resolver,
+    open_pipeline,
     registries,
     run,
 )
@@ -190,3 +196,30 @@ def test_a_log_that_fails_is_not_taken_for_an_empty_one(kitchen: Kitchen) -> Non
     loader._raw = type(loader._raw)(log=Failing(), name="raw")  # type: ignore[arg-type]
     with pytest.raises(LogError):
         run(loader, stopped(), commit_interval_s=0)
+
+
+@pytest.mark.parametrize("fault", ["enrich", "table"])
+def test_W6_a_record_set_aside_is_as_clean_as_any_failed_event(
+    kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    record = post(
+        {**MINIMAL, "ip": "203.0.113.77"},
+        ip_address="203.0.113.77",
+        headers=("SP-Anonymous: *", "X-Forwarded-For: 203.0.113.77", JSON_TYPE),
+    )
+    kitchen.raw.append([record])
+
+    def faulty(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    place = Enricher if fault == "enrich" else loading
+    monkeypatch.setattr(place, "enrich" if fault == "enrich" else "events_table", faulty)
+    with open_pipeline(kitchen.directory, kitchen.directory, ServiceSettings()) as loader:
+        kitchen.load_all(loader)
+
+    (row,) = kitchen.rows("failed_events")
+    data = json.loads(row["bad_row"])["data"]
+    assert data["failure"]["errors"] == ["ZeroDivisionError"]
+    kept = base64.b64decode(data["payload"])
+    assert b"SP-Anonymous: *" in kept
+    assert b"203.0.113" not in kept

@@ -235,6 +235,43 @@ def test_W6_the_rest_of_a_failed_event_says_no_more(
     assert told(bench.all(record)) == []
 
 
+@pytest.mark.parametrize(("record", "expected"), FAILING)
+def test_W6_a_record_that_meets_a_fault_of_ours_is_masked_too(
+    record: bytes, expected: str | None, masking: Bench
+) -> None:
+    """Whatever it is that could not be enriched or stored."""
+    del expected
+
+    row = masking.enricher.fault(record, "OSError")
+
+    assert kind(row) == "generic_error"
+    assert row.data["failure"]["errors"] == ["OSError"]
+    assert told([row]) == []
+
+
+def test_W6_a_fault_leaves_nothing_identifying_of_an_anonymous_record(
+    tmp_path: Path, acme: Resolver
+) -> None:
+    """Of one that cannot be read nobody knows whether it is anonymous."""
+    enricher = bench_of(tmp_path, acme).enricher
+    anonymous = post(
+        {**MINIMAL, "ip": ADDRESS, "tnuid": COOKIE},
+        ip_address=ADDRESS,
+        network_user_id=COOKIE,
+        headers=(*HEADERS, *ANONYMOUS),
+    )
+    whole = identified()
+
+    clean = enricher.fault(anonymous, "OSError")
+    unreadable = [enricher.fault(record, "OSError") for record in (anonymous[:-3], b"\xff")]
+    kept = enricher.fault(whole, "OSError")
+
+    assert told([clean, *unreadable]) == []
+    assert clean.data["payload"] != ""
+    assert [row.data["payload"] for row in unreadable] == ["", ""]
+    assert base64.b64decode(kept.data["payload"]) == whole
+
+
 TEXTS = st.sampled_from([USER, MAIL, ADDRESS, f"{MAIL}@{USER}", json.dumps({"a": USER})])
 SHAPES = st.recursive(
     TEXTS,

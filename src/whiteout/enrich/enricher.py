@@ -31,7 +31,7 @@ from whiteout.enrich.event import DROPPED, BadRow, Dropped, EnrichedEvent
 from whiteout.enrich.failure import BadRows, RawEvent, enrichment_failure
 from whiteout.enrich.incomplete import complete
 from whiteout.enrich.limits import atomic_limits, too_long
-from whiteout.enrich.load import Unreadable, load
+from whiteout.enrich.load import Request, Unreadable, load
 from whiteout.enrich.mapping import map_parameters
 from whiteout.enrich.masking import is_privacy, masks_of
 from whiteout.enrich.unpacking import TooLarge, is_packed, unpack
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from whiteout.enrich.adapter import Parameters
     from whiteout.enrich.enrichments.interface import Enrichment
     from whiteout.enrich.failure import Message
-    from whiteout.enrich.load import Request
     from whiteout.enrich.mapping import Mapped
     from whiteout.enrich.schemas import SelfDescribingParts
     from whiteout.iglu import Resolver
@@ -163,7 +162,28 @@ class Enricher:
         except Exception as error:  # noqa: BLE001 - a fault of ours; raised, it would meet the
             # same record again after each restart, and nothing behind it would ever be read.
             name = type(error).__name__
-            return [self._bad_rows.generic_error(now_ms, name, self._masked(request))]
+            return [self._fault(f"fault in enrich: {name}", request, now_ms)]
+
+    def fault(self, record: bytes, error: str) -> BadRow:
+        """The bad row of a record that could not be stored, for a fault that is not its own.
+
+        It holds the record as clean as another bad row would; nothing of one that cannot be read.
+
+        Args:
+            record: of the raw log.
+            error: what kind of fault; it repeats nothing of the record.
+        """
+        now_ms = self._now_ms()
+        try:
+            request = load(record, self._dropped_parameters)
+            if isinstance(request, Request):
+                return self._fault(error, request, now_ms)
+        except Exception:  # noqa: BLE001 - it may be what the fault is about
+            pass
+        return self._bad_rows.generic_error(now_ms, error, None)
+
+    def _fault(self, error: str, request: Request, now_ms: int) -> BadRow:
+        return self._bad_rows.generic_error(now_ms, error, self._masked(request).record())
 
     def _unreadable(self, unreadable: Unreadable, now_ms: int) -> BadRow:
         message, record = unreadable.message, unreadable.record

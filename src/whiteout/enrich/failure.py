@@ -108,10 +108,10 @@ class BadRows:
         }
         return self._row(SIZE_VIOLATION, failure, "")
 
-    def generic_error(self, now_ms: int, error: str, request: Request) -> BadRow:
-        """A fault of enrich itself; the payload is the request as a record, in Base64."""
-        failure = {"timestamp": _iso(now_ms), "errors": [f"fault in enrich: {error}"[:512]]}
-        return self._row(GENERIC_ERROR, failure, base64.b64encode(request.record()).decode())
+    def generic_error(self, now_ms: int, error: str, record: bytes | None) -> BadRow:
+        """A fault of ours; the payload is the record in Base64, empty where it may not be told."""
+        failure = {"timestamp": _iso(now_ms), "errors": [error[:512]]}
+        return self._row(GENERIC_ERROR, failure, base64.b64encode(record or b"").decode())
 
     def _row(self, schema: str, failure: Message, payload: str | Message) -> BadRow:
         processor = {"artifact": self.artifact[:512], "version": self.version[:32]}

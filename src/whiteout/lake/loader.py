@@ -100,6 +100,8 @@ class Loader:
         lookup: the JSON Schema of a key.
         now_ms: the wall clock.
         observe: is told of each commit.
+        fault: the bad row of a record that could not be stored, and the kind of fault; by default
+            it keeps nothing of the record, which may be anonymous.
 
     Attributes:
         is_behind: whether the log held more than the last batch could take.
@@ -121,12 +123,14 @@ class Loader:
         now_ms: Callable[[], int],
         place: LakePlace | None = None,
         observe: Observer | None = None,
+        fault: Callable[[bytes, str], BadRow] | None = None,
     ) -> None:
         self.counts = Counts()
         self.is_behind = False
         self._observe = observe
         self._raw, self._bad = raw, bad
         self._enrich, self._lookup, self._now_ms = enrich, lookup, now_ms
+        self._fault = fault or (lambda _, what: generic_error(what, b"", now_ms=now_ms()))
         self._settings = settings
         self._limit = settings.max_records
         self._failures = 0
@@ -239,7 +243,7 @@ class Loader:
         if offset < self._raw_next:
             return
         what = error_name(error.__cause__ if isinstance(error.__cause__, Exception) else error)
-        bad_row = generic_error(what, data, now_ms=self._now_ms())
+        bad_row = self._fault(data, what)
         batch = _Batch(self._next_load_us(), offset + 1, None)
         batch.fail(from_bad_row(bad_row), (offset, _WHOLE_RECORD))
         self._commit(batch)
@@ -283,7 +287,7 @@ class Loader:
         try:
             results = self._enrich(record)
         except Exception as error:  # noqa: BLE001 - whatever it is, the record must be kept
-            results = [generic_error(error_name(error), record, now_ms=self._now_ms())]
+            results = [self._fault(record, error_name(error))]
         for number, result in enumerate(results):
             position = (offset, number)
             if position in self._stored_failed:

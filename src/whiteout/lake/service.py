@@ -215,6 +215,7 @@ def open_pipeline(
             raw=sources["raw"],
             bad=sources["bad"],
             enrich=enricher.enrich,
+            fault=enricher.fault,
             lookup=resolver.lookup,
             settings=settings.loader,
             now_ms=now_ms,
