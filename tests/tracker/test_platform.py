@@ -216,7 +216,8 @@ def test_p2_an_interval_of_zero_reads_every_time() -> None:
     context.refresh(with_identifiers=True)
     context.refresh(with_identifiers=True)
 
-    assert {name for name in EVERYTHING if reader.asked.count(name) == 2} == {*FAST, *NETWORK}
+    read_twice = {name for name in EVERYTHING if reader.asked.count(name) == 2}
+    assert read_twice == {*FAST, *NETWORK, *IDENTIFIERS}
 
 
 @pytest.mark.parametrize("name", NETWORK)
@@ -256,21 +257,66 @@ def test_p5_nothing_is_read_before_the_first_refresh() -> None:
     context = make(reader, retriever=retriever_of(IDENTIFIERS))
 
     assert context.entity(with_identifiers=True) is None
-    assert context.is_stale()
     assert reader.asked == []
 
 
 @pytest.mark.parametrize("name", IDENTIFIERS)
-def test_p6_an_identifier_is_asked_for_once_and_kept(name: str) -> None:
-    reader = FakeReader(**EVERYTHING)
-    context = make(reader)
+def test_p6_an_identifier_is_asked_for_once_and_kept_for_ten_seconds(name: str) -> None:
+    reader, clock = FakeReader(**EVERYTHING), Clock()
+    context = make(reader, clock=clock)
 
     context.refresh(with_identifiers=True)
     reader.values[name] = "app" if name == "app_set_id_scope" else str(uuid.uuid4())
+    clock.now_s += 9.999
     context.refresh(with_identifiers=True)
 
     assert data(context) == BASICS_SENT | REST_SENT | IDENTIFIERS_SENT
     assert reader.asked.count(name) == 1
+
+
+@pytest.mark.parametrize("absent", [None, NULL_UUID])
+@pytest.mark.parametrize("name", ["apple_idfa", "apple_idfv", "android_idfa", "app_set_id"])
+def test_l23_an_identifier_is_dropped_within_ten_seconds_of_a_permission_taken_back(
+    name: str, absent: str | None
+) -> None:
+    """The native trackers keep it until the app is started again."""
+    reader, clock = FakeReader(**EVERYTHING), Clock()
+    context = make(reader, clock=clock)
+    context.refresh(with_identifiers=True)
+
+    reader.values[name] = absent
+    clock.now_s += 10
+    context.refresh()  # housekeeping
+
+    assert properties_of(MobileContext)[name].name not in data(context)
+    assert IDENTIFIERS[name] not in repr(vars(context))
+
+
+def test_l23_an_identifier_whose_callback_fails_from_now_on_is_dropped() -> None:
+    answers = [lambda: IDENTIFIERS["apple_idfa"], lambda: 1 // 0]
+    retriever = PlatformContextRetriever(apple_idfa=lambda: str(answers.pop(0)()))
+    clock = Clock()
+    context = make(
+        FakeReader(**BASICS), clock=clock, retriever=retriever, on_error=lambda *_: None
+    )
+    context.refresh(with_identifiers=True)
+    assert data(context) == BASICS_SENT | {"appleIdfa": IDENTIFIERS["apple_idfa"]}
+
+    clock.now_s += 10
+    context.refresh()
+
+    assert data(context) == BASICS_SENT
+
+
+def test_l23_what_a_strict_profile_withholds_is_not_read_more_often_for_that() -> None:
+    reader, clock = FakeReader(**EVERYTHING), Clock()
+    context = make(reader, clock=clock, withholds=lambda _schema, name: name == "carrier")
+    context.refresh(with_identifiers=True)
+
+    clock.now_s += 10
+    context.refresh()
+
+    assert (reader.asked.count("carrier"), reader.asked.count("apple_idfa")) == (1, 2)
 
 
 @pytest.mark.parametrize("absent", [None, "", "  ", NULL_UUID])
@@ -582,26 +628,6 @@ def test_entity_reads_nothing() -> None:
     context.entity(with_identifiers=True)
 
     assert reader.asked == []
-
-
-def test_it_is_stale_when_something_is_due() -> None:
-    clock = Clock()
-    context = make(FakeReader(**EVERYTHING), clock=clock)
-    context.refresh(with_identifiers=True)
-
-    assert not context.is_stale()
-    clock.now_s += 1
-    assert context.is_stale()
-
-
-def test_with_nothing_that_changes_it_is_never_stale_again() -> None:
-    clock = Clock()
-    context = make(FakeReader(**EVERYTHING), clock=clock, properties=[PlatformProperty.CARRIER])
-    context.refresh(with_identifiers=True)
-
-    clock.now_s += 1_000_000
-
-    assert not context.is_stale()
 
 
 def test_a_refresh_beside_another_returns_at_once_and_reads_nothing() -> None:

@@ -8,11 +8,13 @@ Invariants:
 - What the entity's schema forbids is left out, wherever it came from.
 
 Source: reference section 5. Refresh: what cannot change once, what changes fast at most every
-second, the network at most every ten seconds, identifiers until they are there.
+second, the network and identifiers at most every ten seconds; identifiers that are not there each
+time. One that is gone, since the user has taken a permission back, is dropped (leak L23).
 """
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -68,7 +70,6 @@ _IDENTIFYING_NAMES = frozenset(
 _RESOLUTION: Final = "[0-9]{1,9}x[0-9]{1,9}"
 _MAX_TEXT: Final = 255  # where the schema has no limit; longer ones are no names of anything
 _WAIT_S: Final = 1.0  # for the app's retrievers, which may hang
-_NEVER: Final = float("inf")
 
 
 def entity_type_of(os_type: str) -> PlatformEntityType:
@@ -101,7 +102,7 @@ class PlatformContext:
         withholds: whether no event of an anonymous user may tell a property, by schema and name;
             it is then treated like an identifier.
         fast_interval_s: age at which battery, free memory and the like are read again.
-        network_interval_s: the same for the network.
+        network_interval_s: the same for the network, and for identifiers.
 
     Raises:
         ConfigurationError: `properties` names one that does not exist.
@@ -127,15 +128,17 @@ class PlatformContext:
         self._schema = entity_type.SCHEMA
         definitions = _definitions(entity_type, properties)
         self._definitions = definitions
-        self._identifying = frozenset(
+        self._identifiers = frozenset(
             name
             for name, definition in definitions.items()
             if definition.name in _IDENTIFYING_NAMES
-            or (
-                withholds is not None
-                and not definition.required
-                and withholds(entity_type.SCHEMA, definition.name)
-            )
+        )
+        self._identifying = self._identifiers.union(
+            name
+            for name, definition in definitions.items()
+            if withholds is not None
+            and not definition.required
+            and withholds(entity_type.SCHEMA, definition.name)
         )
         self._fast = _FAST & definitions.keys()
         self._network = _NETWORK & definitions.keys()
@@ -156,7 +159,7 @@ class PlatformContext:
         self._lock = threading.Lock()
         self._reading = threading.Lock()
         self._once_done = False
-        self._fast_due_s = self._network_due_s = -_NEVER
+        self._fast_due_s = self._network_due_s = self._identifiers_due_s = -math.inf
 
     @property
     def version(self) -> int:
@@ -168,14 +171,6 @@ class PlatformContext:
         snapshot = self._snapshot
         data = snapshot.identified if with_identifiers else snapshot.plain
         return None if data is None else body(self._schema, data.copy())
-
-    def is_stale(self) -> bool:
-        """Tell whether a `refresh` would read something again. Cheap."""
-        due_s = min(
-            self._fast_due_s if self._fast else _NEVER,
-            self._network_due_s if self._network else _NEVER,
-        )
-        return not self._once_done or self._monotonic_s() >= due_s
 
     def forget_identifiers(self) -> None:
         """Drop the identifiers that are kept, and those that a refresh is just reading."""
@@ -231,6 +226,9 @@ class PlatformContext:
             self._network_due_s = now_s + self._network_interval_s
         if with_identifiers:
             due |= self._identifying - self._values.keys()
+            if now_s >= self._identifiers_due_s:
+                due |= self._identifiers
+                self._identifiers_due_s = now_s + self._network_interval_s
         else:
             due -= self._identifying  # a strict profile withholds free memory and the like
         return [name for name in self._definitions if name in due]
