@@ -85,7 +85,7 @@ def _text(definition: Mapping[str, Any]) -> st.SearchStrategy[str]:
 
 def alike(treatment: Treatment) -> st.SearchStrategy[tuple[Any, Any]]:
     """Two values that a treatment must not let anybody tell apart."""
-    if treatment in (coarse.KEEP, coarse.VOCABULARY, coarse.CODE_NAME):
+    if treatment in (coarse.KEEP, coarse.VERSION, coarse.VOCABULARY, coarse.CODE_NAME):
         return words.map(lambda word: (word, word))
     if treatment in _ALIKE:
         return _ALIKE[treatment]

@@ -92,6 +92,13 @@ def _shown(treatment: Treatment, value: Any) -> Any:  # noqa: ANN401 - any JSON
         (coarse.major_version, "rolling", "unknown"),
         (coarse.code_name, "shop.errors.OutOfStock", "shop.errors.OutOfStock"),
         (coarse.code_name, "no order for Anna", GONE),
+        (
+            coarse.version,
+            "whiteout-0.1.0.dev20260101 kiosk.2",
+            "whiteout-0.1.0.dev20260101 kiosk.2",
+        ),
+        (coarse.version, "ada@example.com", "withheld"),
+        (coarse.version, "x" * 65, "withheld"),
         (coarse.vocabulary, "Checkout", "Checkout"),
         (coarse.vocabulary, "Orders of anna@mail.example", "withheld"),
         (coarse.vocabulary, "Customer 1048576", "withheld"),

@@ -11,12 +11,16 @@ from tests.support.clock import ManualClock
 from tests.support.collector import entities, entity, unstructured
 from tests.support.trackers import Wire, a_tracker
 
+import whiteout
 from whiteout import (
     Anonymisation,
     ConfigurationError,
     EmitterConfiguration,
     Event,
+    InspectableEvent,
+    PluginConfiguration,
     ScreenView,
+    SelfDescribingJson,
     SubjectConfiguration,
     TrackerConfiguration,
 )
@@ -52,7 +56,7 @@ class Scribe:
     """A tracker that only writes down."""
 
     def __init__(self, level: Anonymisation = Anonymisation.NONE, *, raises: bool = False) -> None:
-        self.anonymisation = level
+        self.effective_anonymisation = level
         self.raises = raises
         self.tracked: list[tuple[Event, Anonymisation]] = []
 
@@ -196,6 +200,75 @@ def test_M4_a_page_s_screen_view_of_the_second_form_is_no_view_of_the_app(  # no
     assert summary is not None
     assert "last_item_index" not in summary
     assert entity(wire.events[-1], "deep_link") is None
+
+
+def test_a_message_that_arrives_in_a_scope_is_as_anonymous_as_that_for_all(
+    tracker: Tracker, wire: Wire, tmp_path: Path
+) -> None:
+    """The identified copy would say whose the anonymous one is."""
+    with a_tracker(wire.network, tmp_path, namespace="support"):
+        bridge = WebViewBridge(["shop", "support"], allowed_origins=[ORIGIN])
+        with tracker.scope(anonymisation=Anonymisation.FULL):
+            bridge.receive(to(PAGE_VIEW, "support", "shop"), origin=ORIGIN)
+        support = whiteout.get_tracker("support")
+        assert support is not None
+        assert support.flush()
+        assert tracker.flush()
+
+    assert len(wire.requests) == 2
+    assert all("SP-Anonymous" in request.headers for request in wire.requests)
+    assert "canary" not in str(wire.events)
+
+
+@pytest.mark.parametrize(
+    "version",
+    [
+        "ada@example.com",
+        "8d3f6a3e-1111-4c4c-8888-00000000000a",
+        "js/4",
+        "x" * 65,
+        "4917012345678",
+        "js-4\n",
+        "",
+    ],
+)
+@pytest.mark.parametrize("level", [Anonymisation.NONE, Anonymisation.USER])
+def test_a_version_that_is_none_of_a_tracker_does_not_replace_the_apps(
+    tracker: Tracker, wire: Wire, version: str, level: Anonymisation
+) -> None:
+    tracker.anonymisation = level
+    bridge = WebViewBridge(["shop"], allowed_origins=[ORIGIN])
+
+    bridge.receive(v2({"eventName": "pv", "trackerVersion": version}), origin=ORIGIN)
+
+    assert tracker.flush()
+    (event,) = wire.events
+    assert event["tv"].startswith("whiteout-")
+
+
+def test_M4_plugins_see_the_name_and_the_schema_of_a_page_s_event(  # noqa: N802 - its id
+    wire: Wire, tmp_path: Path
+) -> None:
+    seen: list[tuple[str, str | None]] = []
+
+    def entities(event: InspectableEvent) -> list[SelfDescribingJson]:
+        seen.append((event.name, event.schema))
+        return [SelfDescribingJson("iglu:com.acme/seen/jsonschema/1-0-0", {"by": "plugin"})]
+
+    link = PluginConfiguration(
+        identifier="links", entities=entities, entities_schemas=[LINK_CLICK["schema"]]
+    )
+    veto = PluginConfiguration(identifier="no-pings", filter=lambda event: event.name != "pp")
+    with a_tracker(wire.network, tmp_path, link, veto, namespace="plugged") as tracker:
+        bridge = WebViewBridge(["plugged"], allowed_origins=[ORIGIN])
+        bridge.receive(v2({}, selfDescribingEventData=json.dumps(LINK_CLICK)), origin=ORIGIN)
+        bridge.receive(v2({"eventName": "pp", "pageUrl": "https://h/"}), origin=ORIGIN)
+        bridge.receive(v2({"eventName": "pv", "pageUrl": "https://h/"}), origin=ORIGIN)
+        assert tracker.flush()
+
+    assert seen == [("ue", LINK_CLICK["schema"])]
+    assert [event["e"] for event in wire.events] == ["ue", "pv"]
+    assert [entity(event, "seen") for event in wire.events] == [{"by": "plugin"}, None]
 
 
 # --- whom, from where -----------------------------------------------------------------------------

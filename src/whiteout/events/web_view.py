@@ -46,7 +46,8 @@ class WebViewEvent(Event):
     Args:
         event_name: becomes `e`: `ue`, `pv`, `pp` or `se`.
         self_describing_data: the body; needed where `event_name` is `ue`.
-        tracker_version: of the page's tracker; replaces this one's `tv`.
+        tracker_version: of the page's tracker; replaces this one's `tv`. Passes at every level, so
+            it must hold no identifier.
         useragent: of the web view; replaces the subject's `ua`.
         page_url: becomes `url`.
         page_title: becomes `page`.

@@ -38,6 +38,7 @@ _EPOCH_MS: Final = re.compile("[0-9]{1,15}")
 _UTC_TIME: Final = re.compile(
     "([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}):[0-9]{2}(?:[.][0-9]{1,9})?Z"
 )
+_VERSION: Final = re.compile("[A-Za-z0-9 ._+-]{1,64}")
 _CODE_NAME: Final = re.compile("[A-Za-z_][A-Za-z0-9_.]{0,254}")
 # The longer side of a screen, up to which it counts as the size that stands beside it.
 _SIZES: Final = ((1000, "360x640"), (1400, "768x1024"), (2000, "1080x1920"))
@@ -73,6 +74,16 @@ def vocabulary(value: Any) -> Any:  # noqa: ANN401 - any JSON
 def looks_personal(text: str) -> bool:
     """Tell whether a text holds what looks like an address, a UUID, a hash or a long number."""
     return _PERSONAL.search(text) is not None
+
+
+def is_version(text: str) -> bool:
+    """Tell whether a text can be the name and version of a tracker."""
+    return _VERSION.fullmatch(text) is not None
+
+
+def version(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """The name and version of a tracker; `withheld` for what can be none."""
+    return value if value.__class__ is str and is_version(value) else WITHHELD
 
 
 def to_minute(epoch_ms: Any) -> Any:  # noqa: ANN401 - any JSON
@@ -173,6 +184,7 @@ def _cut(number: Any, step: int) -> int:  # noqa: ANN401 - any JSON
 KEEP: Final = Treatment("keep", scalar)
 DROP: Final = Treatment("drop", None)
 VOCABULARY: Final = Treatment("keep, unless it looks personal", vocabulary)
+VERSION: Final = Treatment("keep, if it can be a version", version)
 TO_MINUTE: Final = Treatment("cut to the minute", to_minute)
 TIME_TO_MINUTE: Final = Treatment("cut to the minute, in UTC", time_to_minute)
 LANGUAGE: Final = Treatment("language without region", language)

@@ -29,6 +29,7 @@ from whiteout.strict.coarsening import (
     TIME_TO_MINUTE,
     TO_MINUTE,
     TWO_DIGITS,
+    VERSION,
     VOCABULARY,
     constant,
 )
@@ -96,7 +97,8 @@ _JOINS = "joins one event to another; `eventIndex` keeps the order"
 
 _PARAMETERS: tuple[Row, ...] = (
     *_parameters(KEEP, "e eid", "what is needed to send the event; the id is random"),
-    *_parameters(KEEP, "tv tna aid p", "the same for all users of an app"),
+    *_parameters(VERSION, "tv", "the same for all users; that of a page is the page's word"),
+    *_parameters(KEEP, "tna aid p", "the same for all users of an app"),
     *_parameters(TO_MINUTE, "dtm stm ttm", "exact times are a fingerprint (L38)"),
     *_parameters(KEEP, "ue_pr ue_px co cx", "what is inside has rows of its own"),
     *_parameters(DROP, "uid duid nuid tnuid ip fp mac ad_uid", "identifiers"),

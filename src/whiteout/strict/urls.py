@@ -44,7 +44,10 @@ def plain_url(url: Any, keys: Collection[str] = CAMPAIGN_PARAMETERS) -> str:  # 
         start = f"//{host}" if scheme is None else f"{scheme}://{host}"
     elif not path.startswith("/"):
         return NO_URL
-    return start + "/".join(_segment(segment) for segment in path.split("/")) + _query(query, keys)
+    path = "/".join(_segment(segment) for segment in path.split("/"))
+    if not start:  # without what stood behind a `;`, it may begin as a host would
+        path = "/" + path.lstrip("/")
+    return start + path + _query(query, keys)
 
 
 def _segment(segment: str) -> str:

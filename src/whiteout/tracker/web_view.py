@@ -41,7 +41,7 @@ class _Tracker(Protocol):
     """What the bridge asks of a tracker."""
 
     @property
-    def anonymisation(self) -> Anonymisation: ...
+    def effective_anonymisation(self) -> Anonymisation: ...
     def track(self, event: Event, *, anonymisation: Anonymisation) -> str | None: ...
 
 
@@ -139,7 +139,7 @@ class WebViewBridge(NoStrayAttributes):
         # identified copy of the same event would say whose the anonymous one is.
         level = Anonymisation.NONE
         for tracker in trackers:
-            level |= tracker.anonymisation
+            level |= tracker.effective_anonymisation
         for tracker in trackers:
             self._track(tracker, read_message.event, level)
         with self._lock:

@@ -22,6 +22,7 @@ from whiteout.events.self_describing import SelfDescribing
 from whiteout.events.structured import Structured
 from whiteout.events.web_view import EVENT_NAMES, WebViewEvent
 from whiteout.protocol.self_describing import SelfDescribingJson
+from whiteout.strict.coarsening import is_version, looks_personal
 from whiteout.tracker.serialisation import loads
 
 if TYPE_CHECKING:
@@ -100,7 +101,6 @@ def read(message: object) -> WebViewMessage:
 # --- V2 -------------------------------------------------------------------------------------------
 
 _V2_TEXTS: Final = {
-    "trackerVersion": "tracker_version",
     "useragent": "useragent",
     "pageUrl": "page_url",
     "pageTitle": "page_title",
@@ -124,6 +124,7 @@ def _web_view_event(content: Mapping[str, Any]) -> tuple[Event, int]:
     arguments: dict[str, Any] = {
         attribute: _text(atomic.get(key)) for key, attribute in _V2_TEXTS.items()
     }
+    arguments["tracker_version"] = _version(_text(atomic.get("trackerVersion")))
     for key, attribute in _V2_OFFSETS.items():
         arguments[attribute] = _offset(atomic.get(key))
     name = atomic.get("eventName")
@@ -256,6 +257,11 @@ def _text(value: object) -> str | None:
     if value is None or isinstance(value, str):
         return value
     raise RefusedError(Refusal.MALFORMED)
+
+
+def _version(text: str | None) -> str | None:
+    """A version that can be none counts as none: every level lets it pass, whatever it says."""
+    return None if text is None or not is_version(text) or looks_personal(text) else text
 
 
 def _uuid(value: object) -> str | None:
