@@ -65,7 +65,7 @@ class Gate:
 
     Args:
         identifiers: the built-in table, and what the app marked in schemas of its own.
-        profile: what passes of an event under `Anonymisation.USER`.
+        profile: what passes of an event under any flag.
         safe_properties: what passes of the app's own schemas under the strict profile.
         url_parameters: query keys that URLs keep under the strict profile.
         scrubs: for families of schemas with free text, `iglu:vendor/name`, what is left of their
@@ -88,16 +88,34 @@ class Gate:
     _rules: tuple[_Rules, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        strict = None
-        if self.profile is PrivacyProfile.STRICT:
-            from whiteout.strict.rules import StrictRules  # noqa: PLC0415 - only who wants it pays
-
-            strict = StrictRules(self.safe_properties, self.url_parameters)
         levels = [Anonymisation(bits) for bits in range(Anonymisation.FULL.value + 1)]
-        rules = tuple(_fold(self.identifiers, level, strict, self.scrubs) for level in levels)
+        strict = dict.fromkeys(levels, None) | self._strict_rules(levels[1:])
+        rules = tuple(
+            _fold(self.identifiers, level, strict[level], self.scrubs) for level in levels
+        )
         object.__setattr__(self, "_rules", rules)
         steps = tuple(1 if folded.strict is None else _MINUTE_MS for folded in rules)
         object.__setattr__(self, "time_steps_ms", steps)
+
+    def _strict_rules(self, levels: Iterable[Anonymisation]) -> dict[Anonymisation, StrictRules]:
+        """The strict profile's, of each level; where the user is not hidden, it spares who it is.
+
+        The app may tell nothing of that, and a rare device single somebody out all the same.
+        """
+        if self.profile is not PrivacyProfile.STRICT:
+            return {}
+        from whiteout.strict.rules import StrictRules  # noqa: PLC0415 - only who wants it pays
+
+        user = Anonymisation.USER
+        named = [
+            row.location
+            for row in self.identifiers
+            if row.masked_at(user) is not None
+            and isinstance(row.location, Parameter | EntityProperty)
+        ]
+        hiding = StrictRules(self.safe_properties, self.url_parameters)
+        naming = StrictRules(self.safe_properties, self.url_parameters, spared=named)
+        return {level: hiding if user in level else naming for level in levels}
 
     def parameters(self, parameters: Mapping[str, str], level: Anonymisation) -> dict[str, str]:
         """Payload parameters as `level` lets them through; what they pack passes the gate too."""
@@ -248,7 +266,7 @@ def _fold(
         url_keys,
         frozenset(entities),
         {family: tuple(rules) for family, rules in properties.items()},
-        strict if Anonymisation.USER in level else None,
+        strict,
         scrubs if Anonymisation.USER in level else {},
     )
 

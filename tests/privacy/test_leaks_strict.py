@@ -21,7 +21,9 @@ from tests.privacy.support import (
     screen,
     text_of,
 )
+from tests.support.clock import ManualClock
 from tests.support.collector import entity
+from tests.support.trackers import STATELESS, Wire, a_tracker
 
 from whiteout import (
     Anonymisation,
@@ -32,6 +34,7 @@ from whiteout import (
     SelfDescribingJson,
     SessionState,
     Structured,
+    TrackerConfiguration,
 )
 from whiteout.anonymisation import Gate, PrivacyProfile
 from whiteout.events.entities import Application, MobileContext
@@ -40,6 +43,7 @@ from whiteout.identifiers import LINKS, EntityProperty
 from whiteout.packed import pack
 from whiteout.protocol.self_describing import CONTEXTS
 from whiteout.tracker.configuration import Pending
+from whiteout.tracker.environment import Environment
 from whiteout.tracker.event_store import StoredEvent
 from whiteout.tracker.own_part import own_part
 from whiteout.tracker.pending import PendingChange
@@ -48,6 +52,7 @@ from whiteout.tracker.template import Template, build
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.privacy.support import Scene
     from tests.support.collector import Collector
@@ -378,3 +383,48 @@ def test_L38_events_that_are_anonymised_after_the_fact_have_coarse_times_too() -
     assert str(ANNA.moment_ms) not in text
     assert "12.345" not in text
     assert ANNA.user_id not in text + str(event)
+
+
+def test_L38_a_session_whose_address_is_hidden_after_the_fact_has_coarse_times_too() -> None:
+    """It is the same session, of the same user: no boundary is crossed."""
+    template = _template(ANNA, NONE, STRICT)
+    own = own_part(_events(ANNA)[2], NONE, STRICT, lambda: EVENT_ID)
+    change = PendingChange(Pending.ANONYMISE, SERVER, STRICT, lambda: bytes(16))
+    stored = StoredEvent(1, 0, 0, template.id, EVENT_ID, ANNA.moment_ms, 1, own.decode())
+
+    changed = change(stored, template.text)
+
+    assert changed is not None
+    event, text = changed
+    assert (event.created_ms, event.event_index) == (NOON_MS, 1)
+    assert str(ANNA.moment_ms) not in text
+    assert "12.345" not in text
+    assert SESSION_ID in text
+
+
+@pytest.mark.parametrize("level", [USER, USER | SERVER, USER | SESSION])
+def test_L38_of_a_minute_only_a_session_keeps_the_order(
+    tmp_path: Path, level: Anonymisation
+) -> None:
+    """By `eventIndex`. Without a session nothing in an event says when in its minute it was."""
+    wire, clock = Wire(), ManualClock(now_ms=NOON_MS)
+    configuration = TrackerConfiguration(
+        platform_context=False, privacy_profile=PrivacyProfile.STRICT, **STATELESS
+    )
+    environment = Environment(clock=clock)
+    with a_tracker(wire.network, tmp_path, configuration, environment=environment) as tracker:
+        tracker.anonymisation = level
+        tracked = []
+        for _ in range(5):
+            tracked.append(tracker.track(Structured(category="tea", action="buy")))
+            clock.advance(7)
+        assert tracker.flush(10)
+
+    assert {event["dtm"] for event in wire.events} == {str(NOON_MS)}
+    found = {event["eid"]: entity(event, "client_session") for event in wire.events}
+    if SESSION in level:
+        assert list(found.values()) == [None] * 5
+        assert len({str({**event, "eid": ""}) for event in wire.events}) == 1
+    else:
+        indexes = {event_id: (session or {})["eventIndex"] for event_id, session in found.items()}
+        assert sorted(indexes, key=indexes.__getitem__) == tracked

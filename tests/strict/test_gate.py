@@ -27,7 +27,7 @@ from whiteout.tracker.own_part import own_part
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-USER = Anonymisation.USER
+NONE, USER = Anonymisation.NONE, Anonymisation.USER
 LEVELS = [Anonymisation(bits) for bits in range(Anonymisation.FULL.value + 1)]
 ORDER = "iglu:com.acme/order/jsonschema/1-0-0"
 SAFE = SafeProperties(
@@ -35,6 +35,11 @@ SAFE = SafeProperties(
 )
 STANDARD = Gate()
 STRICT = Gate(profile=PrivacyProfile.STRICT, safe_properties=(SAFE,))
+NAMING = frozenset(
+    row.location.name
+    for row in IDENTIFIERS
+    if isinstance(row.location, Parameter) and row.masked_at(USER) is not None
+)
 PACKED = frozenset({"ue_px", "ue_pr", "cx", "co"})
 
 user_levels = st.sampled_from([level for level in LEVELS if USER in level])
@@ -112,14 +117,54 @@ def test_a_stricter_level_or_profile_passes_no_parameter_that_a_looser_one_hides
 
 
 @given(entities, parameters)
-def test_without_the_user_flag_both_profiles_are_the_same(
+def test_without_any_flag_both_profiles_are_the_same(
     entity: SelfDescribingJson, payload: dict[str, str]
 ) -> None:
-    """SESSION and SERVER alone may name the user, next to whom coarse values hide nothing."""
-    for level in LEVELS:
-        if USER not in level:
-            assert passed(STRICT, entity, level) == passed(STANDARD, entity, level)
-            assert STRICT.parameters(payload, level) == STANDARD.parameters(payload, level)
+    assert passed(STRICT, entity, NONE) == passed(STANDARD, entity, NONE)
+    assert STRICT.parameters(payload, NONE) == STANDARD.parameters(payload, NONE)
+
+
+@given(parameters, st.sampled_from([level for level in LEVELS if level and USER not in level]))
+def test_where_the_user_is_not_hidden_all_but_who_it_is_is_as_coarse(
+    payload: dict[str, str], level: Anonymisation
+) -> None:
+    """An app may name nobody: a rare device would single somebody out all the same."""
+    strict, hidden = STRICT.parameters(payload, level), STRICT.parameters(payload, level | USER)
+
+    named = {name: value for name, value in strict.items() if name in NAMING}
+    packed = PACKED & strict.keys()
+    assert named == {
+        name: value for name, value in STANDARD.parameters(payload, level).items() if name in NAMING
+    }
+    assert {name: strict[name] for name in strict.keys() - NAMING - packed} == {
+        name: hidden[name] for name in hidden.keys() - packed
+    }
+
+
+@pytest.mark.parametrize("level", [Anonymisation.SESSION, Anonymisation.SERVER])
+def test_where_the_user_is_not_hidden_entities_tell_who_it_is_and_the_rest_coarsely(
+    level: Anonymisation,
+) -> None:
+    device = "iglu:com.snowplowanalytics.snowplow/mobile_context/jsonschema/1-0-3"
+    data = {"osType": "ios", "osVersion": "18.1.2", "deviceModel": "iPhone17,1", "scale": 3.0}
+
+    strict = STRICT.entity(
+        SelfDescribingJson(device, {**data, "deviceManufacturer": "Apple", "appleIdfa": "ID"}),
+        level,
+    )
+
+    assert strict is not None
+    assert strict.data == {
+        "osType": "ios",
+        "osVersion": "18",
+        "deviceManufacturer": "withheld",
+        "deviceModel": "mobile",
+        "appleIdfa": "ID",
+    }
+    place = "iglu:com.snowplowanalytics.snowplow/geolocation_context/jsonschema/1-1-0"
+    assert (
+        STRICT.entities([SelfDescribingJson(place, {"latitude": 1, "longitude": 2})], level) == []
+    )
 
 
 @given(entities, parameters, levels)
@@ -226,7 +271,8 @@ def test_entities_without_a_safe_property_go_and_events_lose_their_data() -> Non
     assert STRICT.entities([unknown], USER) == []
     assert STRICT.body(unknown, USER).data == {}
     assert not STRICT.lets_in(unknown.schema, USER)
-    assert STRICT.lets_in(unknown.schema, Anonymisation.SERVER)
+    assert not STRICT.lets_in(unknown.schema, Anonymisation.SERVER)
+    assert STRICT.lets_in(unknown.schema, NONE)
     assert STRICT.lets_in(ORDER, USER)
 
 
@@ -290,15 +336,15 @@ def test_a_safe_property_is_written_as_the_serialiser_would_write_it() -> None:
 
 
 @given(st.integers(0, 2**45), levels)
-def test_times_are_cut_to_the_minute_under_strict_user_anonymity_alone(
+def test_times_are_cut_to_the_minute_under_strict_anonymity_alone(
     now_ms: int, level: Anonymisation
 ) -> None:
     cut = STRICT.time_ms(now_ms, level)
 
     assert STANDARD.time_ms(now_ms, level) == now_ms
-    assert cut == (now_ms // 60_000 * 60_000 if USER in level else now_ms)
+    assert cut == (now_ms // 60_000 * 60_000 if level else now_ms)
     assert STRICT.time_ms(cut, level) == cut
-    assert STRICT.time_steps_ms[level.value] == (60_000 if USER in level else 1)
+    assert STRICT.time_steps_ms[level.value] == (60_000 if level else 1)
 
 
 def test_the_app_chooses_the_query_keys_that_urls_keep() -> None:

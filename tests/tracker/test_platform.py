@@ -296,9 +296,7 @@ def test_l23_an_identifier_whose_callback_fails_from_now_on_is_dropped() -> None
     answers = [lambda: IDENTIFIERS["apple_idfa"], lambda: 1 // 0]
     retriever = PlatformContextRetriever(apple_idfa=lambda: str(answers.pop(0)()))
     clock = Clock()
-    context = make(
-        FakeReader(**BASICS), clock=clock, retriever=retriever, on_error=lambda *_: None
-    )
+    context = make(FakeReader(**BASICS), clock=clock, retriever=retriever, on_error=lambda *_: None)
     context.refresh(with_identifiers=True)
     assert data(context) == BASICS_SENT | {"appleIdfa": IDENTIFIERS["apple_idfa"]}
 

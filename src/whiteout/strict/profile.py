@@ -15,12 +15,12 @@ and `utm_id` do not stay: mailings put the recipient there."""
 
 
 class PrivacyProfile(enum.Enum):
-    """How much an event of an anonymous user may tell.
+    """How much an anonymous event may tell.
 
     `STANDARD` removes identifiers, those of `whiteout.identifiers`. `STRICT` lets nothing pass
-    but what its table (`whiteout.strict.table`) allows. It acts on events whose level has `USER`:
-    under `SESSION` or `SERVER` alone an event may still name its user, next to whom a coarse
-    device would hide nothing.
+    but what its table (`whiteout.strict.table`) allows. It acts on every event that is anonymous
+    in any way. Under `SESSION` or `SERVER` alone what names the user passes all the same, as the
+    level says: `user_id`, the session's `userId`, advertising ids.
     """
 
     STANDARD = "standard"

@@ -14,7 +14,7 @@ from whiteout.strict.table import STRICT_TABLE
 from whiteout.strict.urls import URL, plain_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from whiteout.strict.coarsening import Treatment
     from whiteout.strict.profile import SafeProperties
@@ -31,6 +31,7 @@ class StrictRules:
     Args:
         safe_properties: what the app knows to be safe in schemas that the table does not have.
         url_parameters: query keys that URLs keep.
+        spared: parameters and properties that pass as they are, whatever their row says.
         rows: the table.
 
     Raises:
@@ -41,13 +42,14 @@ class StrictRules:
         self,
         safe_properties: Iterable[SafeProperties],
         url_parameters: Iterable[str],
+        spared: Collection[object] = (),
         rows: Iterable[Row] = STRICT_TABLE,
     ) -> None:
         keys = dict.fromkeys(key.lower() for key in url_parameters)
         self._parameters: dict[str, _Function] = {}
         self._families: dict[str, _Tree | None] = {}
         for row in rows:
-            function = _function(row.treatment, keys)
+            function = _whole if row.location in spared else _function(row.treatment, keys)
             match row.location:
                 case Parameter(name):
                     if function is not None:

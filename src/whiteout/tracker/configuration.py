@@ -156,7 +156,7 @@ class TrackerConfiguration:
         identifying_properties: properties of the app's own schemas that the gate masks; made with
             `whiteout.identifying_property`. None: not said, which keeps those that the namespace
             had before in this process.
-        privacy_profile: how much an event of an anonymous user may tell. None: not said, which
+        privacy_profile: how much an anonymous event may tell. None: not said, which
             keeps the stricter of what the namespace had before, and is `STANDARD` for a new one.
         anonymous_session_lifetime: seconds, up to 86,400, after which a session of an anonymous
             user ends, however active; the next one starts from nothing: neither counts on nor names

@@ -67,7 +67,7 @@ class PrivacyRecord:
         session_ended: the identified session was ended by a switch and must not go on.
         pending: what the app wants done with events that waited at the switch, until it is done.
         pending_level: what they are to become; not `level`, which a restart may have changed.
-        profile: how much an event of an anonymous user may tell.
+        profile: how much an anonymous event may tell.
     """
 
     level: Anonymisation | None = None

@@ -441,7 +441,7 @@ class Passage:
                 self._withheld.add(family)
                 self._counters.warn(
                     f"withheld-{family}",
-                    f"nothing of {family} is sent: the user is anonymous, and the privacy profile "
+                    f"nothing of {family} is sent of an anonymous event: the privacy profile is "
                     "strict",
                 )
 

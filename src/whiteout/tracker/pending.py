@@ -134,10 +134,11 @@ class PendingChange:
     ) -> tuple[str, int]:
         if not old.session or Anonymisation.SESSION in level:
             return "", 0
-        if not crosses:
-            return old.session, stored.event_index
         data = loads(old.session + "0}}")["data"]
         del data["eventIndex"]
+        if not crosses:
+            entity = SelfDescribingJson(CLIENT_SESSION, data)
+            return session_fragment(self._gate.entity(entity, level)), stored.event_index
         known = self._sessions.get(data["sessionId"])
         if known is None:
             known = self._sessions[data["sessionId"]] = _NewSession(

@@ -432,7 +432,7 @@ class Tracker(LiveOptions):
 
     @property
     def privacy_profile(self) -> PrivacyProfile:
-        """How much an event of an anonymous user may tell; another one needs another tracker."""
+        """How much an anonymous event may tell; another one needs another tracker."""
         return self._core.gate.profile
 
     def set_anonymisation(

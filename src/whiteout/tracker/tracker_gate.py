@@ -29,7 +29,7 @@ def gate_of(
 
     Args:
         tracker: says what is marked as identifying, and as safe.
-        profile: how much an event of an anonymous user may tell.
+        profile: how much an anonymous event may tell.
         keeps_messages: whether the `message` of errors is left under user anonymity.
 
     Raises:
