@@ -136,6 +136,7 @@ def test_examples(function: Callable[[Any], Any], value: object, expected: objec
         ("app://screen/home?user=anna", "app://screen/home"),
         ("//h/a?b", "//h/a"),
         ("/a/b?c=d", "/a/b"),
+        ("/;/h/x", "/h/x"),
         ("file:///home/anna/diary.html", "file:///"),
         ("content://contacts/people/42", "content:///"),
         ("mailto:anna@mail.example", NO_URL),
