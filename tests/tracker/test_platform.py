@@ -293,8 +293,8 @@ def test_l23_an_identifier_is_dropped_within_ten_seconds_of_a_permission_taken_b
 
 
 def test_l23_an_identifier_whose_callback_fails_from_now_on_is_dropped() -> None:
-    answers = [lambda: IDENTIFIERS["apple_idfa"], lambda: 1 // 0]
-    retriever = PlatformContextRetriever(apple_idfa=lambda: str(answers.pop(0)()))
+    answers = [IDENTIFIERS["apple_idfa"]]  # the next time there is none to pop
+    retriever = PlatformContextRetriever(apple_idfa=answers.pop)
     clock = Clock()
     context = make(FakeReader(**BASICS), clock=clock, retriever=retriever, on_error=lambda *_: None)
     context.refresh(with_identifiers=True)

@@ -38,7 +38,7 @@ ORIGIN = "https://shop.example"
 PAGE_VIEW = {"command": "trackPageView", "event": {"url": "https://shop.example/"}}
 SCREEN_ID = "0b7c2f66-3c5e-4a2e-8a63-5b0e6a9d5f01"
 SCREEN_VIEW = {"command": "trackScreenView", "event": {"name": "Cart", "id": SCREEN_ID}}
-LINK_CLICK = {
+LINK_CLICK: dict[str, Any] = {
     "schema": "iglu:com.snowplowanalytics.snowplow/link_click/jsonschema/1-0-1",
     "data": {"targetUrl": "https://other.example/"},
 }
