@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SCHEMA: Final = ScreenSummary.SCHEMA
+_MAX_SECONDS: Final = float(MAX_INT32)
 _SUMMED_UP: Final = frozenset({LIST_ITEM_VIEW, SCROLL_CHANGED})
 _SHOWS: Final = frozenset({SCREEN_END, BACKGROUND, FOREGROUND})
 _AXES: Final = (
@@ -116,4 +117,5 @@ class ScreenSummaryMachine(Quiet):
 
 
 def _seconds(value: float) -> float:
-    return min(round(value, 3), float(MAX_INT32))
+    """To the millisecond; `round(value, 3)` takes twice as long."""
+    return int((value if value < _MAX_SECONDS else _MAX_SECONDS) * 1000 + 0.5) / 1000
