@@ -5,13 +5,18 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from tests.collector.conftest import make_request
 
-from whiteout.collector.core import COLLECTOR_NAME
+from whiteout.collector.core import Core, collector_name
+from whiteout.collector.kafka_sink import KafkaSink
 from whiteout.collector.settings import CollectorSettings, Limits
+from whiteout.collector.sink import LogSink
 from whiteout.errors import ConfigurationError
-from whiteout.protocol.collector_payload import CollectorPayload
+from whiteout.protocol.collector_payload import CollectorPayload, decode
+from whiteout.version import __version__
 
 Ask = Callable[..., Any]
 
@@ -450,7 +455,7 @@ def test_a_record_holds_what_the_request_held_BC38(ask: Ask) -> None:
         ip_address="198.51.100.7",
         timestamp=NOW_MS,
         encoding="UTF-8",
-        collector=COLLECTOR_NAME,
+        collector=collector_name("spool"),
         user_agent="agent",
         referer_uri="https://example.com/",
         path=TP2,
@@ -474,17 +479,22 @@ def test_what_is_absent_stays_absent_BC38(ask: Ask) -> None:
     assert ask("GET", "/i").payload == CollectorPayload(
         ip_address="198.51.100.7",
         timestamp=NOW_MS,
-        collector=COLLECTOR_NAME,
+        collector=collector_name("spool"),
         path="/i",
         querystring="",
         network_user_id=FRESH,
     )
 
 
-def test_the_collectors_name_fits_bad_rows() -> None:
-    assert COLLECTOR_NAME.startswith("whiteout-")
-    assert COLLECTOR_NAME.endswith("-spool")
-    assert len(COLLECTOR_NAME) <= 32
+@pytest.mark.parametrize("sink", [LogSink, KafkaSink], ids=["spool", "kafka"])
+def test_the_collector_is_named_after_its_sink_and_fits_bad_rows_BC38(sink: Any) -> None:  # noqa: ANN401 - a class
+    name = collector_name(sink.name)
+
+    assert name == f"whiteout-{__version__}-{sink.name}"
+    assert len(name) <= 32
+    core = Core(CollectorSettings(), sink.name)
+    (record,) = core.handle(make_request("GET", "/i"), 0, uuid4).records
+    assert decode(record).collector == name
 
 
 def test_health_and_robots_BC39(ask: Ask) -> None:

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.collector.conftest import FRESH, NOW_MS, TP2, make_request
 
-from whiteout.collector.core import COLLECTOR_NAME, Core
+from whiteout.collector.core import Core, collector_name
 from whiteout.collector.header_names import LOWER
 from whiteout.collector.settings import CollectorSettings
 from whiteout.protocol.collector_payload import CollectorPayload, decode
@@ -73,7 +73,7 @@ def _model(
     return CollectorPayload(
         ip_address="198.51.100.7",
         timestamp=NOW_MS,
-        collector=COLLECTOR_NAME,
+        collector=collector_name("spool"),
         user_agent=_utf8(last["user-agent"]) if "user-agent" in last else None,
         referer_uri=_utf8(last["referer"]) if "referer" in last else None,
         path=TP2,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whiteout.collector.core import COLLECTOR_NAME
+from whiteout.collector.core import collector_name
 from whiteout.collector.split import SIZE_VIOLATION, pack
 from whiteout.protocol.collector_payload import decode
 from whiteout.protocol.self_describing import PAYLOAD_DATA
@@ -82,8 +82,9 @@ def test_the_bad_row_says_what_kind_of_request_was_too_large(ask: Ask) -> None:
     answer = ask("POST", f"{TP2}?e=pv", JSON, body, max_bytes=9_000, max_payload_bytes=10_000)
 
     (data,) = _bad_rows(answer)
+    name = collector_name("spool")
     assert data["payload"] == (
-        f"CollectorPayload(timestamp:1700000000123, encoding:UTF-8, collector:{COLLECTOR_NAME}, "
+        f"CollectorPayload(timestamp:1700000000123, encoding:UTF-8, collector:{name}, "
         f"path:{TP2}, contentType:application/json, querystring:[4 bytes], "
         f"body:[{len(body)} bytes], schema:{PAYLOAD_DATA}, events:2)"
     )

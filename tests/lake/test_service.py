@@ -199,7 +199,7 @@ def test_a_log_that_fails_is_not_taken_for_an_empty_one(kitchen: Kitchen) -> Non
 
 
 @pytest.mark.parametrize("fault", ["enrich", "table"])
-def test_W6_a_record_set_aside_is_as_clean_as_any_failed_event(
+def test_a_record_set_aside_is_as_clean_as_any_failed_event(
     kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     record = post(

@@ -50,8 +50,11 @@ if TYPE_CHECKING:
     from whiteout.collector.exchange import Header
     from whiteout.collector.settings import CollectorSettings
 
-COLLECTOR_NAME = f"whiteout-{__version__}-spool"[:32]
-"""What records say of their maker; bad-row schemas allow 32 characters."""
+
+def collector_name(sink: str) -> str:
+    """What records say of their maker, with the kind of sink; bad-row schemas allow 32 letters."""
+    return f"whiteout-{__version__}-{sink}"[:32]
+
 
 PIXEL = base64.b64decode("R0lGODlhAQABAPAAAP///wAAACH5BAUAAAAALAAAAAABAAEAAAICRAEAOw==")
 
@@ -64,11 +67,7 @@ _TEXT = b"Content-Type: text/plain\r\n"
 _NOT_CACHED = b"Cache-Control: no-cache, no-store, must-revalidate\r\n"
 _GIF = b"Content-Type: image/gif\r\n" + _NOT_CACHED
 _REDIRECT = b"/r/"
-_START = (
-    text_field(31337, SCHEMA.encode())
-    + text_field(210, b"UTF-8")
-    + text_field(220, COLLECTOR_NAME.encode())
-)
+_START = text_field(31337, SCHEMA.encode()) + text_field(210, b"UTF-8")
 _ANONYMOUS_FIELDS = text_field(100, UNKNOWN.encode()) + text_field(410, NULL_UUID.encode())
 _NO_QUERY = text_field(330, b"")
 _ADDRESS, _USER_AGENT, _BODY, _CONTENT_TYPE = map(text_start, (100, 300, 340, 360))
@@ -84,10 +83,12 @@ class Core:
 
     Args:
         settings: how it answers.
+        sink: where records go, in one word.
     """
 
-    def __init__(self, settings: CollectorSettings) -> None:
+    def __init__(self, settings: CollectorSettings, sink: str = "spool") -> None:
         self._settings = settings
+        self._start = _START + text_field(220, collector_name(sink).encode())
         self._cookies = Cookies(settings)
         self._cookie_start = settings.cookie_name.encode() + b"="
         self._paths = {a.encode(): b.encode() for a, b in settings.paths.items()}
@@ -255,7 +256,7 @@ class Core:
             given = render_content_type(values[b"content-type"])
         content_type = door.anonymous_content_type(given)
         parts = [
-            _START,
+            self._start,
             timestamp_field(now_ms),
             _ANONYMOUS_FIELDS,
             text_field(330, as_utf8(door.strip_query(target.query))),
@@ -289,7 +290,7 @@ class Core:
             given_id = _named_id(query) or user_id
         address = (self._proxies.client(request) if self._has_proxies else request.peer).encode()
         parts = [
-            _START,
+            self._start,
             timestamp_field(now_ms),
             _ADDRESS,
             text_length(len(address)),

@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from whiteout.collector.metrics import Metrics
 from whiteout.kafka import clients
@@ -81,6 +81,8 @@ class KafkaSink:
     Raises:
         ConfigurationError: the library is not installed, or does not take an option.
     """
+
+    name: ClassVar[str] = "kafka"
 
     def __init__(
         self,

@@ -61,7 +61,7 @@ class Server:
         self.limits = settings.limits
         self.sink = sink
         self.loop = loop
-        self.core = Core(settings)
+        self.core = Core(settings, sink.name)
         self.now_ms = now_ms
         self.new_uuid = new_uuid
         self.connections: set[Connection] = set()

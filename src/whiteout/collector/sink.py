@@ -13,7 +13,7 @@ import logging
 import queue
 import threading
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from whiteout.collector.metrics import Metrics
 from whiteout.collector.room import Room
@@ -43,9 +43,11 @@ class Sink(Protocol):
     """Where a collector's records go. Belongs to the event loop.
 
     Attributes:
+        name: one word; the records' collector is named after it.
         metrics: where the sink counts what became of its records, and its owner all else.
     """
 
+    name: ClassVar[str]
     metrics: Metrics
 
     @property
@@ -102,6 +104,8 @@ class LogSink:
     Attributes:
         metrics: what has been stored.
     """
+
+    name: ClassVar[str] = "spool"
 
     def __init__(
         self,

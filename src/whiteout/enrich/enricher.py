@@ -162,7 +162,8 @@ class Enricher:
         except Exception as error:  # noqa: BLE001 - a fault of ours; raised, it would meet the
             # same record again after each restart, and nothing behind it would ever be read.
             name = type(error).__name__
-            return [self._fault(f"fault in enrich: {name}", request, now_ms)]
+            clean = self._masked(request).record()
+            return [self._bad_rows.generic_error(now_ms, f"fault in enrich: {name}", clean)]
 
     def fault(self, record: bytes, error: str) -> BadRow:
         """The bad row of a record that could not be stored, for a fault that is not its own.
@@ -176,14 +177,10 @@ class Enricher:
         now_ms = self._now_ms()
         try:
             request = load(record, self._dropped_parameters)
-            if isinstance(request, Request):
-                return self._fault(error, request, now_ms)
+            clean = self._masked(request).record() if isinstance(request, Request) else None
         except Exception:  # noqa: BLE001 - it may be what the fault is about
-            pass
-        return self._bad_rows.generic_error(now_ms, error, None)
-
-    def _fault(self, error: str, request: Request, now_ms: int) -> BadRow:
-        return self._bad_rows.generic_error(now_ms, error, self._masked(request).record())
+            clean = None
+        return self._bad_rows.generic_error(now_ms, error, clean)
 
     def _unreadable(self, unreadable: Unreadable, now_ms: int) -> BadRow:
         message, record = unreadable.message, unreadable.record
