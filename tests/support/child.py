@@ -9,10 +9,15 @@ import sys
 import threading
 import time
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import whiteout
 from whiteout import EmitterConfiguration, ScreenView, SessionConfiguration, TrackerConfiguration
+from whiteout.tracker.clock import SystemClock
+from whiteout.tracker.counters import Counters
+from whiteout.tracker.event_store import NewEvent
+from whiteout.tracker.storage import Storage
 
 if TYPE_CHECKING:
     from whiteout import Tracker
@@ -150,6 +155,26 @@ def answer_until_killed(folder: str, endpoint: str) -> None:
         tracker.consent.withdraw()
         say("withdrawn")
         tracker.track(ScreenView(name="hidden"))
+
+
+def keep(folder: str) -> None:
+    """Store an event of each name that comes in; the line `open again` does that, as a fork would.
+
+    No tracker: nothing happens but what is asked for.
+    """
+    clock = SystemClock()
+    path = Path(folder) / "app.events.sqlite"
+    counters = Counters(clock)
+    storage = Storage(path, clock=clock, counters=counters, max_events=1000, max_age_s=3600)
+    say("open")
+    for line in map(str.strip, sys.stdin):
+        if line == "open again":
+            with storage.held():
+                pass
+            continue
+        event = NewEvent(0, 0, 7, line, clock.now_ms(), 1, "data")
+        is_settled = storage.add([event], {7: "template"}).is_settled
+        say(f"stored {is_settled or storage.settle()}")
 
 
 def _wait_for_a_line(is_over: threading.Event) -> None:

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from whiteout.errors import EventStoreError
-from whiteout.tracker.event_store import EventStore, NewEvent, StoredEvent, is_corrupt
+from whiteout.tracker import event_store
+from whiteout.tracker.event_store import (
+    EventStore,
+    NewEvent,
+    StoredEvent,
+    StoreFaultError,
+    Unfit,
+    file_at,
+    set_aside,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -287,13 +298,107 @@ def test_a_store_in_memory_outlives_being_held() -> None:
 def test_a_file_that_is_no_database_is_told_from_other_faults(path: Path, tmp_path: Path) -> None:
     path.write_bytes(b"this is no database, though it is long enough to be taken for one" * 100)
 
-    with pytest.raises(EventStoreError) as corrupt:
+    with pytest.raises(StoreFaultError) as corrupt:
         EventStore(path)
-    with pytest.raises(EventStoreError) as missing:
+    with pytest.raises(StoreFaultError) as missing:
         EventStore(tmp_path / "nowhere" / "events.sqlite")
 
-    assert is_corrupt(corrupt.value)
-    assert not is_corrupt(missing.value)
+    assert corrupt.value.unfit is Unfit.BROKEN
+    assert corrupt.value.file == file_at(path)
+    assert missing.value.unfit is None
+
+
+FOREIGN = {
+    "a newer version": "PRAGMA user_version = 2",
+    "another program's": "PRAGMA user_version = 0",
+    "a column less": "ALTER TABLE events DROP COLUMN line",
+    "a table less": "DROP TABLE journals",
+}
+
+
+@pytest.mark.parametrize("change", FOREIGN)
+def test_a_database_of_another_version_is_told_from_other_faults(path: Path, change: str) -> None:
+    EventStore(path).close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(FOREIGN[change])
+
+    with pytest.raises(StoreFaultError) as foreign:
+        EventStore(path)
+
+    assert foreign.value.unfit is Unfit.FOREIGN
+
+
+def test_two_that_make_one_database_at_once_share_it(path: Path) -> None:
+    """Neither takes the half-made database of the other for another program's."""
+    for number in range(10):
+        own = path.with_name(f"{number}.sqlite")
+        with ThreadPoolExecutor(2) as threads:
+            first, second = threads.map(EventStore, [own, own])
+        first.add([an_event(1)], TEXTS)
+        assert second.refresh() == 1
+        first.close()
+        second.close()
+
+
+def test_a_store_notices_that_its_file_was_moved_away_or_removed(path: Path) -> None:
+    """SQLite would go on with it, and nobody else would ever find what it writes."""
+    first, second = EventStore(path), EventStore(path)
+    path.rename(path.with_name("elsewhere"))
+    with pytest.raises(StoreFaultError) as moved:
+        first.add([an_event(1)], TEXTS)
+    EventStore(path).close()
+    with second.held():  # as for a fork; it would open the new file, with other rows
+        pass
+    with pytest.raises(StoreFaultError) as replaced:
+        second.remove([1])
+
+    assert moved.value.unfit is replaced.value.unfit is Unfit.REPLACED
+    first.close()
+    second.close()
+
+
+def test_what_is_moved_away_while_it_is_written_does_not_count_as_stored(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = EventStore(path)
+
+    def move(*_: object) -> int:
+        path.rename(path.with_name("elsewhere"))
+        return 1
+
+    monkeypatch.setattr(event_store, "_insert", move)
+    with pytest.raises(StoreFaultError) as moved:
+        store.add([an_event(1)], TEXTS)
+
+    assert moved.value.unfit is Unfit.REPLACED
+    store.close()
+
+
+def test_of_databases_that_were_set_aside_the_last_one_is_kept(path: Path) -> None:
+    for now_ms in (1, 2, 10):
+        path.write_bytes(b"broken")
+        path.with_name(f"{path.name}-wal").write_bytes(b"its log")
+        set_aside(path, now_ms)
+
+    kept = f"{path.name}.corrupt-10"
+    assert {file.name for file in path.parent.iterdir()} == {kept, f"{kept}-wal"}
+
+
+def test_events_that_are_too_old_are_deleted_and_told_of_instead_of_being_read(path: Path) -> None:
+    expired: list[int] = []
+    store = EventStore(path, not_before_ms=lambda: 100, on_expired=expired.append)
+    ages = [99, 100, 5, 99, 99, 200]
+    store.add([an_event(at, created_ms=created) for at, created in enumerate(ages)], TEXTS)
+
+    events, _ = store.emittable(2)
+    assert [event.event_id for event in events] == [b"id-1"]
+    store.remove(event.id for event in events)
+    events, _ = store.emittable(2)
+
+    assert [event.event_id for event in events] == [b"id-5"]
+    assert sum(expired) == 4
+    assert store.count == 1
+    store.close()
 
 
 def test_what_was_deleted_is_nowhere_in_the_files(path: Path) -> None:

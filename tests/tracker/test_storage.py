@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sqlite3
 import subprocess
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.support.clock import ManualClock
 from tests.support.collector import Collector, closed_port
+from tests.support.processes import Child
 from tests.support.trackers import CONTEXT_FREE, a_tracker, poll
 
 from whiteout import DropReason, EmitterConfiguration, ScreenView
 from whiteout.errors import EventStoreError
-from whiteout.tracker import event_store, writer
+from whiteout.tracker import event_store, process_lock, writer
 from whiteout.tracker import journal as journal_module
 from whiteout.tracker import storage as storage_module
 from whiteout.tracker.counters import Counters
-from whiteout.tracker.event_store import NewEvent
+from whiteout.tracker.event_store import EventStore, NewEvent, StoreFaultError
+from whiteout.tracker.process_lock import ProcessLock
 from whiteout.tracker.storage import Storage
 
 if TYPE_CHECKING:
@@ -174,9 +179,7 @@ def test_a_database_that_becomes_corrupt_is_replaced_and_loses_no_new_event(
     storage = open_storage(path, clock)
     storage.add(events(1), TEXTS)
     storage.primary.scrub()
-    content = bytearray(path.read_bytes())
-    content[0:32768] = os.urandom(32768)
-    path.write_bytes(content)
+    garble(path)
     with storage.held():  # so that it is read from the disk again
         pass
 
@@ -185,6 +188,201 @@ def test_a_database_that_becomes_corrupt_is_replaced_and_loses_no_new_event(
 
     assert waiting(storage) == ["id-2"]
     assert storage.primary.path == path
+    storage.close()
+
+
+def garble(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[: 32 * 1024] = os.urandom(32 * 1024)
+    path.write_bytes(content)
+
+
+def stored(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return [name for (name,) in connection.execute("SELECT event_id FROM events ORDER BY id")]
+
+
+@pytest.mark.parametrize("how", ["while it has it open", "after a fork"])
+def test_of_two_processes_that_meet_one_broken_database_the_second_takes_what_the_first_made(
+    path: Path, how: str
+) -> None:
+    """What the first has stored since is reported stored, and must be found after its end."""
+    with (
+        Child("keep", folder=str(path.parent)) as first,
+        Child("keep", folder=str(path.parent)) as second,
+    ):
+        for child in (first, second):
+            child.wait_for_line("open")
+            child.tell("before")
+            child.wait_for_lines("stored", 1)
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        garble(path)
+
+        first.tell("open again")
+        first.tell("of the first")
+        first.wait_for_lines("stored", 2)
+        if how == "after a fork":
+            second.tell("open again")
+        second.tell("of the second")
+        second.wait_for_lines("stored", 2)
+        first.kill()
+        second.kill()
+
+    assert first.lines[1:] == second.lines[1:] == ["stored True"] * 2
+    assert stored(path) == ["of the first", "of the second"]
+    assert len(list(path.parent.glob("*.corrupt-*[0-9]"))) == 1
+
+
+def test_two_processes_that_start_on_a_broken_database_at_once_share_a_new_one(path: Path) -> None:
+    path.write_bytes(b"no database at all, but long enough to be read as one" * 100)
+    with (
+        Child("keep", folder=str(path.parent)) as first,
+        Child("keep", folder=str(path.parent)) as second,
+    ):
+        first.tell("of the first")
+        second.tell("of the second")
+        for child in (first, second):
+            child.wait_for_line("stored True")
+
+    assert sorted(stored(path)) == ["of the first", "of the second"]
+    assert len(list(path.parent.glob("*.corrupt-*[0-9]"))) == 1
+
+
+def test_many_that_start_on_a_broken_database_at_once_share_a_new_one(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    """The same, more often: locks keep two stores of one process apart as well."""
+    for round_number in range(10):
+        path = tmp_path / f"{round_number}.sqlite"
+        path.write_bytes(b"no database at all, but long enough to be read as one" * 100)
+        ready = threading.Barrier(4)
+
+        def start(number: int, path: Path = path, ready: threading.Barrier = ready) -> bool:
+            ready.wait()
+            storage = open_storage(path, clock)
+            is_settled = storage.add(events(number), TEXTS).is_settled
+            storage.close()
+            return is_settled
+
+        with ThreadPoolExecutor(4) as threads:
+            assert all(threads.map(start, range(4)))
+        assert sorted(stored(path)) == ["id-0", "id-1", "id-2", "id-3"]
+
+
+def test_a_fault_of_the_database_before_says_nothing_of_the_one_that_serves(
+    path: Path, clock: ManualClock
+) -> None:
+    """Of two threads that meet the broken one, the second reports it when it is gone already."""
+    path.write_bytes(b"no database at all, but long enough to be read as one" * 100)
+    with pytest.raises(StoreFaultError) as broken:
+        EventStore(path)
+    storage = open_storage(path, clock)
+    storage.add(events(1), TEXTS)
+
+    storage.report(broken.value)
+
+    assert waiting(storage) == ["id-1"]
+    assert storage.disk_serves()
+    storage.close()
+
+
+def test_while_another_process_is_setting_it_aside_events_wait_in_memory(
+    path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage_module, "_LOCK_S", 0.05)
+    path.write_bytes(b"no database at all, but long enough to be read as one" * 100)
+    lock = ProcessLock.acquire_shared_name(path.with_name(f"{path.name}.lock"))
+    assert lock is not None
+    storage = open_storage(path, clock)
+    assert not storage.add(events(1), TEXTS).is_settled
+
+    lock.release()
+    clock.advance(RETRY_S)
+
+    storage.add(events(2), TEXTS)
+    assert storage.settle()
+
+    assert stored(path) == ["id-1", "id-2"]
+    storage.close()
+
+
+def test_a_broken_database_is_set_aside_where_files_cannot_be_locked(
+    path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(descriptor: int) -> None:
+        raise OSError(errno.ENOLCK, "no locks")
+
+    monkeypatch.setattr(process_lock, "_lock", refuse)
+    path.write_bytes(b"no database at all, but long enough to be read as one" * 100)
+
+    storage = open_storage(path, clock)
+
+    assert storage.add(events(1), TEXTS).is_settled
+    assert stored(path) == ["id-1"]
+    storage.close()
+
+
+def test_a_database_of_another_version_is_set_aside_with_one_warning(
+    path: Path, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE events (of TEXT, another TEXT, kind TEXT)")
+
+    storage = open_storage(path, clock)
+
+    assert storage.add(events(1), TEXTS).is_settled
+    assert [record.getMessage() for record in caplog.records] == [
+        "the event store was of another version: it was set aside and made anew"
+    ]
+    storage.close()
+
+
+def test_an_outage_is_one_warning_however_long_and_one_line_when_it_is_over(
+    path: Path,
+    clock: ManualClock,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(event_store, "_BUSY_TIMEOUT_S", 0.01)
+    storage = open_storage(path, clock)
+    lock = Lock(path)
+    for number in range(20):
+        storage.add(events(number), TEXTS)
+        clock.advance(60)
+    lock.release()
+    storage.add(events(20), TEXTS)
+    storage.add(events(21), TEXTS)
+
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        (
+            "WARNING",
+            "the event store failed to add: SQLITE_BUSY; events are kept in memory meanwhile",
+        ),
+        ("INFO", "the event store works again"),
+    ]
+    storage.close()
+
+
+def test_an_outage_that_left_nothing_in_memory_is_over_once_the_disk_can_be_written(
+    path: Path, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    storage = open_storage(path, clock)
+    storage.report(EventStoreError("the event store failed to read: SQLITE_IOERR"))
+    storage.check()
+    assert len(caplog.records) == 1
+    lock = Lock(path)
+    clock.advance(RETRY_S)
+    storage.check()
+    lock.release()
+    assert len(caplog.records) == 1
+
+    clock.advance(RETRY_S)
+    storage.check()
+
+    assert caplog.records[1].getMessage() == "the event store works again"
     storage.close()
 
 
@@ -229,6 +427,24 @@ def test_what_is_older_than_the_limit_is_dropped_and_counted(
 
     assert waiting(storage) == ["id-2"]
     assert counters.drops() == {DropReason.STORE_LIMIT: 1}
+    storage.close()
+
+
+def test_what_is_too_old_is_not_read_for_sending_though_no_trimming_is_due(
+    path: Path, clock: ManualClock
+) -> None:
+    counters = Counters(clock)
+    storage = Storage(path, clock=clock, counters=counters, max_events=10, max_age_s=60)
+    (on_disk,) = (event._replace(created_ms=clock.now_ms()) for event in events(1))
+    storage.add([on_disk], TEXTS)
+    lock = Lock(path)
+    storage.add([on_disk._replace(event_id="in-memory")], TEXTS)
+    lock.release()
+    clock.advance(61)
+
+    assert [store.emittable(10)[0] for store in storage.stores] == [[], []]
+    assert counters.drops() == {DropReason.STORE_LIMIT: 2}
+    assert storage.count == 0
     storage.close()
 
 
@@ -331,11 +547,8 @@ def test_a_disk_that_has_room_again_gets_the_events_without_another_one_being_tr
         assert poll(lambda: tracker.emitter.db_count == 500)
         filler.unlink()
 
-        def stored() -> int:
-            with closing(sqlite3.connect(small_disk / "app.events.sqlite")) as connection:
-                return int(connection.execute("SELECT count(*) FROM events").fetchone()[0])
-
-        assert poll(lambda: stored() == 500, timeout_s=20)
+        path = small_disk / "app.events.sqlite"
+        assert poll(lambda: len(stored(path)) == 500, timeout_s=20)
 
 
 def small_disk_room(folder: Path) -> int:

@@ -1,7 +1,7 @@
 """What was lost, and why: every drop has a reason and is counted under it.
 
-Also the one place that logs: at most one line a minute for each kind, and never a payload, an
-identifier, an address or a URL (leak L28).
+Also the one place that logs: at most one line a minute for each kind, of what lasts one when it
+begins and one when it is over, and never a payload, an identifier, an address or a URL (leak L28).
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ class Counters:
         self._lock = threading.RLock()
         self._drops: dict[DropReason, int] = {}
         self._quiet_until: dict[str, float] = {}
+        self._failing: set[str] = set()  # of which a line was logged
 
     def drop(self, reason: DropReason, events: int = 1) -> None:
         """Count dropped events."""
@@ -61,17 +62,33 @@ class Counters:
         with self._lock:
             return dict(self._drops)
 
-    def warn(self, kind: str, message: str) -> None:
-        """Log one line, unless one of this kind was logged within the last minute."""
+    def warn(self, kind: str, message: str) -> bool:
+        """Log one line, unless one of this kind was logged within the last minute.
+
+        Returns:
+            whether it was logged.
+        """
         now = self._clock.monotonic_s()
         with self._lock:
             if now < self._quiet_until.get(kind, 0.0):
-                return
+                return False
             self._quiet_until[kind] = now + _QUIET_S
         _LOGGER.warning("%s", message)
         on_warning = self.on_warning
         if on_warning is not None:
             on_warning(kind, message)
+        return True
+
+    def fail(self, kind: str, message: str) -> None:
+        """Log one line where a fault begins that lasts until `mend`; the next times none."""
+        if kind not in self._failing and self.warn(kind, message):
+            self._failing.add(kind)
+
+    def mend(self, kind: str, message: str) -> None:
+        """Log one line if such a fault lasted until now."""
+        if kind in self._failing:
+            self._failing.discard(kind)
+            _LOGGER.info("%s", message)
 
     def after_fork(self) -> None:
         """In a forked child: a lock that another thread held would never be freed."""

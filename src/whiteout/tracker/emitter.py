@@ -240,7 +240,7 @@ class Emitter:
         try:
             self._sender_lock = ProcessLock.acquire_shared_name(self._sender_lock_path)
         except OSError:
-            self._counters.warn("sender-lock", "the sender's lock cannot be made; sending anyway")
+            self._counters.fail("sender-lock", "the sender's lock cannot be made; sending anyway")
             return True
         return self._sender_lock is not None
 

@@ -288,7 +288,7 @@ class Engine:
         try:
             self.storage.primary.forget_journal(self.journal.instance)
         except EventStoreError as error:
-            self._counters.warn("store-failed", str(error))
+            self.storage.report(error)
 
     def abandon(self) -> None:
         """In a forked child: let go of everything of the parent's without touching it."""
@@ -299,6 +299,7 @@ class Engine:
     def _keep_house(self) -> None:
         self._housekeeping()
         self.emitter.notify()  # perhaps other processes have stored events
+        self.storage.check()
         now_s = self._clock.monotonic_s()
         if now_s >= self._trim_at_s:
             self._trim_at_s = now_s + _TRIM_EVERY_S

@@ -12,6 +12,7 @@ statements are five seconds.
 from __future__ import annotations
 
 import contextlib
+import enum
 import os
 import sqlite3
 import threading
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS events (
+_VERSION: Final = 1  # of the schema
+_SCHEMA: Final = (
+    """CREATE TABLE events (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     level INTEGER NOT NULL,
     line INTEGER NOT NULL,
@@ -35,12 +37,17 @@ CREATE TABLE IF NOT EXISTS events (
     created_ms INTEGER NOT NULL,
     event_index INTEGER NOT NULL,
     data TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS templates (id INTEGER PRIMARY KEY, text TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS journals (instance TEXT PRIMARY KEY, position INTEGER NOT NULL);
-PRAGMA user_version = 1;
-"""
+)""",
+    "CREATE TABLE templates (id INTEGER PRIMARY KEY, text TEXT NOT NULL)",
+    "CREATE TABLE journals (instance TEXT PRIMARY KEY, position INTEGER NOT NULL)",
+    f"PRAGMA user_version = {_VERSION}",
+)
 _COLUMNS: Final = "level, line, template, event_id, created_ms, event_index, data"
+_IS_OURS: Final = (
+    f"SELECT id, {_COLUMNS} FROM events LIMIT 0",  # noqa: S608 - constants only
+    "SELECT id, text FROM templates LIMIT 0",
+    "SELECT instance, position FROM journals LIMIT 0",
+)
 _ROWS_A_STATEMENT: Final = (256, 32, 1)
 _BUSY_TIMEOUT_S: Final = 2.0
 _CHECKPOINT_PAGES: Final = 256  # 4 MiB of write-ahead log
@@ -52,6 +59,35 @@ SELECT coalesce(json_group_array(json_array(id, {_COLUMNS})), '[]') FROM (
 """  # noqa: S608 - constants only
 
 _TEMPLATES: Final = "SELECT id, text FROM templates WHERE id IN (SELECT value FROM json_each(?))"
+
+
+class FileId(NamedTuple):
+    """Which file it is, whatever its name: one that was moved away keeps it."""
+
+    device: int
+    inode: int
+
+
+class Unfit(enum.Enum):
+    """Why a file will not do, now or later."""
+
+    BROKEN = "was no database"
+    FOREIGN = "was of another version"
+    REPLACED = "was replaced"  # by another process, or removed: what is at its path may do
+
+
+class StoreFaultError(EventStoreError):
+    """What an event store raises.
+
+    Attributes:
+        unfit: why the file will not do; None: it is locked, full or the like, and may work again.
+        file: the one that it came from; None: in memory, or none was opened.
+    """
+
+    def __init__(self, message: str, unfit: Unfit | None, file: FileId | None) -> None:
+        super().__init__(message)
+        self.unfit = unfit
+        self.file = file
 
 
 class NewEvent(NamedTuple):
@@ -92,6 +128,14 @@ class WaitingEvent(NamedTuple):
     data: bytes
 
 
+def _since_ever() -> int:
+    return 0
+
+
+def _tell_nobody(_: int) -> None:
+    """Nobody counts."""
+
+
 class EventStore:
     """One namespace's waiting events.
 
@@ -100,13 +144,29 @@ class EventStore:
     Args:
         path: the database; None keeps it in memory.
         opens: False leaves the opening to the first call, and its fault too.
+        not_before_ms: events of before are too old to be sent; asked at each reading for it.
+        on_expired: called with how many were, once they are deleted.
+
+    Attributes:
+        file: which file it is the store of, once it was opened. Rows are those of this file: where
+            another stands at the path, every call fails, and a store of its own must be made.
 
     Raises:
-        EventStoreError: the database cannot be opened; `is_corrupt` tells whether it is one.
+        StoreFaultError: the database cannot be opened.
     """
 
-    def __init__(self, path: Path | None, *, opens: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        opens: bool = True,
+        not_before_ms: Callable[[], int] = _since_ever,
+        on_expired: Callable[[int], object] = _tell_nobody,
+    ) -> None:
         self.path = path
+        self.file: FileId | None = None
+        self._not_before_ms = not_before_ms
+        self._on_expired = on_expired
         self._lock = threading.Lock()
         self._count = 0
         self._data_version = 0
@@ -185,9 +245,24 @@ class EventStore:
     ) -> tuple[list[WaitingEvent], dict[int, str]]:
         """The oldest waiting events, as for `oldest`, and their templates, as of one moment.
 
+        Those that are too old to be sent are deleted instead.
+
         Raises:
-            EventStoreError: they cannot be read.
+            EventStoreError: they cannot be read, or not be deleted.
         """
+        while True:
+            events, texts = self._emittable(limit, without)
+            not_before_ms = self._not_before_ms()
+            old = [event.id for event in events if event.created_ms < not_before_ms]
+            if not old:
+                return events, texts
+            self._on_expired(self.remove(old))
+            if len(old) < len(events):
+                return [event for event in events if event.created_ms >= not_before_ms], texts
+
+    def _emittable(
+        self, limit: int, without: Iterable[int]
+    ) -> tuple[list[WaitingEvent], dict[int, str]]:
         parameters = (0, "[" + ",".join(map(str, without)) + "]", limit)
         with self._statement("read") as connection:
             connection.execute("BEGIN")
@@ -399,6 +474,15 @@ class EventStore:
             busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             self.is_clean = not busy
 
+    def probe(self) -> None:
+        """Write something that is there already.
+
+        Raises:
+            EventStoreError: the database cannot be written.
+        """
+        with self._transaction("write") as connection:
+            connection.execute(f"PRAGMA user_version = {_VERSION}")
+
     def close(self) -> None:
         """Close the database for good."""
         with self._lock:
@@ -427,6 +511,7 @@ class EventStore:
     def _open(self) -> sqlite3.Connection:
         if self.path is not None:
             _make_private(self.path)
+            self.file = self.file or file_at(self.path)
         connection = sqlite3.connect(
             ":memory:" if self.path is None else self.path,
             timeout=_BUSY_TIMEOUT_S,
@@ -441,14 +526,28 @@ class EventStore:
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA secure_delete = ON")
             connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-            connection.executescript(_SCHEMA)
+            self._make_or_check_tables(connection)
             (self._data_version,) = connection.execute("PRAGMA data_version").fetchone()
             (self._count,) = connection.execute("SELECT count(*) FROM events").fetchone()
+            self._check_file("open")
         except BaseException:
             connection.close()
             raise
         self.was_opened = True
         return connection
+
+    def _make_or_check_tables(self, connection: sqlite3.Connection) -> None:
+        if not _makes_or_has_tables(connection):
+            raise self._unfit("open", Unfit.FOREIGN)
+
+    def _check_file(self, verb: str) -> None:
+        """SQLite goes on with a file that was moved away, and nobody else finds what it writes."""
+        if self.path is not None and self.file is not None and file_at(self.path) != self.file:
+            raise self._unfit(verb, Unfit.REPLACED)
+
+    def _unfit(self, verb: str, why: Unfit) -> StoreFaultError:
+        message = f"the event store failed to {verb}: the file {why.value}"
+        return StoreFaultError(message, why, self.file)
 
     @contextmanager
     def _transaction(self, verb: str) -> Iterator[sqlite3.Connection]:
@@ -463,6 +562,7 @@ class EventStore:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+            self._check_file(verb)  # moved away meanwhile: what was written is lost with it
 
     @contextmanager
     def _statement(self, verb: str) -> Iterator[sqlite3.Connection]:
@@ -470,22 +570,37 @@ class EventStore:
             try:
                 if self._is_closed:
                     raise sqlite3.ProgrammingError("closed")
+                self._check_file(verb)
                 if self._connection is None:
                     self._connection = self._open()
                 yield self._connection
             except sqlite3.Error as error:
-                raise _store_error(verb, error) from error
+                raise self._fault(verb, error) from error
+
+    def _fault(self, verb: str, error: sqlite3.Error) -> StoreFaultError:
+        name = getattr(error, "sqlite_errorname", type(error).__name__)
+        is_broken = name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
+        message = f"the event store failed to {verb}: {name}"
+        return StoreFaultError(message, Unfit.BROKEN if is_broken else None, self.file)
 
 
-def is_corrupt(error: BaseException | None) -> bool:
-    """Whether an `EventStoreError` means that the file is no (whole) database."""
-    cause = error.__cause__ if error is not None else None
-    name = getattr(cause, "sqlite_errorname", "") or ""
-    return name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
+def file_at(path: Path) -> FileId | None:
+    """Which file stands there; None: none that can be seen.
+
+    Never by opening it: closing any descriptor of a file drops SQLite's locks on it.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return FileId(found.st_dev, found.st_ino)
 
 
 def set_aside(path: Path, now_ms: int) -> Path:
-    """Move a broken database and its side files out of the way; the new name is returned.
+    """Move a database and its side files out of the way; the new name is returned.
+
+    What was set aside before is erased: one is enough to look into, and events in it will never be
+    sent. The side files go first: left behind, they would be taken for those of the new database.
 
     Raises:
         OSError: it cannot be moved.
@@ -496,18 +611,51 @@ def set_aside(path: Path, now_ms: int) -> Path:
         if side.exists():
             side.replace(target.with_name(target.name + suffix))
     path.replace(target)
+    forget_set_aside(path, keep=target)
     return target
 
 
-def forget_set_aside(path: Path) -> bool:
-    """Erase what `set_aside` ever moved away from `path`; False: the disk refused."""
+def forget_set_aside(path: Path, *, keep: Path | None = None) -> bool:
+    """Erase what `set_aside` moved away from `path`, but for `keep`; False: the disk refused."""
     complete = True
     for broken in path.parent.glob(f"{path.name}.corrupt-*"):
+        if keep is not None and broken.name.startswith(keep.name):
+            continue
         try:
             broken.unlink(missing_ok=True)
         except OSError:
             complete = False
     return complete
+
+
+def _makes_or_has_tables(connection: sqlite3.Connection) -> bool:
+    """Make the tables where there are none; False: those that are there are not ours."""
+    if not _version(connection):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            # Asked again: another process may have made them just now.
+            (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            for statement in () if tables else _SCHEMA:
+                connection.execute(statement)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+    if _version(connection) != _VERSION:
+        return False
+    try:
+        for question in _IS_OURS:
+            connection.execute(question)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorname == "SQLITE_ERROR":  # no such table, or column
+            return False
+        raise
+    return True
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _make_private(path: Path) -> None:
@@ -549,8 +697,3 @@ def _insert(connection: sqlite3.Connection, events: Sequence[NewEvent]) -> int:
 
 def _drop_unused_templates(connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM templates WHERE id NOT IN (SELECT template FROM events)")
-
-
-def _store_error(verb: str, error: sqlite3.Error) -> EventStoreError:
-    name = getattr(error, "sqlite_errorname", type(error).__name__)
-    return EventStoreError(f"the event store failed to {verb}: {name}")

@@ -1,8 +1,9 @@
 """Which event store serves: the database on disk, or memory while that fails.
 
-A database that is none is set aside and made anew. One that is locked, full or cannot be written is
-tried again every few seconds; meanwhile new events go to memory and are sent from there, and the
-journal keeps its copy of them. Each kind of fault is one warning, never an exception in the app.
+A database that is none, or of another version, is set aside and made anew. One that is locked, full
+or cannot be written is tried again every few seconds; meanwhile new events go to memory and are
+sent from there, and the journal keeps its copy of them. An outage is one warning, never an
+exception in the app.
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ from whiteout.tracker.event_store import (
     EventStore,
     NewEvent,
     StoredEvent,
+    StoreFaultError,
+    Unfit,
+    file_at,
     forget_set_aside,
-    is_corrupt,
     set_aside,
 )
+from whiteout.tracker.process_lock import ProcessLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +35,9 @@ if TYPE_CHECKING:
 
 _RETRY_DISK_S: Final = 5.0
 _MOVE_BACK_EVENTS: Final = 500
+_LOCK_S: Final = 2.0  # arbitrary; who holds it renames three files
+_TRIES: Final = 3  # a file each time: that of others, or an own one
+_FAULT: Final = "store-failed"
 
 if TYPE_CHECKING:
     _Change = Callable[[StoredEvent, str], tuple[NewEvent, str] | None]
@@ -75,7 +82,7 @@ class Storage:
         self._due: tuple[_Change, ...] = ()  # changes that the disk has refused so far, in order
         self.moves_back = 0  # how often events moved from memory to disk, where they get new rows
         self.overflow_in_use = threading.Lock()  # by the emitter, which sends from it
-        self.overflow = EventStore(None)
+        self.overflow = self._new_store(None)
         self.primary = self._open()
 
     @property
@@ -135,7 +142,7 @@ class Storage:
         except EventStoreError as error:
             self._disk_failed(error)
             return None
-        self._disk_fails_until = None
+        self._disk_works()
         try:
             self._enforce_limit(self.primary)
         except EventStoreError as error:  # what was stored is stored: no reason to store it twice
@@ -155,7 +162,7 @@ class Storage:
             except EventStoreError as error:
                 self._disk_failed(error)
                 return False
-            self._disk_fails_until = None
+            self._disk_works()
             return True
 
     def limit(self, max_events: int, max_age_s: float) -> None:
@@ -217,7 +224,7 @@ class Storage:
             try:
                 how(self.primary)
             except EventStoreError as error:
-                self._warn(error)
+                self._disk_failed(error)
 
     def forget_broken(self) -> bool:
         """Erase databases that were set aside; False: the disk refused."""
@@ -249,32 +256,67 @@ class Storage:
             for store in self.stores:
                 store.close()
 
-    def _open(self) -> EventStore:
-        if self._path is None:
-            return EventStore(None)
-        try:
-            return EventStore(self._path)
-        except EventStoreError as error:
-            if is_corrupt(error):
-                return self._replace()
-            self._disk_failed(error)
-            return EventStore(self._path, opens=False)
+    def _new_store(self, path: Path | None) -> EventStore:
+        return EventStore(
+            path,
+            opens=False,
+            not_before_ms=self._not_before_ms,
+            on_expired=lambda events: self._counters.drop(DropReason.STORE_LIMIT, events),
+        )
 
-    def _replace(self) -> EventStore:
+    def _not_before_ms(self) -> int:
+        return self._clock.now_ms() - self._max_age_ms
+
+    def _open(
+        self, unfit: StoreFaultError | None = None, old: EventStore | None = None
+    ) -> EventStore:
+        """The store of the file at the path, after making way for one; or one to be opened later.
+
+        Args:
+            unfit: what is wrong with the one that `old` is the store of.
+            old: closed in any case.
+        """
+        fault: Exception | None = unfit
+        for _ in range(_TRIES):
+            store = self._new_store(self._path)
+            try:
+                if unfit is not None:
+                    self._make_way(unfit, old)
+                store.refresh()
+            except StoreFaultError as error:
+                unfit, fault = error, error
+                if unfit.unfit is None:
+                    break
+            except OSError as error:
+                fault = error
+                break
+            else:
+                return store
+        if old is not None:
+            old.close()
+        self._leave_disk_alone(fault)
+        return self._new_store(self._path)
+
+    def _make_way(self, fault: StoreFaultError, old: EventStore | None) -> None:
+        """Set the file of a fault aside, unless another process of the namespace has done so.
+
+        Raises:
+            OSError: it cannot be moved.
+        """
         path = self._path
         if path is None:
-            return EventStore(None)
-        try:
+            return
+        with _alone(path):
+            is_at_path = file_at(path) == fault.file
+            if old is not None:
+                old.close()  # not before, so that no new file can have its number
+            if not is_at_path or fault.unfit is Unfit.REPLACED or fault.unfit is None:
+                return
             set_aside(path, self._clock.now_ms())
-            store = EventStore(path)
-        except (OSError, EventStoreError) as error:
-            self._warn(error)
-            self._path = None
-            return EventStore(None)
         self._counters.warn(
-            "store-corrupt", "the event store was no database: it was set aside and made anew"
+            "store-corrupt",
+            f"the event store {fault.unfit.value}: it was set aside and made anew",
         )
-        return store
 
     def disk_serves(self) -> bool:
         """Whether the database may be asked; False for a while after a fault."""
@@ -287,16 +329,34 @@ class Storage:
             self._disk_failed(error)
 
     def _disk_failed(self, error: EventStoreError) -> None:
-        if is_corrupt(error):
-            self.primary.close()
-            self.primary = self._replace()
-            return
-        self._disk_fails_until = self._clock.monotonic_s() + _RETRY_DISK_S
-        self._warn(error)
+        if isinstance(error, StoreFaultError):
+            if error.file != self.primary.file:
+                return  # of a file that another has replaced since
+            if error.unfit is not None:
+                self.primary = self._open(error, self.primary)
+                return
+        self._leave_disk_alone(error)
 
-    def _warn(self, error: Exception) -> None:
+    def _leave_disk_alone(self, error: Exception | None) -> None:
+        self._disk_fails_until = self._clock.monotonic_s() + _RETRY_DISK_S
         reason = str(error) if isinstance(error, EventStoreError) else type(error).__name__
-        self._counters.warn("store-failed", f"{reason}; events are kept in memory meanwhile")
+        self._counters.fail(_FAULT, f"{reason}; events are kept in memory meanwhile")
+
+    def _disk_works(self) -> None:
+        self._disk_fails_until = None
+        self._counters.mend(_FAULT, "the event store works again")
+
+    def check(self) -> None:
+        """Whether an outage is over that nothing else asks about: memory holds nothing."""
+        if self._disk_fails_until is None or not self.disk_serves():
+            return
+        with self._lock:
+            try:
+                self.primary.probe()
+            except EventStoreError as error:
+                self._disk_failed(error)
+            else:
+                self._disk_works()
 
     def _move_back(self) -> bool:
         """From memory to disk, in order; False: later. The caller holds the lock.
@@ -333,6 +393,26 @@ class Storage:
     def _drop_beyond(self, store: EventStore) -> None:
         dropped = store.trim(
             max_events=self._max_events,
-            not_before_ms=self._clock.now_ms() - self._max_age_ms,
+            not_before_ms=self._not_before_ms(),
         )
         self._counters.drop(DropReason.STORE_LIMIT, dropped)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep other processes of the namespace from moving the database.
+
+    Raises:
+        TimeoutError: one of them is at it for too long.
+    """
+    try:
+        lock = ProcessLock.wait_for(path.with_name(f"{path.name}.lock"), _LOCK_S)
+    except OSError:
+        yield  # a file system without locks; what is left is the moment between look and move
+        return
+    if lock is None:
+        raise TimeoutError
+    try:
+        yield
+    finally:
+        lock.release()

@@ -128,7 +128,7 @@ class Writer:
         try:
             start = max(self._storage.primary.position(left.instance), left.released())
         except EventStoreError as error:
-            self._counters.warn("store-failed", str(error))
+            self._storage.report(error)
             start = left.released()  # sent twice rather than never: the lake keeps one
         templates: dict[int, Template] = {}
         group: list[Record] = []
@@ -161,7 +161,7 @@ class Writer:
         try:
             self._storage.primary.forget_journal(left.instance)
         except EventStoreError as error:
-            self._counters.warn("store-failed", str(error))
+            self._storage.report(error)
 
     def close(self, timeout_s: float) -> bool:
         """Stop the thread; False: it is still busy after `timeout_s`."""
