@@ -219,8 +219,9 @@ def test_the_two_stages_can_run_on_their_own(tmp_path: Path) -> None:
     running.post({}, {})
     collector.send_signal(signal.SIGTERM)
     collector.communicate(timeout=DEADLINE_S)
+    target = f"spool://{tmp_path / 'out'}"
     enrich = subprocess.Popen(
-        [*PYTHON, "enrich", "--from", spool, "--to", str(tmp_path / "out"), "--no-iglu-central"],
+        [*PYTHON, "enrich", "--from", spool, "--to", target, "--no-iglu-central"],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -338,6 +339,31 @@ def test_what_strangers_sent_cannot_steer_the_terminal(
         (["enrich", "--from", "/x", "--to", "."], "--from must look like spool://"),
         (["enrich", "--from", "spool:///x", "--to", "kafka://a:1"], "--to must be a folder"),
         (["enrich", "--from", "kafka://a:1", "--to", "."], "whiteout loader --from kafka://a:1"),
+        (
+            ["enrich", "--from", "spool://.", "--to", "s3://me:secret@b/x"],
+            "DIR or spool://DIR, got 's3://b'; a lake that is elsewhere is named with --lake",
+        ),
+        (["enrich", "--from", "spool://."], "--to must be the data folder"),
+        (["enrich", "--from", "spool://.", "--to", ""], "--to must be the data folder"),
+        (["enrich", "--from", "spool://.", "--to", "spool://"], "--to must look like spool:///"),
+        (
+            ["enrich", "--from", "spool://.", "--to", "kafka://a:1/x"],
+            "whiteout collector --to kafka://a:1/x, and whiteout enrich --from kafka://a:1/x",
+        ),
+        *(
+            (
+                ["enrich", "--from", "kafka://a:1", *given],
+                f"{given[0]} does nothing here; it belongs to whiteout {command} --from kafka://a",
+            )
+            for command, given in [
+                ("loader", ["--retention", "events=1d"]),
+                ("loader", ["--lake", "/x"]),
+                ("loader", ["--commit-interval", "1"]),
+                ("loader", ["--durability", "disk"]),
+                ("page", ["--least-group", "5"]),
+            ]
+        ),
+        (["loader", "--from", "kafka://a:1", "--to", "spool://x"], "must be a folder, or a URL"),
         (["loader", "--from", "kafka://x"], "must look like kafka://HOST:PORT/PREFIX"),
         (["collector", "--to", "kafka://a:1", "--kafka-set", "a=b"], "'a' is not an option"),
         (["up", "--iglu", "/no/such/folder"], "--iglu must be a folder that exists or an http"),

@@ -28,7 +28,9 @@ from whiteout.cli.options import (
     UntilEof,
     check_enrichments,
     check_no_kafka,
+    check_not_given,
     check_registries,
+    data_address,
     is_kafka,
     kafka_from,
     lake_address,
@@ -45,12 +47,21 @@ if TYPE_CHECKING:
     from whiteout.kafka.settings import KafkaSettings
 
 
+_OF_THE_LAKE = {
+    "lake": "--lake",
+    "durability": "--durability",
+    "commit_interval": "--commit-interval",
+    "retention": "--retention",
+}
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command("enrich")(enrich)
 
 
 def enrich(  # noqa: PLR0913 - the options
+    context: typer.Context,
     *,
     from_: Annotated[
         str,
@@ -64,8 +75,9 @@ def enrich(  # noqa: PLR0913 - the options
         str | None,
         typer.Option(
             "--to",
-            metavar="DIR",
-            help="The data folder whose lake is loaded; from Kafka events go back to Kafka.",
+            metavar="ADDRESS",
+            help="The data folder whose lake is loaded, also as spool://DIR; "
+            "from Kafka events go back to Kafka.",
             show_default=False,
         ),
     ] = None,
@@ -92,6 +104,9 @@ def enrich(  # noqa: PLR0913 - the options
     ] = False,
 ) -> None:
     """Validate and enrich collected events. Loads the lake, or Kafka's topics."""
+    if is_kafka(from_):
+        check_not_given(context, _OF_THE_LAKE, f"whiteout loader --from {from_}")
+        check_not_given(context, {"least_group": "--least-group"}, f"whiteout page --from {from_}")
     source, broker, target = _places(from_, to, config, kafka)
     check_registries(iglu)
     check_enrichments(enrichments, pii_events)
@@ -176,6 +191,10 @@ def _places(
         return Path(), kafka_from(from_, config, kafka), Path()
     check_no_kafka(kafka, "--from kafka://HOST:PORT/PREFIX")
     source = spool_folder(from_, "--from")
-    if to is None or is_kafka(to):
-        raise ConfigurationError(f"--to must be a folder, got {to!r}")
-    return source, None, Path(to)
+    if to is not None and is_kafka(to):
+        raise ConfigurationError(
+            "--to must be a folder where --from is one: what is read from a folder is enriched and"
+            f" loaded in one step. To have Kafka between: whiteout collector --to {to}, and"
+            f" whiteout enrich --from {to}"
+        )
+    return source, None, data_address(to, "--to")

@@ -18,6 +18,8 @@ import typer
 from whiteout.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from whiteout.kafka.settings import KafkaSettings
 
 SPOOL = "spool://"
@@ -298,6 +300,48 @@ def spool_folder(address: str, option: str) -> Path:
             f"{option} must look like spool:///var/lib/whiteout, got {address!r}"
         )
     return Path(folder)
+
+
+def data_address(address: str | None, option: str) -> Path:
+    """The data folder that a path or `spool://DIR` names.
+
+    Raises:
+        ConfigurationError: it is another address, or none.
+    """
+    if address is not None and address.startswith(SPOOL):
+        return spool_folder(address, option)
+    if not address or "://" in address:
+        raise ConfigurationError(
+            f"{option} must be the data folder, DIR or spool://DIR, got {_shown(address)};"
+            " a lake that is elsewhere is named with --lake FOLDER_OR_URL"
+        )
+    return Path(address)
+
+
+def _shown(address: str | None) -> str:
+    """An address as messages may have it: credentials may stand before its `@`."""
+    if address is None:
+        return "none"
+    scheme, mark, rest = address.partition("://")
+    place = rest.partition("/")[0].rpartition("@")[2]
+    return repr(f"{scheme}{mark}{place}" if mark else address)
+
+
+def check_not_given(context: typer.Context, options: Mapping[str, str], cure: str) -> None:
+    """Complain about options that would do nothing.
+
+    Args:
+        context: of the command.
+        options: the parameters' names, and what they are called.
+        cure: the command that has them.
+
+    Raises:
+        ConfigurationError: one was given.
+    """
+    for name, option in options.items():
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise ConfigurationError(f"{option} does nothing here; it belongs to {cure}")
 
 
 def check_registries(iglu: list[str] | None) -> None:
