@@ -29,6 +29,7 @@ SHARED = (
     "whiteout.version",
 )
 PIPELINE = (
+    "whiteout.configuration",
     "whiteout.iglu",
     "whiteout.log",
     "whiteout.collector",

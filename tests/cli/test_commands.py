@@ -375,6 +375,7 @@ def test_what_strangers_sent_cannot_steer_the_terminal(
         (["up", "--enrichments", "/no/such"], "--enrichments must be a folder that exists"),
         (["up", "--pii-events", "/x"], "--pii-events needs --enrichments"),
         (["up", "--kafka", "broker"], "--kafka must look like HOST:PORT, got 'broker'"),
+        (["up", "--set", "lake.seen_days=0"], "[lake]: seen_days must be at least 1, got 0"),
         (["up", "--config", "/no/such"], "--config must be a TOML file, got /no/such"),
         (["erase", "--user-id", "x", "--data", "/no/such", "--yes"], "neither a lake in"),
         (["up", "--durability", "some"], "--durability"),

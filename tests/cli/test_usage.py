@@ -13,7 +13,9 @@ import pytest
 from whiteout.cli import COMMANDS, run
 from whiteout.cli.settings import meanings, names
 from whiteout.collector.settings import CollectorSettings, Limits
+from whiteout.enrich import EnrichSettings
 from whiteout.kafka.settings import KafkaSettings
+from whiteout.lake.settings import LoaderSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +41,20 @@ VARIABLE = "_WHITEOUT_COMPLETE"
         ("up --kafka-set partitions=1", "--kafka-set needs --kafka HOST:PORT, got 'partitions=1'"),
         ("collector --to spool://x --kafka-set a=1", "--kafka-set needs --to kafka://HOST:PORT"),
         ("enrich --from spool://x --to x --kafka-set a=1", "--kafka-set needs --from kafka://"),
+        ("settings --set lake.seen=1", "did you mean lake.seen_days"),
+        ("settings --set enrich.accept=true", "'enrich.accept' is not an option of enrich"),
+        ("settings --set enrich.durable=true", "'enrich.durable' is not an option of enrich"),
+        ("settings --set lake.durable=true", "'lake.durable' is not an option of the lake"),
+        ("settings --set lake.seen_days", "must look like lake.option=value, got 'lake.seen_days'"),
+        ("settings --set lake.seen_days=0", "seen_days must be at least 1, got 0"),
+        ("settings --set lake.retention_hours=-1", "retention_hours must be at least 0, got -1"),
+        ("settings --set enrich.max_record_bytes=0", "max_record_bytes must be at least 1, got 0"),
+        ("settings --set enrich.atomic_limits={x=1}", "atomic_limits: 'x' is not a text column"),
+        ("enrich --from spool://x --to x --set cookie_name=a", "--set takes enrich.… and lake.…"),
+        ("enrich --from kafka://a:1 --set lake.seen_days=1", "--set takes enrich.… here"),
+        ("loader --from kafka://a:1 --set enrich.accept_invalid=true", "--set takes lake.… here"),
+        ("collector --to spool://x --set lake.seen_days=1", "is not an option of the collector"),
+        ("up --kafka localhost:1 --set lake.seen_days=0", "seen_days must be at least 1, got 0"),
         ("settings --kafka-set partition=1", "'partition' is not an option of Kafka"),
     ],
 )
@@ -74,19 +90,34 @@ def settings(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, A
     return {line["option"]: line for line in lines}
 
 
-def test_each_option_of_the_collector_and_kafka_has_a_meaning_and_a_default(
+def test_each_option_of_each_stage_has_a_meaning_and_a_default(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     found = settings(capsys)
 
     assert all(one["meaning"] for one in found.values())
     assert found["limits.connections"]["default"] == Limits().connections
-    assert {name.rstrip(".") for name in names("collector") + names("kafka")} == {
-        option.removesuffix(".…") for option in found
-    }
+    assert found["lake.seen_days"]["default"] == LoaderSettings().seen_days
+    known = [name for stage in ("collector", "enrich", "lake", "kafka") for name in names(stage)]
+    assert {name.rstrip(".") for name in known} == {option.removesuffix(".…") for option in found}
 
 
-@pytest.mark.parametrize("documented", [CollectorSettings, Limits, KafkaSettings])
+@pytest.mark.parametrize("stage", ["collector", "enrich", "lake", "kafka"])
+def test_the_settings_of_one_stage_are_listed_alone(
+    stage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert {one["stage"] for one in settings(capsys, stage).values()} == {stage}
+
+
+def test_what_has_an_option_of_its_own_is_no_setting() -> None:
+    """There is one place to say it."""
+    assert "enrich.keep_tracker_identifiers" not in names("enrich")
+    assert not {"lake.durable", "lake.retention_days"} & {*names("lake")}
+
+
+@pytest.mark.parametrize(
+    "documented", [CollectorSettings, Limits, EnrichSettings, LoaderSettings, KafkaSettings]
+)
 def test_each_attribute_of_the_settings_is_documented(documented: Any) -> None:  # noqa: ANN401 - a dataclass
     assert list(documented.__slots__) == [
         name for name in meanings(documented) if name in documented.__slots__
@@ -97,17 +128,28 @@ def test_the_value_that_holds_is_shown_wherever_it_comes_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "whiteout.toml"
-    file.write_text('[collector]\ncookie_name = "file"\n[kafka.client]\n"sasl.password" = "p"\n')
+    file.write_text(
+        '[collector]\ncookie_name = "file"\n[kafka.client]\n"sasl.password" = "p"\n'
+        "[enrich.atomic_limits]\npage_url = 4096\n[lake]\nseen_days = 7\nmax_records = 2\n"
+    )
     monkeypatch.setenv("WHITEOUT_COLLECTOR_LIMITS_CONNECTIONS", "5")
+    monkeypatch.setenv("WHITEOUT_ENRICH_ACCEPT_INVALID", "true")
+    monkeypatch.setenv("WHITEOUT_LAKE_MAX_RECORDS", "3")
     given = ("--config", str(file), "--set", "trusted_networks=10.0.0.0/8")
 
-    found = settings(capsys, "--changed", *given, "--set", "trusted_proxies=1")
+    found = settings(
+        capsys, "--changed", *given, "--set", "trusted_proxies=1", "--set", "lake.max_records=4"
+    )
 
     assert {name: one["value"] for name, one in found.items()} == {
         "cookie_name": "file",
         "limits.connections": 5,
         "trusted_networks": ["10.0.0.0/8"],
         "trusted_proxies": 1,
+        "enrich.accept_invalid": True,
+        "enrich.atomic_limits": {"page_url": 4096},
+        "lake.max_records": 4,
+        "lake.seen_days": 7,
     }
 
 
@@ -147,6 +189,9 @@ def completions(
         ("whiteout up --dura", ["--durability"]),
         ("whiteout up --durability ", ["disk", "process"]),
         ("whiteout up --set limits.conn", ["limits.connections="]),
+        ("whiteout up --set lake.se", ["lake.seen_days="]),
+        ("whiteout loader --set ma", []),
+        ("whiteout enrich --set enrich.acc", ["enrich.accept_invalid="]),
         ("whiteout enrich --kafka-set pr", ["prefix=", "producer."]),
         ("whiteout completion ", ["bash", "zsh", "fish", "powershell"]),
     ],

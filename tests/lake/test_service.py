@@ -11,7 +11,7 @@ from tests.enrich.conftest import JSON_TYPE, MINIMAL, post
 from tests.enrich.enrichments.support import ENRICHMENTS, configure
 from tests.lake.conftest import make_event
 
-from whiteout.enrich import Enricher
+from whiteout.enrich import BadRow, Enricher, EnrichSettings
 from whiteout.enrich.enrichments.pseudonymise import Pseudonymise
 from whiteout.errors import ConfigurationError, LogError
 from whiteout.lake import loader as loading
@@ -148,6 +148,20 @@ def test_registries_are_asked_in_the_order_of_the_documentation(tmp_path: Path) 
     assert len(registries([], iglu_central=False)) == 1
     with pytest.raises(ConfigurationError):
         registries([str(tmp_path / "none")], iglu_central=False)
+
+
+def test_the_settings_of_enrich_hold_with_and_without_enrichments(tmp_path: Path) -> None:
+    """A folder of enrichments says no more than what is done with anonymous events."""
+    told = EnrichSettings(atomic_limits={"page_title": 3}, incomplete_events=True)
+    for folder in (None, tmp_path):
+        settings = ServiceSettings(iglu_central=False, enrichments=folder, enrich=told)
+        with contextlib.ExitStack() as stack:
+            enricher = make_enricher(settings, make_resolver(settings), stack)
+            (row,) = enricher.enrich(post({**MINIMAL, "page": "four"}))
+
+        assert isinstance(row, BadRow)
+        assert row.incomplete is not None
+        assert row.incomplete["page_title"] is None
 
 
 def test_two_workers_that_write_what_undoes_pseudonyms_write_whole_lines(tmp_path: Path) -> None:

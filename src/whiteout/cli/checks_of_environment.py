@@ -22,7 +22,13 @@ _NAMES: Final = (
     "WHITEOUT_LAKE",
     "WHITEOUT_PAGE_TOKEN",
 )
-_FAMILIES: Final = ("WHITEOUT_COLLECTOR_", "WHITEOUT_KAFKA_", "WHITEOUT_STORAGE_")
+_FAMILIES: Final = (
+    "WHITEOUT_COLLECTOR_",
+    "WHITEOUT_ENRICH_",
+    "WHITEOUT_LAKE_",
+    "WHITEOUT_KAFKA_",
+    "WHITEOUT_STORAGE_",
+)
 _OWN_FILES: Final = 128  # that a collector has open besides its connections
 
 
@@ -65,11 +71,17 @@ def token(environment: Mapping[str, str]) -> Iterator[Finding]:
 def options(
     config: Path | None, given: list[str] | None
 ) -> tuple[CollectorSettings | None, Finding]:
-    """The collector's settings as file, environment and command line make them."""
-    from whiteout.cli.collector import settings_from  # noqa: PLC0415 - when it runs
+    """The collector's settings as file, environment and command line make them.
+
+    Those of enrich and the lake are looked at too.
+    """
+    from whiteout.cli import stages  # noqa: PLC0415 - when it runs
+    from whiteout.cli.collector import settings_from  # noqa: PLC0415 - the same
 
     try:
-        settings = settings_from(config, given)
+        settings = settings_from(config, stages.split(given)["collector"])
+        stages.enrich_settings(config, given)
+        stages.loader_settings(config, given)
     except ConfigurationError as error:
         cure = "mend it in the file, the variable or --set; whiteout settings lists what there is"
         return None, Finding(check="settings", state="broken", found=str(error), cure=cure)

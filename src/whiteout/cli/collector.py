@@ -115,11 +115,11 @@ def settings_from(config: Path | None, options: list[str] | None) -> CollectorSe
         ConfigurationError: one of them is not known, or wrong.
     """
     from whiteout.collector.configuration import (  # noqa: PLC0415 - when it runs
-        TABLE,
+        COLLECTOR,
         collector_settings,
     )
 
-    return collector_settings(configured(config, TABLE), os.environ, options or [])
+    return collector_settings(configured(config, COLLECTOR.table), os.environ, options or [])
 
 
 def collect(  # noqa: PLR0913 - what the commands were given

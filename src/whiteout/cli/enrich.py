@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ from whiteout.cli.options import (
     DurabilityOption,
     Enrichments,
     Iglu,
+    Incomplete,
     KafkaOptions,
     LakeAddress,
     LeastGroup,
@@ -25,6 +27,7 @@ from whiteout.cli.options import (
     PiiEvents,
     Resolver,
     Retention,
+    StageOptions,
     UntilEof,
     check_enrichments,
     check_no_kafka,
@@ -41,6 +44,7 @@ from whiteout.cli.options import (
 )
 from whiteout.cli.page_place import TOKEN
 from whiteout.cli.report import FormatOption, Report
+from whiteout.cli.stages import check_all_known, enrich_settings, loader_settings
 from whiteout.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -91,6 +95,8 @@ def enrich(  # noqa: PLR0913 - the options
     commit_interval: CommitInterval = 1.0,
     retention: Retention = None,
     config: Config = None,
+    options: StageOptions = None,
+    incomplete: Incomplete = False,
     kafka: KafkaOptions = None,
     log_format: LogFormat = "text",
     format_: FormatOption = "text",
@@ -110,15 +116,15 @@ def enrich(  # noqa: PLR0913 - the options
     source, broker, target = _places(from_, to, config, kafka)
     check_registries(iglu)
     check_enrichments(enrichments, pii_events)
+    check_all_known(options, *(("enrich",) if broker else ("enrich", "lake")))
     log_to_stderr(log_format)
     stop = stop_when_asked(until_eof=until_eof)
     from whiteout.lake import service  # noqa: PLC0415 - heavy: only where it runs
     from whiteout.lake.place import lake_place  # noqa: PLC0415 - heavy: only where it runs
-    from whiteout.lake.settings import (  # noqa: PLC0415 - heavy: only where it runs
-        LoaderSettings,
-        parse_retention,
-    )
+    from whiteout.lake.settings import parse_retention  # noqa: PLC0415 - heavy: only where it runs
 
+    enriching = enrich_settings(config, options)
+    keep = incomplete or enriching.incomplete_events or (broker and broker.keep_incomplete)
     settings = service.ServiceSettings(
         commit_interval_s=commit_interval,
         iglu=tuple(iglu or ()),
@@ -127,8 +133,11 @@ def enrich(  # noqa: PLR0913 - the options
         enrichments=enrichments,
         pii_events=pii_events,
         place=lake_place(lake_address(lake, target), os.environ),
-        loader=LoaderSettings(
-            durable=durability == "disk", retention_days=parse_retention(retention or ())
+        enrich=replace(enriching, incomplete_events=bool(keep)),
+        loader=replace(
+            loader_settings(config, options),
+            durable=durability == "disk",
+            retention_days=parse_retention(retention or ()),
         ),
     )
     if check:
@@ -144,6 +153,7 @@ def enrich(  # noqa: PLR0913 - the options
                 f"enriching topic {topics['from']} into {topics['to']}",
             )
         drain_s = DRAIN_S if until_eof else on_kafka.DRAIN_S
+        broker = replace(broker, keep_incomplete=bool(keep))
         on_kafka.run_enrich(broker, settings, stop, drain_s=drain_s)
         return
     make_private(target, "--to")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -19,6 +20,7 @@ from whiteout.cli.options import (
     NoIgluCentral,
     Resolver,
     Retention,
+    StageOptions,
     UntilEof,
     check_registries,
     data_folder,
@@ -29,6 +31,7 @@ from whiteout.cli.options import (
     stop_when_asked,
 )
 from whiteout.cli.report import FormatOption, Report
+from whiteout.cli.stages import check_all_known, loader_settings
 
 
 def register(app: typer.Typer) -> None:
@@ -62,6 +65,7 @@ def loader(  # noqa: PLR0913 - the options
     commit_interval: CommitInterval = 1.0,
     retention: Retention = None,
     config: Config = None,
+    options: StageOptions = None,
     kafka: KafkaOptions = None,
     log_format: LogFormat = "text",
     format_: FormatOption = "text",
@@ -70,15 +74,13 @@ def loader(  # noqa: PLR0913 - the options
     """Load enriched events from Kafka into the lake. Several share the partitions."""
     settings = kafka_from(from_, config, kafka)
     check_registries(iglu)
+    check_all_known(options, "lake")
     log_to_stderr(log_format)
     stop = stop_when_asked(until_eof=until_eof)
     from whiteout.kafka import service  # noqa: PLC0415 - heavy: only where it runs
     from whiteout.lake.place import lake_place  # noqa: PLC0415 - heavy: only where it runs
     from whiteout.lake.service import ServiceSettings  # noqa: PLC0415 - heavy: only where it runs
-    from whiteout.lake.settings import (  # noqa: PLC0415 - heavy: only where it runs
-        LoaderSettings,
-        parse_retention,
-    )
+    from whiteout.lake.settings import parse_retention  # noqa: PLC0415 - heavy: only where it runs
 
     folder = data_folder(data)
     make_private(folder)
@@ -96,8 +98,10 @@ def loader(  # noqa: PLR0913 - the options
             iglu_central=not no_iglu_central,
             resolver=resolver,
             place=lake_place(lake_address(lake, folder), os.environ),
-            loader=LoaderSettings(
-                durable=durability == "disk", retention_days=parse_retention(retention or ())
+            loader=replace(
+                loader_settings(config, options),
+                durable=durability == "disk",
+                retention_days=parse_retention(retention or ()),
             ),
         ),
         stop,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SPOOL = "spool://"
 KAFKA = "kafka://"
-TABLES = ("collector", "kafka")
+TABLES = ("collector", "enrich", "lake", "kafka")
 """What a configuration file may hold, each for the stage of that name."""
 
 Data = Annotated[
@@ -124,10 +124,27 @@ CollectorOptions = Annotated[
     typer.Option(
         "--set",
         metavar="OPTION=VALUE",
-        help="An option of the collector, such as limits.connections=100; may be given often. "
+        help="An option of the collector, such as limits.connections=100, of enrich or the lake, "
+        "such as lake.seen_days=30; may be given often. whiteout settings lists them.",
+        show_default=False,
+        autocompletion=lambda incomplete: _assignments(incomplete, "collector", "enrich", "lake"),
+    ),
+]
+StageOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="OPTION=VALUE",
+        help="An option of enrich or the lake, such as lake.seen_days=30; may be given often. "
         "whiteout settings lists them.",
         show_default=False,
-        autocompletion=lambda incomplete: _assignments("collector", incomplete),
+        autocompletion=lambda incomplete: _assignments(incomplete, "enrich", "lake"),
+    ),
+]
+Incomplete = Annotated[
+    bool,
+    typer.Option(
+        "--incomplete", help="Keep what is left of failed events, as rows of incomplete_events."
     ),
 ]
 KafkaOptions = Annotated[
@@ -138,7 +155,7 @@ KafkaOptions = Annotated[
         help="An option of Kafka, such as partitions=16; may be given often. "
         "whiteout settings lists them.",
         show_default=False,
-        autocompletion=lambda incomplete: _assignments("kafka", incomplete),
+        autocompletion=lambda incomplete: _assignments(incomplete, "kafka"),
     ),
 ]
 UntilEof = Annotated[
@@ -165,11 +182,14 @@ LeastGroup = Annotated[
 ]
 
 
-def _assignments(stage: Literal["collector", "kafka"], incomplete: str) -> list[str]:
+def _assignments(
+    incomplete: str, *stages: Literal["collector", "enrich", "lake", "kafka"]
+) -> list[str]:
     """What a shell can complete `--set` or `--kafka-set` by."""
     from whiteout.cli.settings import names  # noqa: PLC0415 - when a shell asks
 
-    found = [name if name.endswith(".") else f"{name}=" for name in names(stage)]
+    options = [name for stage in stages for name in names(stage)]
+    found = [name if name.endswith(".") else f"{name}=" for name in options]
     return [text for text in found if text.startswith(incomplete)]
 
 

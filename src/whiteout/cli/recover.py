@@ -11,18 +11,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whiteout.cli.options import (
+    Config,
     Data,
     Enrichments,
     Iglu,
     LakeAddress,
     NoIgluCentral,
     Resolver,
+    StageOptions,
     check_registries,
     data_folder,
     lake_address,
 )
 from whiteout.cli.progress import progress
 from whiteout.cli.report import FormatOption, Report
+from whiteout.cli.stages import check_all_known, enrich_settings
 from whiteout.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -87,6 +90,8 @@ def recover(  # noqa: PLR0913 - the options
     no_iglu_central: NoIgluCentral = False,
     resolver: Resolver = None,
     enrichments: Enrichments = None,
+    config: Config = None,
+    options: StageOptions = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Tell what would happen, and change nothing.")
     ] = False,
@@ -94,6 +99,7 @@ def recover(  # noqa: PLR0913 - the options
 ) -> None:
     """Send failed events through enrich again."""
     check_registries(iglu)
+    check_all_known(options, "enrich")
     from whiteout.lake.place import lake_place  # noqa: PLC0415 - heavy: only where it runs
     from whiteout.lake.recovery import Selection  # noqa: PLC0415 - the same
     from whiteout.lake.service import ServiceSettings  # noqa: PLC0415 - the same
@@ -111,6 +117,7 @@ def recover(  # noqa: PLR0913 - the options
         iglu_central=not no_iglu_central,
         resolver=resolver,
         enrichments=enrichments,
+        enrich=enrich_settings(config, options),
         place=lake_place(lake_address(lake, folder), os.environ),
     )
     if settings.place is None or settings.place.open_table("failed_events") is None:

@@ -6,20 +6,23 @@ import dataclasses
 import inspect
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from whiteout.cli.collector import settings_from
 from whiteout.cli.options import CollectorOptions, Config, KafkaOptions, configured
 from whiteout.cli.output import json_line, print_line, print_table
+from whiteout.cli.stages import PREFIXED, check_all_known, split, stage_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-Stage = Literal["collector", "kafka"]
+    from whiteout.cli.stages import StageName
+
+Listed = Literal["collector", "enrich", "lake", "kafka"]
 
 _ENTRY = re.compile(r"^ {4}(\w+(?:, \w+)*): (.*)$")
 _HIDDEN = frozenset({"client", "producer", "consumer"})  # they hold passwords
@@ -39,7 +42,7 @@ class Setting:
         meaning: in words.
     """
 
-    stage: Stage
+    stage: Listed
     option: str
     variable: str
     value: Any
@@ -54,8 +57,8 @@ def register(app: typer.Typer) -> None:
 
 def settings(  # noqa: PLR0913 - the options
     stage: Annotated[
-        Stage | None,
-        typer.Argument(metavar="STAGE", help="collector or kafka; by default both."),
+        Listed | None,
+        typer.Argument(metavar="STAGE", help="collector, enrich, lake or kafka; by default all."),
     ] = None,
     *,
     config: Config = None,
@@ -69,8 +72,12 @@ def settings(  # noqa: PLR0913 - the options
     ] = "table",
 ) -> None:
     """List what --set and --kafka-set know, and what holds here."""
-    found = list(collector_options(config, options)) if stage != "kafka" else []
-    if stage != "collector":
+    check_all_known(options, "collector", *PREFIXED)
+    found: list[Setting] = []
+    for name in ("collector", *PREFIXED):
+        if stage in (None, name):
+            found += options_of(name, config, options)
+    if stage in (None, "kafka"):
         found += kafka_options_of(config, kafka_options)
     if changed:
         found = [one for one in found if one.value != one.default]
@@ -84,21 +91,20 @@ def settings(  # noqa: PLR0913 - the options
     )
 
 
-def collector_options(config: Path | None, given: list[str] | None) -> Iterator[Setting]:
-    """The collector's options.
+def options_of(name: StageName, config: Path | None, given: list[str] | None) -> Iterator[Setting]:
+    """The options of a stage.
 
     Raises:
         ConfigurationError: one that is given is wrong.
     """
-    from whiteout.collector.configuration import PREFIX, option_types  # noqa: PLC0415 - when it runs
-    from whiteout.collector.settings import CollectorSettings  # noqa: PLC0415 - the same
-
-    now, before = settings_from(config, given), CollectorSettings()
-    for option, part in option_types().items():
+    stage = stage_of(name)
+    now = stage.read(configured(config, name), os.environ, split(given)[name])
+    before = stage.kind()
+    for option, part in stage.options().items():
         yield Setting(
-            stage="collector",
-            option=option,
-            variable=PREFIX + option.replace(".", "_").upper(),
+            stage=name,
+            option=stage.prefix + option,
+            variable=stage.variable(option),
             value=_at(now, option),
             default=_at(before, option),
             meaning=meanings(part).get(option.rpartition(".")[2], ""),
@@ -135,13 +141,13 @@ def kafka_options_of(config: Path | None, given: list[str] | None) -> Iterator[S
         )
 
 
-def names(stage: Stage) -> list[str]:
+def names(stage: Listed) -> list[str]:
     """The names of a stage's options; those that hold further ones end in a dot."""
-    from whiteout.collector.configuration import option_types  # noqa: PLC0415 - when it runs
-    from whiteout.kafka.settings import KafkaSettings  # noqa: PLC0415 - the same
+    if stage != "kafka":
+        described = stage_of(stage)
+        return [described.prefix + option for option in described.options()]
+    from whiteout.kafka.settings import KafkaSettings  # noqa: PLC0415 - when it runs
 
-    if stage == "collector":
-        return list(option_types())
     fields = [field.name for field in dataclasses.fields(KafkaSettings) if field.name != "servers"]
     return [f"{name}." if name in _HIDDEN else name for name in fields]
 
@@ -150,6 +156,8 @@ def _at(settings: Any, option: str) -> Any:  # noqa: ANN401 - of any type
     """The value of an option; None where its part is not there at all."""
     for step in option.split("."):
         settings = None if settings is None else getattr(settings, step)
+    if isinstance(settings, Mapping):
+        return dict(settings)
     return list(settings) if isinstance(settings, tuple) else settings
 
 

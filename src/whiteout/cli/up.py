@@ -25,6 +25,7 @@ from whiteout.cli.options import (
     Enrichments,
     Host,
     Iglu,
+    Incomplete,
     KafkaOptions,
     LakeAddress,
     LeastGroup,
@@ -45,6 +46,13 @@ from whiteout.cli.options import (
     make_private,
 )
 from whiteout.cli.report import FormatOption, Report
+from whiteout.cli.stages import (
+    enrich_settings,
+    is_anything_set,
+    loader_settings,
+    prefixed,
+    split,
+)
 from whiteout.cli.topology import Topology
 from whiteout.errors import ConfigurationError
 
@@ -73,6 +81,7 @@ def up(  # noqa: PLR0913 - the options
     retention: Retention = None,
     config: Config = None,
     options: CollectorOptions = None,
+    incomplete: Incomplete = False,
     kafka: Annotated[
         str | None,
         typer.Option(
@@ -101,7 +110,8 @@ def up(  # noqa: PLR0913 - the options
     folder = data_folder(data)
     check_registries(iglu)
     check_enrichments(enrichments, pii_events)
-    settings = settings_from(config, options)
+    given = split(options)
+    settings = settings_from(config, given["collector"])
     log_to_stderr(log_format)
     make_private(folder)
     report = Report(format_)
@@ -109,7 +119,13 @@ def up(  # noqa: PLR0913 - the options
     loading = ["--durability", durability, *lake_options(lake, commit_interval, retention)]
     registries = registry_options(iglu or [], iglu_central=not no_iglu_central)
     enriching = [*registries, *enrichment_options(resolver, enrichments, pii_events)]
+    enriching += repeated("--set", *prefixed(given, "enrich"))
+    loading += repeated("--set", *prefixed(given, "lake"))
+    if incomplete:
+        enriching.append("--incomplete")
     if kafka is not None:
+        enrich_settings(config, options)
+        loader_settings(config, options)
         common = [*repeated("--config", config), *repeated("--kafka-set", *(kafka_options or ()))]
         common += logging
         address = kafka_address(kafka)
@@ -122,7 +138,7 @@ def up(  # noqa: PLR0913 - the options
             kafka=kafka_from(address, config, kafka_options),
             counts={"collector": collectors, "enrich": enrichers, "loader": loaders},
             options={
-                "collector": [*common, *repeated("--set", *(options or ()))],
+                "collector": [*common, *repeated("--set", *given["collector"])],
                 "enrich": [*common, *enriching],
                 "loader": [
                     *(*common, *registries, *enrichment_options(resolver, None, None)),
@@ -154,8 +170,10 @@ def up(  # noqa: PLR0913 - the options
             *(sys.executable, "-P", "-m", "whiteout.cli", "enrich", "--until-eof"),
             *("--from", f"{SPOOL}{folder}", "--to", str(folder)),
             *(*enriching, *loading, *logging, "--least-group", str(least_group)),
+            *repeated("--config", config),
         ],
-        must_check=bool(resolver or enrichments or pii_events or lake or retention),
+        must_check=bool(resolver or enrichments or pii_events or lake or retention)
+        or is_anything_set(config, options),
         page=page,
         report=report,
     ).run()

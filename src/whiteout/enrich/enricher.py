@@ -17,8 +17,7 @@ stop the process: the event becomes a bad row that names the registry, and can b
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from types import MappingProxyType
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from whiteout.enrich import failure, schemas
@@ -34,13 +33,13 @@ from whiteout.enrich.limits import atomic_limits, too_long
 from whiteout.enrich.load import Request, Unreadable, load
 from whiteout.enrich.mapping import map_parameters
 from whiteout.enrich.masking import is_privacy, masks_of
+from whiteout.enrich.settings import EnrichSettings
 from whiteout.enrich.unpacking import TooLarge, is_packed, unpack
-from whiteout.errors import ConfigurationError
 from whiteout.identifiers import SERVER_PARAMETERS
 from whiteout.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from uuid import UUID
 
     from whiteout.enrich.adapter import Parameters
@@ -51,36 +50,6 @@ if TYPE_CHECKING:
     from whiteout.iglu import Resolver
 
 ARTIFACT = "whiteout-enrich"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnrichSettings:
-    """Settings of enrich.
-
-    Attributes:
-        max_record_bytes: larger records are not looked into; they become `size_violation`.
-        atomic_limits: other lengths for single text columns, by name.
-        accept_invalid: let columns pass that are too long.
-        incomplete_events: keep what is left of an event that fails, as `BadRow.incomplete`.
-        keep_tracker_identifiers: let a tracker's own `ip` and `tnuid` pass although the request is
-            anonymous (L15).
-
-    Raises:
-        ConfigurationError: a value is outside its range.
-    """
-
-    max_record_bytes: int = 10_000_000
-    atomic_limits: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
-    accept_invalid: bool = False
-    incomplete_events: bool = False
-    keep_tracker_identifiers: bool = False
-
-    def __post_init__(self) -> None:
-        if self.max_record_bytes < 1:
-            raise ConfigurationError(
-                f"max_record_bytes must be at least 1, got {self.max_record_bytes!r}"
-            )
-        atomic_limits(self.atomic_limits)
 
 
 class Enricher:

@@ -79,13 +79,7 @@ def run_enrich(
     """
     identities, counts, limits = Identities(), WorkerCounts(), Limits()
     with contextlib.ExitStack() as stack:
-        enricher = make_enricher(
-            settings,
-            make_resolver(settings),
-            stack,
-            new_uuid=identities,
-            incomplete_events=kafka.keep_incomplete,
-        )
+        enricher = make_enricher(settings, make_resolver(settings), stack, new_uuid=identities)
 
         def session() -> Session:
             return _Enriching(

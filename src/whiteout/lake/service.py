@@ -11,7 +11,7 @@ import logging
 import os
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,6 +63,7 @@ class ServiceSettings:
         pii_events: a file to which events `pii_transformation` are added, which undo pseudonyms;
             None makes none.
         place: of the lake; None for the folder `lake` of the data folder.
+        enrich: see there; what the enrichments' folder says of anonymous events counts more.
         loader: see there.
     """
 
@@ -73,6 +74,7 @@ class ServiceSettings:
     enrichments: Path | None = None
     pii_events: Path | None = None
     place: LakePlace | None = None
+    enrich: EnrichSettings = field(default_factory=EnrichSettings)
     loader: LoaderSettings = field(default_factory=LoaderSettings)
 
 
@@ -116,7 +118,6 @@ def make_enricher(
     stack: contextlib.ExitStack,
     *,
     new_uuid: Callable[[], uuid.UUID] = uuid.uuid4,
-    incomplete_events: bool = False,
 ) -> Enricher:
     """The enricher that the settings describe; what it opens is closed with `stack`.
 
@@ -125,22 +126,20 @@ def make_enricher(
         resolver: of schemas.
         stack: closes what is opened.
         new_uuid: makes the ids of events that come without.
-        incomplete_events: whether what is left of failed events is kept.
 
     Raises:
         ConfigurationError: an enrichment is wrong.
     """
     if settings.enrichments is None:
-        plain = EnrichSettings(incomplete_events=incomplete_events)
-        return Enricher(resolver, plain, now_ms=now_ms, new_uuid=new_uuid)
+        return Enricher(resolver, settings.enrich, now_ms=now_ms, new_uuid=new_uuid)
     configured = read_folder(settings.enrichments)
     if settings.pii_events is not None:
         _keep_pii_events(configured, settings.pii_events, stack)
     return Enricher(
         resolver,
-        EnrichSettings(
+        replace(
+            settings.enrich,
             keep_tracker_identifiers=configured.anonymity.keep_tracker_identifiers,
-            incomplete_events=incomplete_events,
         ),
         now_ms=now_ms,
         new_uuid=new_uuid,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping  # noqa: TC003 - read at run time, for the configuration file
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from whiteout.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from whiteout.log import Log
 
@@ -30,6 +31,9 @@ class LoaderSettings:
         retention_days: for each table, how many days its rows are kept; a table that is not named
             keeps them for ever.
         durable: whether commits are brought to the disk before the log forgets their records.
+
+    Raises:
+        ConfigurationError: a value is outside its range.
     """
 
     max_records: int = 5_000
@@ -42,7 +46,20 @@ class LoaderSettings:
     retention_days: Mapping[str, int] = field(default_factory=dict)
     durable: bool = True
 
+    def __post_init__(self) -> None:
+        for name, least in _LEAST.items():
+            value = getattr(self, name)
+            if value < least:
+                raise ConfigurationError(f"{name} must be at least {least}, got {value!r}")
 
+
+_LEAST = {
+    "max_records": 1,
+    "max_bytes": 1,
+    "seen_days": 1,
+    "compact_after": 1,
+    "retention_hours": 0,
+}
 TABLES = ("events", "failed_events")
 
 _DAYS = re.compile(r"([0-9]{1,5})d")
