@@ -51,6 +51,7 @@ def entry(seconds: float, text: str, *, session: str | None = SESSION, level: in
         type="unstruct",
         name="screen_view",
         schema=SCREEN,
+        event_schema=None,
         app_id="shop",
         session=session,
         level=level,

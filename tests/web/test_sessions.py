@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.support.window import BEFORE, SESSION, document, entry
 
-from whiteout.web.recent import Filter, RecentEvents
+from whiteout.web.filter import Filter
+from whiteout.web.recent import RecentEvents
 from whiteout.web.sessions import MOST_EVENTS, duration, list_sessions, timeline_of
 
 if TYPE_CHECKING:

@@ -61,7 +61,7 @@ def derive(
     if fields[_PAGE_REFERRER] is not None:
         failures += _derive_url(fields, _PAGE_REFERRER, _REFERRER_PARTS, "page_referrer")
     fields[_DERIVED_TSTAMP] = _derived_timestamp(request.payload.timestamp, mapped.times)
-    failures += _derive_schema(fields, unstruct_event)
+    failures += derive_schema(fields, unstruct_event)
     return failures
 
 
@@ -111,9 +111,10 @@ def _derived_timestamp(collector: int, times: Mapping[str, int]) -> str | None:
     return timestamps.to_text(derived) if timestamps.is_writable(derived) else None
 
 
-def _derive_schema(
+def derive_schema(
     fields: list[str | None], unstruct_event: SelfDescribingJson | None
 ) -> list[Message]:
+    """Fill the columns that name the event's schema; a type that has none is a failure."""
     event = fields[_EVENT]
     if event == "unstruct":
         if unstruct_event is not None:

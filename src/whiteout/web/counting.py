@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 _AT_ONCE = 5_000  # events read in one question, and how far behind this may be
 _LOGGER = logging.getLogger(__name__)
 _NEW = (
-    f"SELECT status, name, schema, level, stored_ms / {CELL_MS} AS cell, count(*) AS events"  # noqa: S608 - of literals
+    "SELECT status, name, schema, CASE status WHEN 'good' THEN level END AS kind_level,"  # noqa: S608 - of literals
+    f" stored_ms / {CELL_MS} AS cell, count(*) AS events"
     " FROM event WHERE number > ? AND number <= ? AND NOT repeated"
-    " GROUP BY status, name, schema, level, cell ORDER BY cell"
+    " GROUP BY status, name, schema, kind_level, cell ORDER BY cell"
 )
 
 
@@ -53,9 +54,11 @@ class Counting:
 
     def _tell(self, last: int) -> None:
         """Keep up while nobody asks: the window forgets what is too old for it."""
-        if last - self._seen >= _AT_ONCE:
-            with self._lock:
+        if last - self._seen >= _AT_ONCE and self._lock.acquire(blocking=False):
+            try:
                 self._catch_up()
+            finally:
+                self._lock.release()
 
     def _catch_up(self) -> None:
         clearings, last = self._recent.clearings(), self._recent.last_number()
@@ -71,5 +74,5 @@ class Counting:
                 return  # and is tried again
             self._seen = until
             for row in rows:
-                kind = Kind(row["status"], row["name"], row["schema"], row["level"])
+                kind = Kind(row["status"], row["name"], row["schema"], row["kind_level"])
                 self._lots.add(kind, row["events"], at_ms=row["cell"] * CELL_MS)

@@ -6,13 +6,13 @@ its bad row.
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from whiteout.enrich.atomic import ATOMIC_COLUMNS, COLUMN_INDEX
 from whiteout.identifiers import NULL_UUID, Anonymisation
 from whiteout.lake.atomic import text_to_microseconds
+from whiteout.web.failed import body_of, epoch_text, payload_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,14 +37,15 @@ class Entry:
         type: `page_view`, `unstruct`, …: the column `event`; None for failed events.
         name: `screen_view`, `page_view`, …; of a failed event the kind of its bad row.
         schema: of the event; of a failed event the schema of its bad row.
+        event_schema: of a failed event the schema of the event itself; None where it names none.
         app_id: None where nobody said.
         session: the session's id; None where the event is of none.
-        level: what the event hides, as bits of `Anonymisation`; None for failed events.
+        level: what the event hides, as bits of `Anonymisation`; None for bad rows without an event.
         event_id: None where there is none.
         entities: Iglu URIs of the entities.
         tracked_ms: by the device's clock; None where it did not say.
         sent_ms: the same.
-        collected_ms: by the collector's clock; None for failed events.
+        collected_ms: by the collector's clock; None where a bad row does not say.
         enriched_ms: when the event was enriched, or failed.
         stored_ms: when it came into the lake.
         vendor: of a failed event, the first segment of the request's path.
@@ -57,6 +58,7 @@ class Entry:
     type: str | None
     name: str
     schema: str
+    event_schema: str | None
     app_id: str | None
     session: str | None
     level: int | None
@@ -84,6 +86,7 @@ def of_event(event: EnrichedEvent, *, stored_ms: int, repeated: bool = False) ->
         type=event["event"],
         name=event["event_name"] or event["event"] or "unknown",
         schema=f"iglu:{'/'.join(part or '' for part in parts)}/{version}" if version else "",
+        event_schema=None,
         app_id=event["app_id"],
         session=_text(session.get("sessionId")) or event["domain_sessionid"],
         level=level_of(event.fields, session).value,
@@ -103,18 +106,36 @@ def of_event(event: EnrichedEvent, *, stored_ms: int, repeated: bool = False) ->
 
 def of_failed(failed: FailedEvent, *, stored_ms: int) -> Entry:
     """What is kept of a bad row."""
-    try:
-        payload = json.loads(failed.bad_row)["data"].get("payload")
-    except (ValueError, LookupError, TypeError, AttributeError):
-        payload = None
+    payload = payload_of(failed.bad_row)
     request: Any = payload if isinstance(payload, dict) else {}
     raw = request.get("raw", request)
     raw = raw if isinstance(raw, dict) else {}
+    body = body_of(payload)
+    if body is None:
+        collected = epoch_ms(epoch_text(raw.get("timestamp")))
+        return _failed(failed, raw, stored_ms=stored_ms, collected_ms=collected)
+    event = body.event
+    session = session_of(event.contexts)
+    return replace(
+        _failed(failed, raw, stored_ms=stored_ms, collected_ms=epoch_ms(event["collector_tstamp"])),
+        event_schema=body.schema,
+        session=_text(session.get("sessionId")) or event["domain_sessionid"],
+        level=level_of(event.fields, session).value,
+        entities=tuple(entity.schema for entity in (*event.contexts, *event.derived_contexts)),
+        tracked_ms=epoch_ms(event["dvce_created_tstamp"]),
+        sent_ms=epoch_ms(event["dvce_sent_tstamp"]),
+    )
+
+
+def _failed(
+    failed: FailedEvent, raw: Mapping[str, Any], *, stored_ms: int, collected_ms: int | None
+) -> Entry:
     return Entry(
         status="failed",
         type=None,
         name=failed.type,
         schema=failed.schema,
+        event_schema=None,
         app_id=failed.app_id,
         session=None,
         level=None,
@@ -122,7 +143,7 @@ def of_failed(failed: FailedEvent, *, stored_ms: int) -> Entry:
         entities=(),
         tracked_ms=None,
         sent_ms=None,
-        collected_ms=None,
+        collected_ms=collected_ms,
         enriched_ms=None if failed.failed_at is None else failed.failed_at // 1000,
         stored_ms=stored_ms,
         vendor=_text(raw.get("vendor")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
@@ -12,13 +13,15 @@ from whiteout.errors import ProtocolError
 from whiteout.identifiers import Anonymisation
 from whiteout.iglu import ResolutionError
 from whiteout.protocol.iglu import parse_schema_key
+from whiteout.web.failed import body_of, payload_of
 from whiteout.web.faults import faults_of
 from whiteout.web.lens import State, at_level, rows_of, stricter_levels
+from whiteout.web.micro import enriched
 from whiteout.web.opened import (
     MOST_JSON,
     columns_with_values,
-    event_of,
     json_of,
+    json_of_failed,
     parts_of,
     way_of,
 )
@@ -26,10 +29,13 @@ from whiteout.web.questions import LEVELS, read_number
 from whiteout.web.views import line_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import BaseRoute
 
+    from whiteout.enrich.event import EnrichedEvent
     from whiteout.web.recent import RecentEvents, Row
     from whiteout.web.rendering import Rendering
     from whiteout.web.schemas import Schemas
@@ -53,50 +59,42 @@ class EventPage:
 
     async def _event(self, request: Request) -> Response:
         number = read_number(request.path_params["number"])
-        level = read_number(request.query_params.get("level"))
-        return await run_in_threadpool(self._show, number, level)
+        asked = read_number(request.query_params.get("level"))
+        return await run_in_threadpool(self._show, number, asked)
 
-    def _show(self, number: int | None, level: int | None) -> Response:
+    def _show(self, number: int | None, asked: int | None) -> Response:
         row = None if number is None else self._recent.get(number)
         if row is None:
             return self._rendering.page(
                 "no_event.html", status=404, totals=self._recent.totals(), number=number
             )
         if row["status"] == "failed":
-            return self._show_failed(row)
-        return self._show_good(row, level)
+            return self._show_failed(row, asked)
+        return self._show_good(row, asked)
 
     def _show_good(self, row: Row, asked: int | None) -> Response:
-        event, own = event_of(row), row["level"]
-        stricter = stricter_levels(own)
-        compared = asked if asked in stricter else (stricter[-1] if stricter else None)
-        rows = rows_of(event, own)
-        return self._page(
-            "event.html",
-            row,
-            parts=parts_of(event),
-            columns=columns_with_values(row["document"]),
-            json=json_of(event),
-            seen=[one for one in rows if one.now.state is not State.ABSENT],
-            absent=[one for one in rows if one.now.state is State.ABSENT],
-            stricter=stricter,
-            compared=compared,
-            other=None if compared is None else json_of(at_level(event, Anonymisation(compared))),
-            level_name=LEVELS[own],
-        )
+        event = enriched(row["document"])
+        seen = _look(event, row["level"], asked, write=json_of)
+        return self._page("event.html", row, **seen)
 
-    def _show_failed(self, row: Row) -> Response:
+    def _show_failed(self, row: Row, asked: int | None) -> Response:
         document: str = row["document"]
         try:
             text = json.dumps(json.loads(document), indent=2, ensure_ascii=False)
         except ValueError:
             text = document
+        body = None if row["level"] is None else body_of(payload_of(document))
+        seen: dict[str, Any] = {}
+        if body is not None:
+            seen = _look(body.event, row["level"], asked, body.parameters, write=json_of_failed)
         return self._page(
             "failed_event.html",
             row,
             faults=faults_of(document, self._find_schema),
-            json=text[:MOST_JSON],
+            bad_row=text[:MOST_JSON],
             is_cut=len(text) > MOST_JSON,
+            has_event=body is not None,
+            **seen,
         )
 
     def _page(self, template: str, row: Row, **values: Any) -> Response:  # noqa: ANN401 - whatever it shows
@@ -114,3 +112,36 @@ class EventPage:
             return self._schemas.find(parse_schema_key(uri))
         except (ProtocolError, ResolutionError):
             return None
+
+
+def _look(
+    event: EnrichedEvent,
+    level: int,
+    asked: int | None,
+    parameters: Mapping[str, str] = MappingProxyType({}),
+    *,
+    write: Callable[[EnrichedEvent], str],
+) -> dict[str, Any]:
+    """What the lens, the comparison and the tables show of an event.
+
+    Args:
+        event: the event.
+        level: its own.
+        asked: the level that it is compared with; the strictest where that is none.
+        parameters: see `rows_of`.
+        write: makes the text that is compared.
+    """
+    stricter = stricter_levels(level)
+    compared = asked if asked in stricter else (stricter[-1] if stricter else None)
+    rows = rows_of(event, level, parameters)
+    return {
+        "parts": parts_of(event),
+        "columns": columns_with_values(event),
+        "json": write(event),
+        "seen": [one for one in rows if one.now.state is not State.ABSENT],
+        "absent": [one for one in rows if one.now.state is State.ABSENT],
+        "stricter": stricter,
+        "compared": compared,
+        "other": None if compared is None else write(at_level(event, Anonymisation(compared))),
+        "level_name": LEVELS[level],
+    }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from whiteout.anonymisation import Gate, strip_query
@@ -91,20 +92,29 @@ def stricter_levels(level: int) -> list[int]:
     return [bits for bits in LEVELS if bits & level == level and bits != level]
 
 
-def rows_of(event: EnrichedEvent, level: int) -> list[LensRow]:
+def rows_of(
+    event: EnrichedEvent, level: int, parameters: Mapping[str, str] = MappingProxyType({})
+) -> list[LensRow]:
     """The lens: all places of the table, in its order.
 
     Args:
         event: a stored event.
         level: its own, as bits of `Anonymisation`.
+        parameters: what the tracker sent besides; only bad rows keep what has no column.
     """
-    stricter = {bits: at_level(event, Anonymisation(bits)) for bits in stricter_levels(level)}
+    stricter = {
+        bits: (
+            at_level(event, Anonymisation(bits)),
+            _gate().parameters(parameters, Anonymisation(bits)),
+        )
+        for bits in stricter_levels(level)
+    }
     return [
         LensRow(
             names=tuple(identifier.name for identifier in identifiers),
             place=place,
-            now=_see(identifiers[0], event),
-            at={bits: _see(identifiers[0], other) for bits, other in stricter.items()},
+            now=_see(identifiers[0], event, parameters),
+            at={bits: _see(identifiers[0], *other) for bits, other in stricter.items()},
         )
         for place, identifiers in _places()
     ]
@@ -172,8 +182,11 @@ def _place(row: Identifier) -> str:
             return what
 
 
-def _see(row: Identifier, event: EnrichedEvent) -> Sight:
-    sights = [_judge(row, found) for found in _find(row, event)]
+def _see(row: Identifier, event: EnrichedEvent, parameters: Mapping[str, str]) -> Sight:
+    found = _find(row, event)
+    if isinstance(row.location, Parameter) and row.column not in COLUMN_INDEX:
+        found = iter([parameters[name]] if (name := row.location.name) in parameters else [])
+    sights = [_judge(row, one) for one in found]
     for state in (State.PRESENT, State.MASKED):
         for sight in sights:
             if sight.state is state:
@@ -194,7 +207,7 @@ def _judge(row: Identifier, found: object) -> Sight:
 def _find(row: Identifier, event: EnrichedEvent) -> Iterator[object]:
     match row.location:
         case Parameter() | Request():
-            text = event[row.column] if row.column in COLUMN_INDEX else None
+            text = event[row.column]
             if text is not None:
                 yield text
         case UrlQuery():

@@ -18,8 +18,8 @@ from whiteout.iglu import ResolutionError
 from whiteout.lake.failed import iso_time
 from whiteout.protocol.iglu import parse_schema_key
 from whiteout.web import micro, openapi
+from whiteout.web.filter import Filter
 from whiteout.web.micro_filters import BadFilter, GoodFilter
-from whiteout.web.recent import Filter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

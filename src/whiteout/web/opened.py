@@ -6,8 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from whiteout.web import micro
-from whiteout.web.entries import columns_of
+from whiteout.enrich.atomic import ATOMIC_COLUMNS
 from whiteout.web.sessions import duration
 from whiteout.web.views import moment_of
 
@@ -93,13 +92,12 @@ def parts_of(event: EnrichedEvent) -> list[Part]:
     ]
 
 
-def columns_with_values(line: str) -> list[Value]:
-    """The columns of an enriched line that are not null; self-describing ones are parts."""
-    hidden = ("contexts", "unstruct_event", "derived_contexts")
+def columns_with_values(event: EnrichedEvent) -> list[Value]:
+    """The columns of an event that are not null; self-describing ones are parts."""
     return [
-        Value(name, _cut(text))
-        for name, text in columns_of(line).items()
-        if text is not None and name not in hidden
+        Value(column.name, _cut(text))
+        for column, text in zip(ATOMIC_COLUMNS, event.fields, strict=True)
+        if text is not None and column.type != "json"
     ]
 
 
@@ -124,9 +122,15 @@ def json_of(event: EnrichedEvent) -> str:
     return _json(held)
 
 
-def event_of(row: Row) -> EnrichedEvent:
-    """A good event of the window."""
-    return micro.enriched(row["document"])
+def json_of_failed(event: EnrichedEvent) -> str:
+    """The same of a failed event, whose values may not be of their columns' types: as texts."""
+    held: dict[str, object] = {value.path: value.text for value in columns_with_values(event)}
+    if event.unstruct_event is not None:
+        held["unstruct_event"] = event.unstruct_event.as_dict()
+    for name in ("contexts", "derived_contexts"):
+        parts = [part.as_dict() for part in getattr(event, name)]
+        held |= {name: parts} if parts else {}
+    return _json(held)
 
 
 def _delay(length_ms: int) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from urllib.parse import urlencode
 
 from whiteout.identifiers import Anonymisation
-from whiteout.web.recent import Filter
+from whiteout.web.filter import Filter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,101 +7,50 @@ where events are kept; this is a window on it.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sqlite3
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from whiteout.web import entries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from whiteout.lake.loaded import Loaded
     from whiteout.web.entries import Entry
+    from whiteout.web.filter import Filter
 
 MAX_EVENTS = 100_000
 MAX_BYTES = 256 * 1024 * 1024
+MAX_WAITING = 32 * 1024 * 1024
 _CACHE_KIB = 4_096
 _STEPS = 20_000  # of SQLite's machine, between two looks at the clock
 _LOGGER = logging.getLogger(__name__)
 
 _COLUMNS = (
-    "status type name schema app_id session level event_id entities tracked_ms sent_ms collected_ms"
-    " enriched_ms stored_ms vendor version repeated document"
+    "status type name schema event_schema app_id session level event_id entities tracked_ms sent_ms"
+    " collected_ms enriched_ms stored_ms vendor version repeated document"
 ).split()
-_BRIEF = ", ".join(["number", *(name for name in _COLUMNS if name != "document")])
+_WHOLE = ", ".join(["number", *_COLUMNS])
+_BRIEF = _WHOLE.removesuffix(", document")
+# What is searched in is the document, without case; `LIKE` passes over that of ASCII by itself.
 _MAKE = f"""
-CREATE TABLE event (number INTEGER PRIMARY KEY, {", ".join(_COLUMNS)});
+CREATE TABLE event (number INTEGER PRIMARY KEY, {", ".join(_COLUMNS)}, folded);
 CREATE INDEX by_session ON event (session, number) WHERE session IS NOT NULL;
 CREATE INDEX by_name ON event (status, name, number);
 """
-_ADD = f"INSERT INTO event VALUES (?{', ?' * len(_COLUMNS)})"  # noqa: S608 - of literals
+_ONE = f"SELECT {_WHOLE} FROM event WHERE number = ?"  # noqa: S608 - of literals
+_ADD = f"INSERT INTO event VALUES (?{', ?' * (len(_COLUMNS) + 1)})"  # noqa: S608 - of literals
 
 _CHOICES = ("name", "schema", "app_id")
 _MOST_CHOICES = 50
 
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filter:
-    """Which events are asked for; None is no condition, and all conditions hold together.
-
-    Attributes:
-        status: good or failed ones.
-        type: exactly, see `Entry`.
-        name: exactly, see `Entry`.
-        schema: exactly.
-        app_id: exactly.
-        session: exactly.
-        level: the level's bits, exactly.
-        entities: schemas of entities, all of which the event has.
-        vendor: of a failed event's request.
-        version: the same.
-        text: anywhere in the event, in any case.
-    """
-
-    status: Literal["good", "failed"] | None = None
-    type: str | None = None
-    name: str | None = None
-    schema: str | None = None
-    app_id: str | None = None
-    session: str | None = None
-    level: int | None = None
-    entities: Sequence[str] = ()
-    vendor: str | None = None
-    version: str | None = None
-    text: str | None = None
-
-    def condition(self) -> tuple[str, list[Any]]:
-        """SQL and its arguments."""
-        parts, values = ["1"], list[Any]()
-        names = (
-            "status",
-            "type",
-            "name",
-            "schema",
-            "app_id",
-            "session",
-            "level",
-            "vendor",
-            "version",
-        )
-        for name in names:
-            value = getattr(self, name)
-            if value is not None:
-                parts.append(f"{name} = ?")
-                values.append(value)
-        for entity in self.entities:
-            parts.append("instr(entities, ?) > 0")
-            values.append(f" {entity} ")
-        if self.text:
-            parts.append("document LIKE ? ESCAPE '\\'")
-            values.append(f"%{_escaped(self.text)}%")
-        return " AND ".join(parts), values
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +66,21 @@ class SearchTookTooLongError(Exception):
 
 
 class RecentEvents:
-    """The latest events. Any thread may call; a lock keeps one at a time.
+    """The latest events. Any thread may call.
+
+    Whoever has the database writes what came meanwhile, before asking and after it: so a search
+    holds up other searches, and never the loader, nor those who only ask for numbers.
+
+    Owners: `_working` guards the database and `_sizes`; `_state` everything else, and is never
+    held while the database works. Listeners are called with neither.
 
     Args:
         max_events: beyond them the oldest go.
-        max_bytes: of their texts, the same.
+        max_bytes: of their texts, the same; the newest event stays whatever its size.
         search_s: how long one search may take.
+        first: the number of the first event. Where it is beyond those of earlier runs, no number
+            means two events.
+        max_waiting: bytes that may wait for a search to end; beyond them the loader waits, too.
     """
 
     def __init__(
@@ -131,21 +89,26 @@ class RecentEvents:
         max_events: int = MAX_EVENTS,
         max_bytes: int = MAX_BYTES,
         search_s: float = 3.0,
+        first: int = 1,
+        max_waiting: int = MAX_WAITING,
     ) -> None:
         self._max_events, self._max_bytes, self._search_s = max_events, max_bytes, search_s
-        self._changed = threading.Condition()
+        self._max_waiting = max_waiting
+        self._working = threading.Lock()
         self._database = sqlite3.connect("", check_same_thread=False, isolation_level=None)
         self._database.row_factory = sqlite3.Row
         self._database.executescript(
             f"PRAGMA cache_size=-{_CACHE_KIB}; PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;"
             f"{_MAKE}"
         )
-        self._next = 1
+        self._sizes = deque[int]()  # of all that are kept, in bytes; the last is of `_next - 1`
         self._bytes = 0
+        self._state = threading.Condition()
+        self._waiting: list[_Batch] = []
+        self._first = self._next = first
         self._totals = Totals(0, 0)
         self._clearings = 0
         self._done = (0, 0)
-        self._is_broken = False
         self._listeners: list[Callable[[int], None]] = []
 
     def observe(self, loaded: Loaded) -> None:
@@ -165,89 +128,121 @@ class RecentEvents:
             _LOGGER.warning("the page misses events: %s", type(error).__name__)
 
     def add(self, found: Iterable[Entry], *, done: tuple[int, int] | None = None) -> None:
-        """Add events, the oldest first.
+        """Add events, the oldest first; those that a search holds up are there when it ends.
 
         Args:
             found: the events.
-            done: offsets of the two logs before which everything is here now.
+            done: offsets of the two logs before which everything is here then.
         """
-        with self._changed:
-            good = failed = 0
-            rows = []
-            for entry in found:
-                rows.append((self._next, *_values(entry)))
-                self._next += 1
-                self._bytes += len(entry.document)
-                if entry.status == "good":
-                    good += 1
-                else:
-                    failed += 1
-            self._database.executemany(_ADD, rows)
-            self._totals = Totals(self._totals.good + good, self._totals.failed + failed)
-            self._forget_oldest()
-            if done is not None:
-                self._done = done
-            self._changed.notify_all()
+        batch = _Batch.of(found, done)
+        with self._state:
+            held = sum(sum(one.sizes) for one in self._waiting)
+            self._waiting.append(batch)
+        self._take_in(is_patient=held >= self._max_waiting)
+
+    def _take_in(self, *, is_patient: bool = False) -> None:
+        """Write what waits. Who has the database does it as well: waiting is for the patient."""
+        while self._waiting and self._working.acquire(blocking=is_patient):
+            try:
+                self._write()
+            finally:
+                self._working.release()
+            self._tell()
+
+    def _write(self) -> bool:
+        """Write what waits, with the database in hand; whether there was anything."""
+        with self._state:
+            batches, self._waiting, number = self._waiting, [], self._next
+        for batch in batches:
+            numbered = [(at, *values) for at, values in enumerate(batch.rows, number)]
+            number += len(numbered)
+            self._sizes.extend(batch.sizes)
+            self._bytes += sum(batch.sizes)
+            try:
+                self._database.executemany(_ADD, numbered)
+            except sqlite3.Error as error:  # such as a full disk: the lake has the events
+                _LOGGER.warning("the page misses events: %s", type(error).__name__)
+        self._forget_oldest(number)
+        with self._state:
+            self._next = number
+            for batch in batches:
+                good, failed = self._totals.good, self._totals.failed
+                self._totals = Totals(good + batch.good, failed + len(batch.rows) - batch.good)
+                self._done = batch.done or self._done
+            self._state.notify_all()
+        return bool(batches)
+
+    def _forget_oldest(self, following: int) -> None:
+        count = len(self._sizes)
+        while len(self._sizes) > self._max_events or (
+            self._bytes > self._max_bytes and len(self._sizes) > 1
+        ):
+            self._bytes -= self._sizes.popleft()
+        if len(self._sizes) < count:
+            oldest = following - len(self._sizes)
+            self._database.execute("DELETE FROM event WHERE number < ?", (oldest,))
+
+    def _tell(self) -> None:
+        with self._state:
             last, listeners = self._next - 1, list(self._listeners)
         for tell in listeners:
             tell(last)
 
-    def _forget_oldest(self) -> None:
-        first = self._database.execute("SELECT min(number) FROM event").fetchone()[0]
-        if first is None:
-            return
-        excess = self._next - first - self._max_events
-        while excess > 0 or self._bytes > self._max_bytes:
-            until = first + max(excess, self._max_events // 100, 1)
-            gone = self._database.execute(
-                "SELECT total(length(document)) FROM event WHERE number < ?", (until,)
-            ).fetchone()[0]
-            self._database.execute("DELETE FROM event WHERE number < ?", (until,))
-            self._bytes -= int(gone)
-            excess, first = excess - (until - first), until
-            if first >= self._next:
-                return
-
     def totals(self) -> Totals:
         """How many came, also of those that are no longer kept."""
-        with self._changed:
+        with self._state:
             return self._totals
 
+    def first_number(self) -> int:
+        """The number that the first event had, or will have, since all were forgotten."""
+        with self._state:
+            return self._first
+
     def last_number(self) -> int:
-        """The number of the latest event; they go up from 1, and on after `clear`."""
-        with self._changed:
+        """The number of the latest event; they go up, and on after `clear`."""
+        with self._state:
             return self._next - 1
 
     def clearings(self) -> int:
         """How often all events were forgotten."""
-        with self._changed:
+        with self._state:
             return self._clearings
 
     def clear(self) -> None:
         """Forget all events. The lake keeps them."""
-        with self._changed:
+        with self._working:
+            self._write()
             self._database.execute("DELETE FROM event")
+            self._sizes.clear()
             self._bytes = 0
-            self._totals = Totals(0, 0)
-            self._clearings += 1
-            last, listeners = self._next - 1, list(self._listeners)
-        for tell in listeners:
-            tell(last)
+            with self._state:
+                self._totals = Totals(0, 0)
+                self._clearings += 1
+                # No event has the number in between: who knows the last one before it can tell
+                # that it is gone, also while none has come since.
+                self._next += 1
+                self._first = self._next
+        self._tell()
+        self._take_in()
 
     def wait_until_done(self, raw: int, bad: int, *, timeout_s: float) -> bool:
         """Wait until everything before these offsets of the logs is here; False: not in time."""
-        with self._changed:
-            return self._changed.wait_for(
+        with self._state:
+            return self._state.wait_for(
                 lambda: self._done[0] >= raw and self._done[1] >= bad, timeout_s
             )
 
     def listen(self, tell: Callable[[int], None]) -> Callable[[], None]:
-        """Call `tell` with the latest number after each change; returns what ends that."""
-        with self._changed:
+        """Call `tell` with the latest number after each change; returns what ends that.
+
+        It is called on whichever thread wrote, which may be one that asks: it must not wait for a
+        lock that is held while asking.
+        """
+        with self._state:
             self._listeners.append(tell)
 
         def end() -> None:
-            with self._changed:
+            with self._state:
                 if tell in self._listeners:
                     self._listeners.remove(tell)
 
@@ -281,7 +276,7 @@ class RecentEvents:
         if after is not None:
             condition += " AND number > ?"
             values.append(after)
-        columns = _BRIEF if brief else "*"
+        columns = _BRIEF if brief else _WHOLE
         found = self.query(
             f"SELECT {columns} FROM event WHERE {condition} ORDER BY number DESC LIMIT ?",  # noqa: S608 - of literals
             [*values, limit],
@@ -295,9 +290,11 @@ class RecentEvents:
         """
         found: dict[str, list[str]] = {}
         for column in _CHOICES:
+            # Of a failed event its own schema, which its view is of, and not that of its bad row.
+            value = "coalesce(event_schema, schema)" if column == "schema" else column
             try:
                 rows = self.query(
-                    f"SELECT {column} FROM event WHERE {column} <> '' GROUP BY {column}"  # noqa: S608 - of literals
+                    f"SELECT {value} AS value FROM event WHERE value <> '' GROUP BY value"  # noqa: S608 - of literals
                     " ORDER BY count(*) DESC LIMIT ?",
                     [_MOST_CHOICES],
                 )
@@ -308,7 +305,7 @@ class RecentEvents:
 
     def get(self, number: int) -> Row | None:
         """One event with its document; None where it is not kept."""
-        found = self.query("SELECT * FROM event WHERE number = ?", [number])
+        found = self.query(_ONE, [number])
         return _row(found[0]) if found else None
 
     def query(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
@@ -317,26 +314,59 @@ class RecentEvents:
         Raises:
             SearchTookTooLongError: it took longer.
         """
-        with self._changed:
+        with self.asking() as database:
             deadline = time.monotonic() + self._search_s
-            self._database.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
+            database.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
             try:
-                return list(self._database.execute(sql, values))
+                return list(database.execute(sql, values))
             except sqlite3.OperationalError as error:
                 if time.monotonic() < deadline:
                     raise
                 raise SearchTookTooLongError from error
             finally:
-                self._database.set_progress_handler(None, 0)
+                database.set_progress_handler(None, 0)
+
+    @contextlib.contextmanager
+    def asking(self) -> Iterator[sqlite3.Connection]:
+        """Have the database, with all that has come; what comes meanwhile is written after it."""
+        try:
+            with self._working:
+                is_changed = self._write()
+                yield self._database
+        finally:
+            self._take_in()
+        if is_changed:
+            self._tell()
 
     def close(self) -> None:
         """Forget everything."""
-        with self._changed:
+        with self._working:
             self._database.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Events that came at once: their columns, their sizes in bytes, and how many are good."""
+
+    rows: list[list[Any]]
+    sizes: list[int]
+    good: int
+    done: tuple[int, int] | None
+
+    @classmethod
+    def of(cls, found: Iterable[Entry], done: tuple[int, int] | None) -> _Batch:
+        rows = [_values(entry) for entry in found]
+        sizes = [
+            sum(len(text.encode("utf-8", "replace")) for text in row[-2:] if text) for row in rows
+        ]
+        good = sum(row[_COLUMNS.index("status")] == "good" for row in rows)
+        return cls(rows, sizes, good, done)
 
 
 def _values(entry: Entry) -> list[Any]:
     values = [getattr(entry, name) for name in _COLUMNS]
+    document = entry.document
+    values.append(None if document.isascii() else document.casefold())
     values[_COLUMNS.index("entities")] = f" {' '.join(entry.entities)} "
     values[_COLUMNS.index("repeated")] = int(entry.repeated)
     return values
@@ -347,9 +377,3 @@ def _row(row: sqlite3.Row) -> Row:
     found["entities"] = found["entities"].split()
     found["repeated"] = bool(found["repeated"])
     return found
-
-
-def _escaped(text: str) -> str:
-    for mark in "\\%_":
-        text = text.replace(mark, f"\\{mark}")
-    return text

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from whiteout.web import micro
 from whiteout.web.entries import session_of
+from whiteout.web.failed import body_of, payload_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,6 +63,7 @@ class Step:
         type: `screen_view` and the like.
         detail: which one, where the event says.
         level: as bits.
+        is_failed: whether it is a failed event, whose type is the kind of failure.
         index: in its session, from 1; None where the tracker does not count.
         missing: how many events of the session the tracker counted since the step before, that are
             not here.
@@ -74,6 +76,7 @@ class Step:
     type: str
     detail: str
     level: int
+    is_failed: bool
     index: int | None
     missing: int
     since_start: str
@@ -125,9 +128,9 @@ def timeline_of(session: str, rows: Sequence[Row]) -> Timeline:
 
     Args:
         session: its id.
-        rows: its good events with their documents, in any order.
+        rows: its events with their documents, in any order.
     """
-    read = [(row, micro.enriched(row["document"])) for row in rows]
+    read = [(row, event) for row in rows if (event := event_of(row)) is not None]
     found = [(row, event, session_of(event.contexts)) for row, event in read]
     found.sort(key=lambda item: (_moment(item[0]), _number(item[2], "eventIndex") or 0))
     steps: list[Step] = []
@@ -143,6 +146,14 @@ def timeline_of(session: str, rows: Sequence[Row]) -> Timeline:
         steps=tuple(steps),
         is_cut=len(found) > MOST_EVENTS,
     )
+
+
+def event_of(row: Row) -> EnrichedEvent | None:
+    """The event of a row, good or failed; None where there is only a bad row."""
+    if row["status"] == "good":
+        return micro.enriched(row["document"])
+    body = body_of(payload_of(row["document"]))
+    return None if body is None else body.event
 
 
 def duration(length_ms: int) -> str:
@@ -182,6 +193,7 @@ def _step(row: Row, event: EnrichedEvent, entity: Any, before: Sequence[Step]) -
         type=row["name"],
         detail=detail_of(event),
         level=row["level"],
+        is_failed=row["status"] == "failed",
         index=index,
         missing=missing,
         since_start=duration(at_ms - before[0].at_ms if before else 0),

@@ -8,7 +8,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.routing import Route
 
 from whiteout.web.charts import MOST_SERIES, Mark, Words, strip
-from whiteout.web.recent import Filter, SearchTookTooLongError
+from whiteout.web.filter import Filter
+from whiteout.web.recent import SearchTookTooLongError
 from whiteout.web.sessions import MOST_EVENTS, Timeline, list_sessions, timeline_of
 from whiteout.web.tables import REST
 
@@ -57,7 +58,7 @@ class SessionsPage:
         )
 
     def _show(self, session: str) -> Response:
-        wanted = Filter(status="good", session=session)
+        wanted = Filter(session=session)
         rows = self._recent.find(wanted, limit=MOST_EVENTS + 1, brief=False)
         timeline = timeline_of(session, rows)
         lanes = lanes_of(timeline)

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from whiteout.web.recent import Filter, RecentEvents
+    from whiteout.web.filter import Filter
+    from whiteout.web.recent import RecentEvents
     from whiteout.web.rendering import Rendering
 
 MOST_LINES = 100

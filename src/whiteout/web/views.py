@@ -26,10 +26,10 @@ class Line:
         clock: the time of day, UTC.
         type: see `Question`.
         app: the app's id.
-        schema: name and version of its schema.
+        schema: name and version of its schema; of a failed event of the event's own, if it has one.
         session: the beginning of the session's id.
         entities: how many it has.
-        level: the level's bits; None for failed events.
+        level: the level's bits; None for bad rows without an event.
         level_name: in words.
         repeated: the lake had it already.
     """
@@ -58,7 +58,7 @@ def line_of(row: Row) -> Line:
         clock=moment[11:23],
         type=short(row["name"]),
         app=short(row["app_id"] or ""),
-        schema=short(short_schema(row["schema"])),
+        schema=short(short_schema(row["event_schema"] or row["schema"])),
         session=(row["session"] or "")[:8],
         entities=len(row["entities"]),
         level=row["level"],
