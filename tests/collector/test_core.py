@@ -415,20 +415,6 @@ def test_everything_else_is_not_found_and_not_stored(ask: Ask, method: str, path
     assert (answer.status, answer.body, answer.outcome.records) == (404, b"Not found", ())
 
 
-def test_strict_transport_security_is_on_every_answer_where_configured_BC34(ask: Ask) -> None:
-    """BC34"""
-    for method, path in (
-        ("GET", "/i"),
-        ("POST", TP2),
-        ("GET", "/x"),
-        ("OPTIONS", "/"),
-        ("GET", "/health"),
-    ):
-        with_it = ask(method, path, hsts_max_age_s=60)
-        assert with_it.header("Strict-Transport-Security") == "max-age=60; includeSubDomains"
-        assert ask(method, path).header("Strict-Transport-Security") is None
-
-
 def test_a_mapped_path_is_the_one_stored_BC37(ask: Ask) -> None:
     """BC37"""
     paths = {"/com.acme/track": TP2}

@@ -15,6 +15,7 @@ import pytest
 
 from whiteout.collector.settings import CollectorSettings, Limits
 from whiteout.errors import LogError
+from whiteout.log import open_log
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -419,8 +420,6 @@ def test_while_the_log_fails_events_are_refused_and_the_collector_serves_on(
     durability: str,
 ) -> None:
     """W20"""
-    from whiteout.log import open_log  # noqa: PLC0415 - used here only
-
     log = BrokenLog(open_log(tmp_path / "raw", writer=True))
     collector = start(durability=durability, raw=log)
     with _connected(collector.port) as client:
@@ -557,3 +556,40 @@ def test_ten_thousand_odd_requests_harm_nothing(
     bodies = {payload.body for payload in collector.payloads()}
     assert {f"good{number}" for number in range(good)} <= bodies, seed
     assert "a request failed" not in caplog.text
+
+
+@pytest.mark.parametrize("age", [60, None])
+def test_strict_transport_security_is_on_every_answer_where_configured_BC34(
+    start: Start, tmp_path: Path, age: int | None
+) -> None:
+    """On those too that refuse a request, before anything has looked at it."""
+    limits = Limits(body_bytes=100, head_timeout_s=0.2, connections=8)
+    settings = CollectorSettings(hsts_max_age_s=age, metrics_path="/metrics", limits=limits)
+    collector = start(settings)
+    requests = {
+        _post("event"): 200,
+        _get("/i"): 200,
+        _get("/x"): 404,
+        _get("/health"): 200,
+        _get("/metrics"): 200,
+        f"OPTIONS / HTTP/1.1\r\n{HOST}\r\n".encode(): 200,
+        b"GET / HTTP/1.1\r\n\r\n": 400,
+        _post("x" * 101): 413,
+        _post("x", extra="Expect: magic\r\n"): 417,
+    }
+    answers = {_exchange(collector.port, request): status for request, status in requests.items()}
+    with _connected(collector.port) as slow:
+        slow.sendall(_get("/i")[:-2])
+        answers[_read_all(slow)] = 408
+    log = BrokenLog(open_log(tmp_path / "broken", writer=True))
+    log.broken = True
+    broken = start(settings, raw=log)
+    answers[_exchange(broken.port, _post("event"))] = 503
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("whiteout.collector.core.Core.handle", None)
+        answers[_exchange(collector.port, _post("event"))] = 500
+
+    line = b"Strict-Transport-Security: max-age=60; includeSubDomains\r\n"
+    for answer, status in answers.items():
+        assert _statuses(answer) == [status]
+        assert answer.count(line) == (0 if age is None else 1)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from whiteout.collector.address import UNKNOWN, normalise
 from whiteout.collector.core import Core
-from whiteout.collector.exchange import UNAVAILABLE, Request, plain
+from whiteout.collector.exchange import UNAVAILABLE, Request, plain, standing_lines
 from whiteout.collector.faults import answer_to
 from whiteout.collector.operations import Operations
 from whiteout.collector.sink import LogSink
@@ -53,6 +53,7 @@ class _Application:
         self._logs = (raw_log, bad_log)
         self._durability = durability
         self._core = Core(settings)
+        self._standing = standing_lines(settings)
         self._sink: Sink | None = None
         self._operations: Operations | None = None
 
@@ -93,9 +94,10 @@ class _Application:
             response = answer_to(error)
         if response is None:
             return  # the client has gone: what came of its request is none
+        lines = self._standing + response.lines
         headers = [
             (name.lower(), value)
-            for name, _, value in (line.partition(b": ") for line in response.lines.splitlines())
+            for name, _, value in (line.partition(b": ") for line in lines.splitlines())
         ]
         headers.append((b"content-length", b"%d" % len(response.body)))
         await send({"type": "http.response.start", "status": response.status, "headers": headers})

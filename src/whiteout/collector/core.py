@@ -102,19 +102,10 @@ class Core:
         self._redirect_domains = frozenset(host.lower() for host in settings.redirect_domains)
         self._default_redirect = settings.default_redirect
         self._bounce = settings.cookie_bounce
-        age = settings.hsts_max_age_s
-        self._always = (
-            b""
-            if age is None
-            else b"Strict-Transport-Security: max-age=%d; includeSubDomains\r\n" % age
-        )
-        self._pages = {
-            path: Outcome(page._replace(lines=self._always + page.lines))
-            for path, page in pages(settings).items()
-        }
+        self._pages = {path: Outcome(page) for path, page in pages(settings).items()}
         self._cross_origin = CrossOrigin(settings)
-        self._text_lines = self._always + _TEXT + self._cross_origin.default
-        self._pixel_lines = self._always + _GIF + self._cross_origin.default
+        self._text_lines = _TEXT + self._cross_origin.default
+        self._pixel_lines = _GIF + self._cross_origin.default
 
     def handle(self, request: Request, now_ms: int, new_uuid: Callable[[], UUID]) -> Outcome:
         """Decide what `request` comes to.
@@ -133,7 +124,7 @@ class Core:
         target = parse_target(request.target)
         path = target.path
         if path.startswith(_REDIRECT) and not self._default_redirect:
-            return self._plain(404, b"redirects disabled")
+            return Outcome(plain(404, b"redirects disabled"))
         is_read = method in _READS
         if _two_segments(path):
             is_event = is_read or method == b"POST"
@@ -142,15 +133,11 @@ class Core:
         if is_event:
             return self._visit(request, target, now_ms, new_uuid)
         if method == b"OPTIONS":
-            lines = self._always + self._cross_origin.preflight(request.values.get(b"origin"))
+            lines = self._cross_origin.preflight(request.values.get(b"origin"))
             return Outcome(Response(200, lines, b""))
         if method == b"GET" and path in self._pages:
             return self._pages[path]
-        return self._plain(404, b"Not found")
-
-    def _plain(self, status: int, body: bytes) -> Outcome:
-        answer = plain(status, body)
-        return Outcome(answer._replace(lines=self._always + answer.lines))
+        return Outcome(plain(404, b"Not found"))
 
     def _visit(
         self, request: Request, target: Target, now_ms: int, new_uuid: Callable[[], UUID]

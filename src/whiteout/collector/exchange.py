@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from whiteout.collector.settings import CollectorSettings
+
 Header = tuple[bytes, bytes]
 """Name as it came, value."""
 
@@ -43,7 +45,7 @@ class Response(NamedTuple):
     Attributes:
         status: HTTP status code.
         lines: header lines, each ended by CRLF; without the ones that the HTTP layer adds
-            (`Date`, `Content-Length`, `Connection`).
+            (`Date`, `Content-Length`, `Connection`, `Strict-Transport-Security`).
         body: not sent in answer to HEAD.
     """
 
@@ -69,6 +71,14 @@ class Outcome(NamedTuple):
 def plain(status: int, text: bytes) -> Response:
     """Make an answer of one line of text."""
     return Response(status, b"Content-Type: text/plain\r\n", text)
+
+
+def standing_lines(settings: CollectorSettings) -> bytes:
+    """Header lines of every answer: the HTTP layers add them, to those that the core never saw."""
+    age = settings.hsts_max_age_s
+    if age is None:
+        return b""
+    return b"Strict-Transport-Security: max-age=%d; includeSubDomains\r\n" % age
 
 
 UNAVAILABLE = plain(503, b"Service Unavailable")

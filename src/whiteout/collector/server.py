@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from whiteout.collector.connection import Connection
 from whiteout.collector.core import Core
-from whiteout.collector.exchange import Outcome, plain
+from whiteout.collector.exchange import Outcome, plain, standing_lines
 from whiteout.collector.faults import answer_to
 from whiteout.collector.operations import Operations
 
@@ -68,6 +68,7 @@ class Server:
         self.operations = Operations(settings, sink, lambda: len(self.connections))
         self.draining = False
         self.drained = asyncio.Event()
+        self._standing = standing_lines(settings)
         self._second = -1
         self._starts: dict[int, bytes] = {}  # status lines with the date of that second
         self._timer = loop.call_later(self.sweep_s, self._sweep)
@@ -113,7 +114,8 @@ class Server:
         self._second = now_ms // 1000
         date = formatdate(self._second, usegmt=True).encode()
         self._starts = {
-            status: b"%bDate: %b\r\n" % (line, date) for status, line in _STATUS_LINES.items()
+            status: b"%bDate: %b\r\n%b" % (line, date, self._standing)
+            for status, line in _STATUS_LINES.items()
         }
 
     def left(self, connection: Connection) -> None:
