@@ -47,6 +47,8 @@ def events(draw: st.DrawFn) -> EnrichedEvent:
 
 @given(events())
 def test_reading_undoes_writing(event: EnrichedEvent) -> None:
+    """BS3, in both directions."""
+    assert read_tsv(event.tsv()).tsv() == event.tsv()
     assert read_tsv(event.tsv()) == event
     assert read_tsv(event.tsv() + "\n") == event
 
@@ -55,6 +57,29 @@ def test_reading_undoes_writing(event: EnrichedEvent) -> None:
 def test_any_text_is_read_or_refused(text: str) -> None:
     with pytest.raises(NotEnrichedError):
         read_tsv(text)
+
+
+@pytest.mark.parametrize("count", [1, 4, 130, 132])
+def test_BS1_another_number_of_columns_is_told(count: int) -> None:
+    """One, where there is no tab at all."""
+    fields = [text or "" for text in least()]
+    line = "\t".join([*fields, ""][:count])
+
+    with pytest.raises(NotEnrichedError, match=f"^{count} columns$") as raised:
+        read_tsv(line)
+
+    assert (raised.value.count, raised.value.column) == (count, None)
+
+
+@pytest.mark.parametrize("column", [column.name for column in ATOMIC_COLUMNS if column.required])
+def test_BS1_BM7_a_column_that_must_be_there_is_named(column: str) -> None:
+    fields = [text or "" for text in least()]
+    fields[COLUMN_INDEX[column]] = ""
+
+    with pytest.raises(NotEnrichedError, match="must be there") as raised:
+        read_tsv("\t".join(fields))
+
+    assert raised.value.column == column
 
 
 @pytest.mark.parametrize("column", ["contexts", "unstruct_event", "derived_contexts"])

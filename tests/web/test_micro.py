@@ -35,6 +35,7 @@ def test_an_event_is_there_as_soon_as_the_collector_has_answered(pipeline: Pipel
 
 
 def test_an_invalid_event_is_bad(pipeline: Pipeline) -> None:
+    """BM1."""
     pipeline.get("/i?e=pp&p=web&tv=lol&eid=invalidEventId")
 
     assert pipeline.get("/micro/all").json() == {"total": 1, "good": 0, "bad": 1}
@@ -45,6 +46,31 @@ def test_an_invalid_event_is_bad(pipeline: Pipeline) -> None:
     assert bad["rawEvent"]["parameters"]["eid"] == "invalidEventId"
     assert bad["rawEvent"]["api"]["vendor"] == "com.snowplowanalytics.snowplow"
     assert bad["collectorPayload"]["api"] == bad["rawEvent"]["api"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "told"),
+    [
+        ({"e": ""}, "event"),
+        ({"e": "nothing"}, "not a valid event type"),
+        ({"p": "moon"}, "not a valid platform"),
+        (self_describing(SCREEN_VIEW, {"name": 1}), SCREEN_VIEW),
+        (entities((SCREEN, {"name": 1})), SCREEN),
+        (entities(("iglu:com.acme/none/jsonschema/1-0-0", {})), "iglu:com.acme/none"),
+    ],
+    ids=["no type", "type", "platform", "event", "entity", "unknown entity"],
+)
+def test_what_is_wrong_is_told_in_two_texts_of_which_the_second_is_the_bad_row(
+    pipeline: Pipeline, parameters: dict[str, str], told: str
+) -> None:
+    """BM3."""
+    pipeline.send(parameters)
+
+    (bad,) = pipeline.get("/micro/bad").json()
+    text, row = bad["errors"]
+    assert text == "Error while validating the event."
+    assert json.loads(row)["schema"].split("/")[1] == "schema_violations"
+    assert told in json.dumps(json.loads(row)["data"]["failure"])
 
 
 def test_resetting_empties_it(pipeline: Pipeline) -> None:
