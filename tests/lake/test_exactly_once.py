@@ -203,6 +203,69 @@ def test_the_same_event_id_with_other_content_is_kept(kitchen: Kitchen) -> None:
     assert len(kitchen.rows()) == 5
 
 
+def test_an_id_without_a_time_is_the_same_event_only_if_it_says_the_same(kitchen: Kitchen) -> None:
+    """Pixels, links and webhooks may carry an id, and no time that the tracker made."""
+    link = "iglu:com.acme/link/jsonschema/1-0-0"
+    kitchen.schema(link, {"to": {"type": "string"}})
+    said: list[dict[str, Any]] = [
+        {"columns": {"event_id": "e1", "page_url": "https://shop.example/a"}},
+        {"columns": {"event_id": "e1", "page_url": "https://shop.example/b"}},
+        {"columns": {"event_id": "e1"}, "unstruct": [link, {"to": "a"}]},
+        {"columns": {"event_id": "e1"}, "unstruct": [link, {"to": "b"}]},
+        {"columns": {"event_id": "e1"}, "contexts": [[link, {"to": "\ud800"}]]},
+    ]
+    of_the_way = {
+        "collector_tstamp": "2026-11-24 09:00:00.000",
+        "etl_tstamp": "2026-11-24 09:00:01.000",
+        "dvce_sent_tstamp": "2026-11-24 08:00:01.000",
+        "derived_tstamp": "2026-11-24 09:00:00.000",
+        "user_ipaddress": "192.0.2.1",
+        "network_userid": "5b4e6a46-5d4f-4b7a-9d0f-5f8e6a3a6a44",
+        "useragent": "another",
+        "geo_country": "DE",
+    }
+    kitchen.send(*said)
+    kitchen.load_all()
+    again = [{**one, "columns": one["columns"] | of_the_way} for one in said]
+    kitchen.send(*again)
+    kitchen.load_all()
+    (kitchen.lake / "seen.sqlite3").unlink()  # what is made anew from the lake knows the same
+    kitchen.send(*again)
+
+    loader = kitchen.load_all(kitchen.loader())
+
+    assert len(kitchen.rows()) == 5
+    assert loader.counts.duplicates == 5
+    assert len({row["event_fingerprint"] for row in kitchen.rows()}) == 5
+
+
+def test_an_event_that_was_anonymised_before_it_came_again_is_the_same(kitchen: Kitchen) -> None:
+    """The answer to its first delivery was lost, and the user has withdrawn consent since."""
+    session = "iglu:com.acme/session/jsonschema/1-0-0"
+    kitchen.schema(session, {"userId": {"type": "string"}})
+    created = {"event_id": "e1", "dvce_created_tstamp": "2026-11-23 17:00:00.000"}
+    kitchen.send(
+        {"columns": {**created, "user_id": "alice"}, "contexts": [[session, {"userId": "a"}]]}
+    )
+    kitchen.load_all()
+    kitchen.send({"columns": created})
+
+    kitchen.load_all()
+
+    (row,) = kitchen.rows()
+    assert row["event_fingerprint"] is None
+
+
+def test_a_fingerprint_that_enrich_made_counts(kitchen: Kitchen) -> None:
+    created = {"event_id": "e1", "dvce_created_tstamp": "2026-11-23 17:00:00.000"}
+    for fingerprint in ("f1", "f2", "f1"):
+        kitchen.send({"columns": {**created, "event_fingerprint": fingerprint}})
+
+    kitchen.load_all()
+
+    assert sorted(row["event_fingerprint"] for row in kitchen.rows()) == ["f1", "f2"]
+
+
 def test_the_index_forgets_what_is_too_old(kitchen: Kitchen) -> None:
     kitchen.send_events("e1")
     loader = kitchen.loader(seen_days=1)

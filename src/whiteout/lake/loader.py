@@ -21,10 +21,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from whiteout.enrich.atomic import COLUMN_INDEX
 from whiteout.enrich.event import BadRow, Dropped, EnrichedEvent
 from whiteout.errors import WhiteoutError
-from whiteout.lake.atomic import microseconds_to_text
 from whiteout.lake.batch import (
     EVENTS_SCHEMA,
     FAILED_SCHEMA,
@@ -39,9 +37,10 @@ from whiteout.lake.clock import DAY_US, LakeClock
 from whiteout.lake.failed import FailedEvent, error_name, from_bad_row, from_text, generic_error
 from whiteout.lake.families import Families
 from whiteout.lake.housekeeping import Housekeeper
+from whiteout.lake.keys import KEY_COLUMNS, key_of, keys_of
 from whiteout.lake.loaded import Loaded
 from whiteout.lake.place import LakePlace
-from whiteout.lake.seen import KEY_COLUMNS, SeenEvents, event_key
+from whiteout.lake.seen import SeenEvents
 from whiteout.lake.settings import Counts, LoaderSettings, Source
 from whiteout.lake.tables import LakeTable
 from whiteout.log.rewriting import is_erased
@@ -61,7 +60,6 @@ CONSUMER = "lake"
 _POSITIONS = "whiteout.positions"
 _WHOLE_RECORD = -1
 _WRITE_ATTEMPTS = 3  # of a batch, before a smaller one is tried
-_KEY_POSITIONS = tuple(COLUMN_INDEX[name] for name in KEY_COLUMNS)
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -300,7 +298,7 @@ class Loader:
     def _unseen_rows(
         self, events: Sequence[tuple[Position, EnrichedEvent]], batch: _Batch, now_ms: int
     ) -> list[Row]:
-        keys = [event_key([event.fields[at] for at in _KEY_POSITIONS]) for _, event in events]
+        keys = [key_of(event) for _, event in events]
         known = self._seen.among(keys)
         rows: list[Row] = []
         for key, (position, event) in zip(keys, events, strict=True):
@@ -414,13 +412,3 @@ class Loader:
 def _positions(note: str | None) -> frozenset[Position]:
     pairs = (pair.partition(":") for pair in (note or "").split())
     return frozenset((int(offset), int(number)) for offset, _, number in pairs)
-
-
-def keys_of(batch: pa.RecordBatch) -> list[bytes]:
-    """The keys of rows in the lake, as they were when the rows were loaded."""
-    created = batch["dvce_created_tstamp"].cast(pa.int64()).to_pylist()
-    texts = {name: batch[name].to_pylist() for name in KEY_COLUMNS if name != "dvce_created_tstamp"}
-    texts["dvce_created_tstamp"] = [
-        None if value is None else microseconds_to_text(value) for value in created
-    ]
-    return [event_key(row) for row in zip(*(texts[name] for name in KEY_COLUMNS), strict=True)]

@@ -18,7 +18,7 @@ from uuid import UUID
 import pyarrow as pa
 
 from whiteout.errors import ConfigurationError, WhiteoutError
-from whiteout.lake.loader import keys_of
+from whiteout.lake.keys import keys_of
 from whiteout.lake.loads import TABLES, count_loads, new_rows
 from whiteout.lake.postgres_columns import KEY, columns_of, failed_keys, rows_of
 

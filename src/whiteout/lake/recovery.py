@@ -24,7 +24,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake.exceptions import DeltaError
 
-from whiteout.enrich.atomic import COLUMN_INDEX
 from whiteout.enrich.event import BadRow, EnrichedEvent
 from whiteout.enrich.replay import NotReplayable, ReplayedIds, replay
 from whiteout.errors import WhiteoutError
@@ -40,8 +39,8 @@ from whiteout.lake.erasure import delete_rows
 from whiteout.lake.failed import error_name
 from whiteout.lake.families import Families
 from whiteout.lake.finding import KEY_OF
-from whiteout.lake.loader import keys_of
-from whiteout.lake.seen import KEY_COLUMNS, event_key, lake_lock, recovery_lock
+from whiteout.lake.keys import KEY_COLUMNS, key_of, keys_of
+from whiteout.lake.seen import lake_lock, recovery_lock
 from whiteout.lake.tables import LakeTable
 
 if TYPE_CHECKING:
@@ -56,7 +55,6 @@ _SOURCE = "whiteout-recover"
 _READ_ROWS = 256
 _BATCH_ROWS = 5_000
 _BATCH_BYTES = 32 * 1024 * 1024
-_KEY_POSITIONS = tuple(COLUMN_INDEX[name] for name in KEY_COLUMNS)
 
 
 class RecoveryError(WhiteoutError):
@@ -273,7 +271,7 @@ class _Run:
 
     def _add(self, event: EnrichedEvent) -> str | None:
         """Put an event into the batch; why not, where the table cannot hold it."""
-        row = Row(event, event_key([event.fields[at] for at in _KEY_POSITIONS]), (0, 0))
+        row = Row(event, key_of(event), (0, 0))
         failed = cast_parts(row, self._families, now_ms=self._recovery.now_ms())
         failed = failed or atomic_failure(row)
         if failed is not None:

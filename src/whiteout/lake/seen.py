@@ -6,37 +6,21 @@ Derived data: the lake's own columns rebuild it (`whiteout.lake.loader`). Its wa
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from whiteout.errors import LogError
-from whiteout.lake.casting import clean_text
 from whiteout.lake.clock import DAY_US
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-KEY_COLUMNS = ("event_id", "dvce_created_tstamp", "event_name", "app_id", "name_tracker")
-"""What makes two deliveries the same event: content that a tracker sends again unchanged."""
-
-_FORMAT = 1  # of this file; another one is rebuilt
+_FORMAT = 2  # of this file, and of its keys; another one is rebuilt
 _SLICES = 256
 _LOOKUP = 500  # keys a statement; SQLite allows 32,766 variables
 _LOCK_TIMEOUT_S = 10.0  # a killed loader's lock goes with its process
-
-
-def event_key(texts: Iterable[str | None]) -> bytes:
-    """16 bytes that stand for the TSV texts of `KEY_COLUMNS`."""
-    digest = hashlib.blake2b(digest_size=16)
-    for text in texts:
-        # The length keeps ("ab", "c") and ("a", "bc") apart, -1 a null from an empty text.
-        data = b"" if text is None else clean_text(text).encode()
-        digest.update(f"{-1 if text is None else len(data)}:".encode())
-        digest.update(data)
-    return digest.digest()
 
 
 class SeenEvents:

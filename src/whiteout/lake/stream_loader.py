@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from whiteout.enrich.atomic import COLUMN_INDEX
 from whiteout.enrich.event import BadRow
 from whiteout.enrich.tsv import NotEnrichedError, read_tsv
 from whiteout.errors import LogError
@@ -52,9 +51,9 @@ from whiteout.lake.failed import (
 )
 from whiteout.lake.families import Families
 from whiteout.lake.housekeeping import Housekeeper
-from whiteout.lake.loader import keys_of
+from whiteout.lake.keys import KEY_COLUMNS, key_of, keys_of
 from whiteout.lake.place import LakePlace
-from whiteout.lake.seen import KEY_COLUMNS, SeenEvents, event_key
+from whiteout.lake.seen import SeenEvents
 from whiteout.lake.settings import Counts, LoaderSettings
 from whiteout.lake.tables import LakeTable
 
@@ -66,7 +65,6 @@ if TYPE_CHECKING:
     from whiteout.protocol.iglu import SchemaKey
 
 _LOGGER = logging.getLogger(__name__)
-_KEY_POSITIONS = tuple(COLUMN_INDEX[name] for name in KEY_COLUMNS)
 _POSITIONS = "whiteout.positions."
 _SLACK_US = 3_600 * 1_000_000  # how far the clocks of loaders may be apart
 _LOADERS = 8  # loaders on one folder, at most
@@ -276,8 +274,7 @@ class StreamLoader:
         except NotEnrichedError as error:
             batch.fail(from_bad_row(_parsing_error(error, record.value)), record)
         else:
-            key = event_key([event.fields[at] for at in _KEY_POSITIONS])
-            return Row(event, key, (record.offset, 0))
+            return Row(event, key_of(event), (record.offset, 0))
         return None
 
     def _make_table(self, pairs: list[tuple[StreamRecord, Row]], batch: _Batch) -> None:
