@@ -5,11 +5,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import deltalake
 import pytest
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 
 from whiteout.enrich.event import BadRow, EnrichedEvent
-from whiteout.errors import ConfigurationError
+from whiteout.errors import ConfigurationError, WhiteoutError
 from whiteout.lake.failed import GENERIC_ERROR, LOADER_IGLU_ERROR, LOADER_PARSING_ERROR
 from whiteout.lake.settings import parse_retention
 
@@ -267,6 +269,34 @@ def test_a_record_that_breaks_the_batch_is_found_and_set_aside(kitchen: Kitchen)
     (failed,) = kitchen.rows("failed_events")
     assert failed["type"] == "generic_error"
     assert loader.counts.quarantined == 1
+
+
+def test_an_event_that_delta_lake_refuses_is_found_and_set_aside(
+    kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows of such an event yet: here Delta Lake's client says so of one."""
+    real = deltalake.write_deltalake
+
+    def write(table: DeltaTable, rows: Any, **options: Any) -> None:  # noqa: ANN401 - passed on
+        if "page_title" in rows.column_names and "trap" in rows["event_id"].to_pylist():
+            raise DeltaError("Generic DeltaTable error: it does not like it")
+        real(table, rows, **options)
+
+    monkeypatch.setattr("whiteout.lake.tables.write_deltalake", write)
+    kitchen.send_events("e1", "e2", "trap", "e3")
+    loader = kitchen.loader()
+    refused = 0
+    while loader.counts.records < 3:
+        try:
+            loader.load()
+        except WhiteoutError:
+            refused += 1
+
+    kitchen.load_all(loader)
+
+    assert kitchen.event_ids() == ["e1", "e2", "e3"]
+    assert len(kitchen.rows("failed_events")) == loader.counts.quarantined == 1
+    assert refused  # it is tried again before anybody is blamed
 
 
 def test_offsets_are_stored_with_the_rows_and_loading_goes_on_there(kitchen: Kitchen) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 from collections import Counter
@@ -9,8 +10,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import deltalake
 import pytest
-from deltalake import DeltaTable
+from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake.exceptions import CommitFailedError, DeltaError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.lake.conftest import NOW_MS, make_event, object_schema
@@ -18,8 +21,10 @@ from tests.lake.conftest import NOW_MS, make_event, object_schema
 from whiteout.enrich.atomic import COLUMN_INDEX
 from whiteout.errors import WhiteoutError
 from whiteout.iglu import EmbeddedRegistry, Resolver
+from whiteout.lake import tables
 from whiteout.lake.settings import LoaderSettings
-from whiteout.lake.stream_loader import StreamLoader, StreamRecord, TakenOverError
+from whiteout.lake.stream_loader import StreamLoader, TakenOverError
+from whiteout.lake.stream_records import StreamRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,12 +48,12 @@ def name_of(event_id: str) -> str:
         return event_id
 
 
-def line(event_id: str, entity: dict[str, Any] | None = None) -> bytes:
+def line(event_id: str, entity: dict[str, Any] | None = None, schema: str = USER) -> bytes:
     """An enriched event as TSV."""
     event = make_event({"event_id": uuid_of(event_id)})
     if entity is not None:
         document = {"schema": "iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-1"}
-        data = [{"schema": USER, "data": entity}]
+        data = [{"schema": schema, "data": entity}]
         event.fields[COLUMN_INDEX["contexts"]] = json.dumps({**document, "data": data})
     return event.tsv().encode()
 
@@ -293,6 +298,135 @@ def test_a_column_that_no_table_takes_fails_alone(stream: Stream) -> None:
     assert stream.ids() == ["a", "b"]
     assert stream.ids("failed_events") == ["p", "q"]
     assert loader.counts.quarantined == 2
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, *event_ids: str) -> None:
+    """Let Delta Lake refuse commits with these events: nobody knows of such a record yet."""
+    real = deltalake.write_deltalake
+
+    def write(table: DeltaTable, rows: Any, **options: Any) -> None:  # noqa: ANN401 - passed on
+        found = map(str, rows["event_id"].to_pylist())
+        if "page_title" in rows.column_names and set(map(uuid_of, event_ids)) & set(found):
+            raise DeltaError("Generic DeltaTable error: it does not like it")
+        real(table, rows, **options)
+
+    monkeypatch.setattr(tables, "write_deltalake", write)
+
+
+def test_an_event_that_delta_lake_refuses_fails_alone(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a new session, so that no pause grows meanwhile."""
+    refuse(monkeypatch, "trap-1", "trap-2")
+    names = [f"a{number:02}" for number in range(20)]
+    stream.put("e0", *map(line, names[:10]), line("trap-1"), *map(line, names[10:]), b"no event")
+    stream.put("e1", line("b"), line("trap-2"))
+    stream.put("f0", bad_row("x"))
+    loader = stream.loader()
+    loader.take_over(["e0", "e1"], ["f0"])
+
+    stream.load(loader, *(one for some in stream.partitions.values() for one in some))
+
+    assert stream.ids() == [*names, "b"]
+    assert stream.ids("failed_events") == ["None", "None", "None", "x"]
+    assert loader.counts.quarantined == 2
+    rows = DeltaTable(str(stream.directory / "failed_events")).to_pyarrow_table()
+    kept = [json.loads(row)["data"]["payload"] for row in rows["bad_row"].to_pylist()]
+    assert base64.b64encode(line("trap-1")).decode() in kept
+    stream.put("e0", line("last"))
+    stream.catch_up(loader)
+    assert stream.ids() == [*names, "b", "last"]
+
+
+def test_columns_that_another_loader_has_made_grow_on(stream: Stream) -> None:
+    """Each meets versions of a schema that the other has not met."""
+    second, third = USER.replace("1-0-0", "1-0-1"), USER.replace("1-0-0", "1-0-2")
+    properties = {"a": {"type": "string"}, "b": {"type": "integer"}}
+    stream.schemas[second] = object_schema(second, properties)
+    stream.schemas[third] = object_schema(third, {**properties, "c": {"type": "boolean"}})
+    loaders = {"e0": stream.loader(), "e1": stream.loader()}
+    for source, loader in loaders.items():
+        loader.take_over([source], [])
+    said: list[tuple[str, str, dict[str, Any]]] = [
+        ("e0", USER, {"a": "x"}),
+        ("e1", second, {"a": "y", "b": 1}),
+        ("e0", third, {"b": 2, "c": True}),
+        ("e1", USER, {"a": "z"}),
+        ("e0", second, {"b": 3}),
+    ]
+    for number, (source, schema, entity) in enumerate(said):
+        records = stream.put(source, line(f"{number}", entity, schema))
+        try:
+            stream.load(loaders[source], *records)
+        except CommitFailedError:  # a new session, and what it reads again
+            stream.catch_up(loaders[source], source)
+
+    rows = DeltaTable(str(stream.directory / "events")).to_pyarrow_table().sort_by("event_id")
+    found = [entities[0] for entities in rows["contexts_com_acme_user_1"].to_pylist()]
+    assert found == [
+        {"_schema_version": schema[-5:], "a": None, "b": None, "c": None, **entity}
+        for _, schema, entity in said
+    ]
+
+
+def test_columns_that_others_made_while_a_commit_was_on_its_way_are_known_after_it(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A commit of offsets alone reads the table anew; what it finds there counts from then on."""
+    text, number = "iglu:com.acme/user/jsonschema/1-0-1", "iglu:com.acme/user/jsonschema/1-0-2"
+    stream.schemas[text] = object_schema(text, {"b": {"type": "string"}})
+    stream.schemas[number] = object_schema(number, {"b": {"type": "integer"}})
+    first, second = stream.loader(), stream.loader()
+    first.take_over(["e0"], [])
+    stream.catch_up(first, "e0")
+    second.take_over(["e1"], [])
+    real = tables.LakeTable.append
+
+    def append(table: tables.LakeTable, rows: Any, offsets: Any, **options: Any) -> None:  # noqa: ANN401 - passed on
+        real(table, rows, offsets, **options)
+        if rows is None:
+            monkeypatch.setattr(tables.LakeTable, "append", real)
+            stream.load(second, *stream.put("e1", line("b", {"b": "text"}, text)))
+            table.reload()
+
+    second.take_over(["e1"], [])
+    monkeypatch.setattr(tables.LakeTable, "append", append)
+    stream.load(first, *stream.put("e0", b"no event"))
+    stream.load(first, *stream.put("e0", line("c", {"b": 2}, number)))
+
+    rows = DeltaTable(str(stream.directory / "events")).to_pyarrow_table()
+    by_id = dict(zip(map(name_of, rows["event_id"].to_pylist()), rows.to_pylist(), strict=True))
+    assert by_id["b"]["contexts_com_acme_user_1"][0]["b"] == "text"
+    (own,) = [name for name in rows.column_names if "_recovered_" in name]
+    assert by_id["c"][own][0]["b"] == 2
+
+
+def test_what_was_passed_over_is_found_however_much_others_have_committed_since(
+    stream: Stream, tmp_path: Path
+) -> None:
+    """A group gives a dead loader's partition away after 45 seconds; others go on meanwhile."""
+    stream.catch_up(stream.loader(), "e0")
+    stream.close()
+    shutil.copytree(stream.directory / "events", tmp_path / "kept")
+    stream.put("e0", line("a"), b"no event", line("b"))
+    stream.catch_up(stream.loader(), "e0")
+    stream.close()
+    shutil.rmtree(stream.directory / "events")
+    shutil.copytree(tmp_path / "kept", stream.directory / "events")
+    failed = DeltaTable(str(stream.directory / "failed_events"))
+    for number in range(220):
+        failed.create_write_transaction(
+            [],
+            "append",
+            failed.schema(),
+            partition_by=["load_tstamp_date"],
+            commit_properties=CommitProperties(app_transactions=[Transaction("f1", number)]),
+        )
+        failed.update_incremental()
+
+    stream.catch_up(stream.loader(), "e0")
+
+    assert (stream.ids(), stream.ids("failed_events")) == (["a", "b"], ["None"])
 
 
 def test_messages_of_partitions_that_are_not_ours_or_come_again_are_passed_over(

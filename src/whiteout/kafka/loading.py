@@ -13,7 +13,7 @@ from whiteout.errors import LogError
 from whiteout.kafka import clients
 from whiteout.kafka.origin import ORIGIN, read_origin
 from whiteout.kafka.topics import ensure_topics
-from whiteout.lake.stream_loader import StreamRecord
+from whiteout.lake.stream_records import StreamRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -33,9 +33,10 @@ from whiteout.lake.batch import (
     events_table,
     failed_table,
 )
-from whiteout.lake.clock import DAY_US, LakeClock
+from whiteout.lake.clock import DAY_US, ClockError, LakeClock
 from whiteout.lake.failed import FailedEvent, error_name, from_bad_row, from_text, generic_error
 from whiteout.lake.families import Families
+from whiteout.lake.faults import is_index_broken, is_store_at_fault
 from whiteout.lake.housekeeping import Housekeeper
 from whiteout.lake.keys import KEY_COLUMNS, key_of, keys_of
 from whiteout.lake.loaded import Loaded
@@ -133,10 +134,11 @@ class Loader:
         self._limit = settings.max_records
         self._failures = 0
         durable = settings.durable
-        place = place or LakePlace(str(directory))
+        self._place = place = place or LakePlace(str(directory))
         self._events = LakeTable(place, "events", EVENTS_SCHEMA, durable=durable)
         self._failed = LakeTable(place, "failed_events", FAILED_SCHEMA, durable=durable)
         self._seen = SeenEvents(directory / "seen.sqlite3", self._events.table_id)
+        self._is_stale = True
         self._resume()
         self._clock = LakeClock(
             now_ms,
@@ -161,6 +163,7 @@ class Loader:
         last_event_us = self._events.last_load_us()
         self._last_load_us = max(last_event_us, self._failed.last_load_us())
         self._catch_up(last_event_us)
+        self._is_stale = False
 
     def _catch_up(self, last_event_us: int) -> None:
         """Bring the index of seen events to the state of the lake."""
@@ -193,6 +196,23 @@ class Loader:
         Raises:
             Exception: the lake cannot be written. Nothing is lost or doubled: call again, later.
         """
+        try:
+            if self._seen.is_lost:
+                self._seen.replace()
+            if self._is_stale:
+                self._resume()
+            return self._load()
+        except sqlite3.ProgrammingError:  # another thread's loader; no fault of the file
+            raise
+        except sqlite3.DatabaseError as error:
+            self._is_stale = True
+            if not is_index_broken(error):
+                raise
+            _LOGGER.warning("the index of seen events is broken and is made anew")
+            self._seen.replace()
+            return 1  # it is worth calling again at once
+
+    def _load(self) -> int:
         raw = self._raw.log.read(
             self._raw_next, max_records=self._limit, max_bytes=self._settings.max_bytes
         )
@@ -206,13 +226,13 @@ class Loader:
             return 0
         try:
             self._commit(self._prepare(raw, bad))
-        except sqlite3.ProgrammingError:  # another thread's loader; no fault of the file
+        except (ClockError, sqlite3.DatabaseError):
             raise
-        except sqlite3.DatabaseError:
-            _LOGGER.warning("the index of seen events is broken and is made anew")
-            self._seen.replace()
-            self._resume()
-        except Exception as error:  # noqa: BLE001 - the loop must not stick, whatever it is
+        except Exception as error:
+            self._is_stale = True
+            size = sum(len(data) for _, data in (*raw, *bad))
+            if isinstance(error, _WriteError) and self._is_store_at_fault(error, size):
+                raise
             self._resume()
             self._after_failure(raw, error)
         else:
@@ -220,6 +240,9 @@ class Loader:
             self._limit = min(self._limit * 4, self._settings.max_records)
             self.counts.records += len(raw) + len(bad)
         return len(raw) + len(bad)
+
+    def _is_store_at_fault(self, error: Exception, size: int) -> bool:
+        return is_store_at_fault(self._place, error.__cause__ or error, size)
 
     def _after_failure(self, raw: Sequence[Record], error: Exception) -> None:
         """Take a smaller batch next time; a record that fails alone becomes a failed event."""

@@ -6,6 +6,7 @@ Derived data: the lake's own columns rebuild it (`whiteout.lake.loader`). Its wa
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -31,6 +32,9 @@ class SeenEvents:
         table_id: of the events table that it belongs to.
         wait_s: for another loader to let go of it.
 
+    Attributes:
+        is_lost: whether it could not be made anew, and has to be.
+
     Raises:
         LogError: another loader holds it.
     """
@@ -39,7 +43,8 @@ class SeenEvents:
         self._path = path
         self._wait_s = _LOCK_TIMEOUT_S if wait_s is None else wait_s
         self._table_id = table_id
-        self._sweep = 0
+        self.is_lost = False
+        self._sweep = secrets.randbelow(_SLICES)  # or frequent starts would see the same few
         try:
             self._connection = self._open(table_id)
         except sqlite3.OperationalError as error:
@@ -64,9 +69,15 @@ class SeenEvents:
         return connection
 
     def replace(self) -> None:
-        """Start afresh, with an empty index."""
+        """Start afresh, with an empty index.
+
+        Raises:
+            sqlite3.OperationalError: the disk does not take it; call this again before any other.
+        """
+        self.is_lost = True
         self._connection.close()
         self._connection = self._replace(self._table_id)
+        self.is_lost = False
 
     def _replace(self, table_id: str) -> sqlite3.Connection:
         for suffix in ("", "-wal", "-shm", "-journal"):

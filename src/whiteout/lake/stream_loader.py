@@ -26,8 +26,6 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from whiteout.enrich.event import BadRow
-from whiteout.enrich.tsv import NotEnrichedError, read_tsv
 from whiteout.errors import LogError
 from whiteout.lake.batch import (
     EVENTS_SCHEMA,
@@ -39,22 +37,16 @@ from whiteout.lake.batch import (
     events_table,
     failed_table,
 )
-from whiteout.lake.clock import DAY_US, LakeClock
-from whiteout.lake.failed import (
-    LOADER_PARSING_ERROR,
-    PROCESSOR,
-    FailedEvent,
-    error_name,
-    from_bad_row,
-    from_text,
-    generic_error,
-)
+from whiteout.lake.clock import DAY_US, ClockError, LakeClock
+from whiteout.lake.failed import FailedEvent, error_name, from_text
 from whiteout.lake.families import Families
+from whiteout.lake.faults import is_index_broken, is_store_at_fault
 from whiteout.lake.housekeeping import Housekeeper
-from whiteout.lake.keys import KEY_COLUMNS, key_of, keys_of
+from whiteout.lake.keys import KEY_COLUMNS, keys_of
 from whiteout.lake.place import LakePlace
 from whiteout.lake.seen import SeenEvents
 from whiteout.lake.settings import Counts, LoaderSettings
+from whiteout.lake.stream_records import NOT_STORED, StreamRecord, as_bytes, read_record
 from whiteout.lake.tables import LakeTable
 
 if TYPE_CHECKING:
@@ -67,25 +59,8 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 _POSITIONS = "whiteout.positions."
 _SLACK_US = 3_600 * 1_000_000  # how far the clocks of loaders may be apart
+_WRITE_ATTEMPTS = 3  # of a batch, before a smaller one is tried
 _LOADERS = 8  # loaders on one folder, at most
-
-
-@dataclass(frozen=True, slots=True)
-class StreamRecord:
-    """A message.
-
-    Attributes:
-        source: its partition.
-        offset: in it.
-        value: its bytes.
-        origin: of a bad row, the partition and the place (a growing number) of the record of which
-            it came; None where nobody knows.
-    """
-
-    source: str
-    offset: int
-    value: bytes
-    origin: tuple[str, int] | None = None
 
 
 class TakenOverError(LogError):
@@ -139,7 +114,8 @@ class StreamLoader:
         self._events = LakeTable(place, "events", EVENTS_SCHEMA, durable=durable)
         self._failed = LakeTable(place, "failed_events", FAILED_SCHEMA, durable=durable)
         self._seen = _own_index(directory, self._events.table_id)
-        self._families = Families(lookup, self._events.fields())
+        self._fields = self._events.fields()
+        self._families = Families(lookup, self._fields)
         self._next: dict[str, int] = {}
         self._failed_until: dict[str, int] = {}
         self._passed_over: dict[str, frozenset[int]] = {}
@@ -153,6 +129,11 @@ class StreamLoader:
         )
         self._housekeeper = Housekeeper(place, settings, self._clock, self._seen)
         self._alone = True
+        self._place = place
+        self._assigned: tuple[list[str], list[str]] = ([], [])
+        self._limit = settings.max_records
+        self._failures = 0
+        self._outcast: tuple[str, int] | None = None
 
     def take_over(self, events: Iterable[str], failed: Iterable[str]) -> dict[str, int]:
         """Load from these partitions from now on, and from no others.
@@ -164,9 +145,11 @@ class StreamLoader:
         Returns:
             The offset to read each of them from.
         """
+        self._assigned = events, failed = list(events), list(failed)
         self._events.reload()
         self._failed.reload()
-        self._families = Families(self._lookup, self._events.fields())
+        self._fields = self._events.fields()
+        self._families = Families(self._lookup, self._fields)
         self._ranks = {}
         self._next = {source: self._failed.offset(source) for source in failed}
         self._failed_until, self._passed_over = {}, {}
@@ -178,8 +161,20 @@ class StreamLoader:
                 self._passed_over[source] = frozenset(map(int, note.split()))
         last_event_us = self._events.last_load_us()
         self._last_load_us = max(last_event_us, self._failed.last_load_us(), self._last_load_us)
-        self._catch_up(last_event_us)
+        try:
+            if self._seen.is_lost:
+                self._seen.replace()
+            self._catch_up(last_event_us)
+        except sqlite3.DatabaseError as error:
+            self._mend_index(error)
         return dict(self._next)
+
+    def _mend_index(self, error: sqlite3.DatabaseError) -> None:
+        if not is_index_broken(error):  # its disk is: it is brought up to the lake later
+            raise error
+        _LOGGER.warning("the index of seen events is broken and is made anew")
+        self._seen.replace()
+        self._catch_up(self._events.last_load_us())
 
     def _catch_up(self, last_event_us: int) -> None:
         """Bring the index of seen events to the state of the lake."""
@@ -203,7 +198,7 @@ class StreamLoader:
         self._alone = True
 
     def load(self, events: Sequence[StreamRecord], failed: Sequence[StreamRecord]) -> None:
-        """Load one batch.
+        """Load a batch, in one commit unless something in it cannot be stored.
 
         Args:
             events: of partitions of enriched events, each partition in order.
@@ -214,12 +209,44 @@ class StreamLoader:
             Exception: the lake cannot be written. In any case nothing is lost or doubled: take over
                 again, and read from where that says.
         """
+        waiting = [*((one, True) for one in events), *((one, False) for one in failed)]
+        while waiting:
+            some = waiting[: self._limit]
+            try:
+                self._load_some(some)
+            except (LogError, ClockError, sqlite3.DatabaseError):
+                raise
+            except Exception as error:  # noqa: BLE001 - one bad record stops nothing
+                self._after_failure([record for record, _ in some], error)
+            else:
+                del waiting[: len(some)]
+                self._failures = 0
+                self._limit = min(self._limit * 4, self._settings.max_records)
+
+    def _load_some(self, some: Sequence[tuple[StreamRecord, bool]]) -> None:
         batch = _Batch(self._clock.load_us(self._last_load_us))
+        events = [record for record, is_event in some if is_event]
         self._add_events([one for one in events if self._is_next(one, batch.event_offsets)], batch)
-        for record in failed:
-            if self._is_next(record, batch.failed_offsets):
+        for record, is_event in some:
+            if not is_event and self._is_next(record, batch.failed_offsets):
                 self._add_failed(record, batch)
         self._commit(batch)
+
+    def _after_failure(self, records: Sequence[StreamRecord], error: Exception) -> None:
+        """Try a smaller batch; a record that fails alone becomes a failed event, as bytes."""
+        size = sum(len(record.value) for record in records)
+        if is_store_at_fault(self._place, error, size):
+            raise error
+        _LOGGER.warning("loading a batch failed: %s", error_name(error))
+        if self._outcast is not None and len(records) == 1:
+            raise error  # as bytes neither: that is for whoever reads the log
+        self._failures += 1
+        if self._failures >= _WRITE_ATTEMPTS:
+            self._limit = max(len(records) // 2, 1)
+            if len(records) == 1:
+                self._outcast = (records[0].source, records[0].offset)
+        # What was committed before it failed is known again then.
+        self.take_over(*self._assigned)
 
     def _is_next(self, record: StreamRecord, offsets: dict[str, int]) -> bool:
         """Whether it is of our partitions and not loaded; then the offset behind it is kept."""
@@ -240,7 +267,10 @@ class StreamLoader:
                 batch.duplicates += 1
                 return
             batch.ranks[name] = rank + 1
-        batch.failed.append(from_text(record.value, now_ms=self._now_ms()))
+        if self._is_outcast(record):
+            batch.failed.append(as_bytes(record, NOT_STORED, now_ms=self._now_ms()))
+        else:
+            batch.failed.append(from_text(record.value, now_ms=self._now_ms()))
 
     def _add_events(self, records: Sequence[StreamRecord], batch: _Batch) -> None:
         now_ms = self._now_ms()
@@ -265,17 +295,20 @@ class StreamLoader:
                 batch.fail(failed, record)
         self._make_table(sound, batch)
 
+    def _is_outcast(self, record: StreamRecord) -> bool:
+        return self._outcast == (record.source, record.offset)
+
     def _read(self, record: StreamRecord, batch: _Batch) -> Row | None:
-        try:
-            event = read_tsv(record.value.decode())
-        except UnicodeDecodeError as error:
-            row = generic_error(error_name(error), record.value, now_ms=self._now_ms())
-            batch.fail(from_bad_row(row), record)
-        except NotEnrichedError as error:
-            batch.fail(from_bad_row(_parsing_error(error, record.value)), record)
-        else:
-            return Row(event, key_of(event), (record.offset, 0))
-        return None
+        now_ms = self._now_ms()
+        if self._is_outcast(record):
+            self.counts.quarantined += 1
+            batch.fail(as_bytes(record, NOT_STORED, now_ms=now_ms), record)
+            return None
+        read = read_record(record, now_ms=now_ms)
+        if isinstance(read, FailedEvent):
+            batch.fail(read, record)
+            return None
+        return read
 
     def _make_table(self, pairs: list[tuple[StreamRecord, Row]], batch: _Batch) -> None:
         """The rows as a table; one that is poison to it becomes a failed event alone."""
@@ -304,11 +337,8 @@ class StreamLoader:
 
     def _quarantine(self, record: StreamRecord, row: Row, batch: _Batch, error: Exception) -> None:
         self.counts.quarantined += 1
-        failed = atomic_failure(row)
-        if failed is None:
-            what = generic_error(error_name(error), record.value, now_ms=self._now_ms())
-            failed = from_bad_row(what)
-        batch.fail(failed, record)
+        failed = as_bytes(record, error_name(error), now_ms=self._now_ms())
+        batch.fail(atomic_failure(row) or failed, record)
 
     def _commit(self, batch: _Batch) -> None:
         """Failed events, then events, then the index: the order that the invariants rest on."""
@@ -319,14 +349,24 @@ class StreamLoader:
                 _expect(self._events, source, self._next[source])
             version = self._events.version
             self._events.append(batch.table, batch.event_offsets)
-            self._alone = self._alone and self._events.version == version + 1
+            if self._events.version != version + 1:
+                self._alone = False
+                self._read_columns()
         self._last_load_us = batch.load_us
         self._housekeeper.committed()
         self._next.update(batch.event_offsets)
         self._next.update(batch.failed_offsets)
+        self._outcast = None
         self._count(batch)
         if batch.rows:
             self._remember(batch)
+
+    def _read_columns(self) -> None:
+        """Others have written: their columns, and how ours have grown."""
+        fields = self._events.fields()
+        if fields != self._fields:
+            self._fields = fields
+            self._families = Families(self._lookup, fields)
 
     def _commit_failed(self, batch: _Batch) -> None:
         offsets = dict(batch.failed_offsets)
@@ -354,10 +394,8 @@ class StreamLoader:
         keys = [row.key for row in batch.rows]
         try:
             self._seen.add(keys, day=batch.load_us // DAY_US, watermark_us=watermark)
-        except sqlite3.DatabaseError:
-            _LOGGER.warning("the index of seen events is broken and is made anew")
-            self._seen.replace()
-            self._catch_up(self._events.last_load_us())
+        except sqlite3.DatabaseError as error:
+            self._mend_index(error)
 
     def _count(self, batch: _Batch) -> None:
         counts = self.counts
@@ -397,22 +435,3 @@ def _own_index(directory: Path, table_id: str) -> SeenEvents:
         except LogError:
             continue
     raise LogError(f"{_LOADERS} loaders are at work in {directory} already")
-
-
-def _parsing_error(error: NotEnrichedError, value: bytes) -> BadRow:
-    """What Snowplow's loaders say of a line that they cannot read."""
-    failure: dict[str, Any]
-    if error.column is None and error.count == 1:
-        failure = {"type": "NotTSV"}
-    elif error.column is None:
-        failure = {"type": "FieldNumberMismatch", "fieldCount": error.count}
-    else:
-        wrong = {
-            "type": "InvalidValue",
-            "key": error.column,
-            "value": error.text or "",
-            "message": str(error),
-        }
-        failure = {"type": "RowDecodingError", "errors": [wrong]}
-    data = {"processor": PROCESSOR, "failure": failure, "payload": value.decode()}
-    return BadRow(LOADER_PARSING_ERROR, data)

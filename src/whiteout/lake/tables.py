@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from whiteout.lake.place import LakePlace
 
 _LOG = "_delta_log"
-_HISTORY = 200  # commits to look back for the last note; it is one of the last few
+_HISTORY = 200  # commits to look back at first
 _COMPACTED_BYTES = 4 * 1024 * 1024
 """Files that small are merged into one; larger ones are left, so that no byte is copied often.
 
@@ -148,10 +148,11 @@ class LakeTable:
         self._sync()
 
     def last_note(self, name: str) -> str | None:
-        """The latest note of that name, among the last commits."""
-        for commit in self._table.history(_HISTORY):
-            if name in commit:
-                return str(commit[name])
+        """The latest note of that name; of the last commits first, as it is nearly always there."""
+        for limit in (_HISTORY, None):
+            for commit in self._table.history(limit):
+                if name in commit:
+                    return str(commit[name])
         return None
 
     def last_load_us(self) -> int:
