@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import threading
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from whiteout.collector.metrics import Metrics
 from whiteout.collector.server import Server
@@ -137,6 +137,7 @@ class Micro(Arrivals):
 class _EnrichingSink:
     """Enriches at once, on the event loop: a test has no throughput to care for."""
 
+    name: ClassVar[str] = "memory"
     healthy = True
     waiting_bytes = 0
 
