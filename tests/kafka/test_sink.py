@@ -42,7 +42,9 @@ def with_sink(
     asyncio.run(run())
 
 
-def test_what_was_acknowledged_is_in_its_topic_and_has_no_key(kafka: KafkaSettings) -> None:
+def test_W24_what_was_acknowledged_is_in_its_topic_and_has_no_key(  # noqa: N802 - its id
+    kafka: KafkaSettings,
+) -> None:
     """A key would keep together, and so name, what belongs to one person."""
     ensure_topics(kafka, ("raw", "bad"))
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import deltalake
@@ -12,6 +13,7 @@ from deltalake.exceptions import DeltaError
 
 from whiteout.enrich.event import BadRow, EnrichedEvent
 from whiteout.errors import ConfigurationError, WhiteoutError
+from whiteout.identifiers import NULL_UUID
 from whiteout.lake.failed import GENERIC_ERROR, LOADER_IGLU_ERROR, LOADER_PARSING_ERROR
 from whiteout.lake.settings import parse_retention
 
@@ -297,6 +299,26 @@ def test_an_event_that_delta_lake_refuses_is_found_and_set_aside(
     assert kitchen.event_ids() == ["e1", "e2", "e3"]
     assert len(kitchen.rows("failed_events")) == loader.counts.quarantined == 1
     assert refused  # it is tried again before anybody is blamed
+
+
+def test_W23_the_places_of_anonymous_rows_do_not_tell_what_came_together(  # noqa: N802 - its id
+    kitchen: Kitchen,
+) -> None:
+    """Behind all others, in an order that has nothing to do with that of their arrival."""
+    for number in range(40):
+        columns = {"event_id": f"a{number:02}", "network_userid": NULL_UUID}
+        kitchen.send({"columns": columns}, {"columns": {"event_id": f"i{number:02}"}})
+
+    kitchen.load_all()
+
+    rows = DeltaTable(str(kitchen.lake / "events")).to_pyarrow_table().to_pylist()
+    identified, anonymous = (
+        [row["event_id"] for row in rows if row["event_id"].startswith(kind)] for kind in "ia"
+    )
+    assert [row["event_id"] for row in rows] == identified + anonymous
+    assert identified == sorted(identified)
+    neighbours = sum(int(b[1:]) - int(a[1:]) == 1 for a, b in pairwise(anonymous))
+    assert neighbours < 10
 
 
 def test_offsets_are_stored_with_the_rows_and_loading_goes_on_there(kitchen: Kitchen) -> None:

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
@@ -21,10 +22,12 @@ from hypothesis import strategies as st
 from tests.collector.conftest import FRESH, TP2, make_request
 
 from whiteout.collector.address import Proxies, normalise
+from whiteout.collector.core import Core
 from whiteout.collector.door import anonymity_asked_by, strip_query
 from whiteout.collector.settings import CollectorSettings, CookieBounce
 from whiteout.identifiers import NULL_UUID
 from whiteout.log import open_log
+from whiteout.protocol.collector_payload import decode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -437,6 +440,40 @@ def test_W22_a_parameter_never_reaches_a_cookie(ask: Ask) -> None:
     for query in (f"nuid={ID}", "nuid=x;%20Domain=evil.example"):
         (line,) = ask("GET", f"/i?{query}").headers("Set-Cookie")
         assert line.startswith(f"sp={FRESH}; Expires=")
+
+
+def test_W23_the_time_of_an_anonymous_request_tells_not_what_came_with_it() -> None:
+    """Requests of one second cannot be told apart by it; nor can their bad rows."""
+
+    def timestamps(step_s: int, *times: int, target: str = "/i") -> set[int]:
+        core = Core(CollectorSettings(anonymous_time_step_s=step_s, max_bytes=9_000))
+        request = make_request("GET", target, [ANONYMOUS])
+        outcomes = [core.handle(request, now_ms, uuid4) for now_ms in times]
+        rows = [json.loads(row) for outcome in outcomes for row in outcome.bad_rows]
+        assert len({row["data"]["failure"]["timestamp"] for row in rows}) < 2
+        return {decode(record).timestamp for outcome in outcomes for record in outcome.records}
+
+    assert timestamps(1, 1_700_000_000_123, 1_700_000_000_999) == {1_700_000_000_000}
+    assert timestamps(60, 1_700_000_000_123, 1_700_000_009_000) == {1_699_999_980_000}
+    too_large = f"/i?x={'x' * 20_000}"
+    assert timestamps(1, 1_700_000_000_123, 1_700_000_000_999, target=too_large) == set()
+
+
+def test_W23_an_identified_request_keeps_its_time(ask: Ask) -> None:
+    assert ask("GET", "/i").payload.timestamp == 1_700_000_000_123
+
+
+def test_L15_an_operator_may_let_the_trackers_own_identifiers_pass(ask: Ask) -> None:
+    """`ip` and `tnuid`, and nothing that is not the tracker's: `nuid`, `_sp`."""
+    event = {"e": "pv", "ip": CANARY, "tnuid": ID, "nuid": "other", "_sp": "other"}
+    body = json.dumps({"schema": PAYLOAD, "data": [event]}).encode()
+    target = f"{TP2}?ip={CANARY}&tnuid={ID}&nuid=other&_sp=other"
+
+    kept = ask("POST", target, [ANONYMOUS], body, keep_tracker_identifiers=True).payload
+
+    assert kept.querystring == f"ip={CANARY}&tnuid={ID}"
+    assert json.loads(kept.body)["data"] == [{"e": "pv", "ip": CANARY, "tnuid": ID}]
+    assert (kept.ip_address, kept.network_user_id) == ("unknown", NULL_UUID)
 
 
 def test_W24_W25_a_collector_has_nothing_to_call_anybody_with() -> None:

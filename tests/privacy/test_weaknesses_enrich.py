@@ -9,6 +9,7 @@ import base64
 import json
 import socket
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -31,7 +32,7 @@ from tests.enrich.conftest import (
 )
 from tests.enrich.enrichments.support import ENRICHMENTS, SNOWPLOW, bench_of, configure
 
-from whiteout.enrich import BadRow, EnrichedEvent
+from whiteout.enrich import BadRow, EnrichedEvent, Enricher
 from whiteout.enrich.enrichments import CURES
 from whiteout.identifiers import NULL_UUID
 from whiteout.iglu import EmbeddedRegistry, Resolver
@@ -535,6 +536,68 @@ def test_W21_an_id_that_is_no_uuid_does_not_cost_an_anonymous_event(
 def test_W24_W25_there_is_nothing_that_asks_an_outside_service(name: str) -> None:
     """W8 shows the enrichments that there are without a network."""
     assert "outside service" in CURES[name]
+
+
+def test_W23_the_times_of_an_anonymous_event_are_those_of_a_whole_second(acme: Resolver) -> None:
+    """Times of collector and enrich, also of other collectors' records and in bad rows."""
+
+    def results(record: bytes, now_ms: int) -> list[EnrichedEvent | BadRow]:
+        clock = Enricher(acme, now_ms=lambda: now_ms, new_uuid=uuid4, enrichments=())
+        return Bench(clock).all(record)
+
+    def anonymous(milliseconds: int, **event: str) -> bytes:
+        full = {**MINIMAL, "eid": COOKIE, **event}
+        return post(full, timestamp=1_700_000_002_000 + milliseconds, headers=ANONYMOUS)
+
+    for more in ({}, {"tid": "x"}):
+        runs = [results(anonymous(ms, **more), 1_700_000_003_000 + ms) for ms in (1, 998)]
+
+        assert repr_of(runs[0]) == repr_of(runs[1])
+    (event,) = results(anonymous(1), 1_700_000_003_001)
+    assert isinstance(event, EnrichedEvent)
+    assert event["collector_tstamp"] == "2023-11-14 22:13:22.000"
+    assert event["etl_tstamp"] == "2023-11-14 22:13:23.000"
+
+
+def repr_of(results: list[EnrichedEvent | BadRow]) -> list[str]:
+    return [one.tsv() if isinstance(one, EnrichedEvent) else one.json() for one in results]
+
+
+def test_W23_what_remains_can_be_erased_of_anonymous_events(tmp_path: Path, acme: Resolver) -> None:
+    """Screens, languages, zones, agents and pages, as other trackers send them."""
+    columns = {
+        "dvce_screenwidth": "1920",
+        "dvce_screenheight": "1080",
+        "br_viewwidth": "1913",
+        "br_viewheight": "937",
+        "br_lang": "de-CH",
+        "os_timezone": "Europe/Zurich",
+        "useragent": "Agent/1.2.3",
+        "page_url": "https://a.example/of/somebody",
+    }
+    configure(
+        tmp_path,
+        "whiteout",
+        "value_erasure_config",
+        "1-0-0",
+        {"columns": list(columns)},
+        anonymousOnly=True,
+    )
+    bench = bench_of(tmp_path, acme)
+    event = {
+        **MINIMAL,
+        "res": "1920x1080",
+        "vp": "1913x937",
+        "lang": "de-CH",
+        "tz": "Europe/Zurich",
+        "ua": "Agent/1.2.3",
+        "url": "https://a.example/of/somebody",
+    }
+
+    anonymous, identified = bench.event(post(event, headers=ANONYMOUS)), bench.event(post(event))
+
+    assert {name: identified[name] for name in columns} == columns
+    assert {anonymous[name] for name in columns} == {None}
 
 
 def test_W26_the_mark_counts_for_every_event_of_a_request(tmp_path: Path, acme: Resolver) -> None:

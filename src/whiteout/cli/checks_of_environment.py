@@ -88,6 +88,34 @@ def options(
     return settings, Finding(check="settings", state="ok", found="can be used")
 
 
+def anonymity(settings: CollectorSettings, enrichments: Path | None) -> Iterator[Finding]:
+    """Whether both stages let trackers' own identifiers pass, where one is told to (L15)."""
+    from whiteout.enrich.configuration import read_folder  # noqa: PLC0415 - when it runs
+
+    by_enrich = False
+    if enrichments is not None:
+        try:
+            by_enrich = read_folder(enrichments).anonymity.keep_tracker_identifiers
+        except ConfigurationError as error:
+            cure = "mend the file, or leave --enrichments out"
+            yield Finding(check="enrichments", state="broken", found=str(error), cure=cure)
+            return
+    by_collector = settings.keep_tracker_identifiers
+    if not (by_collector or by_enrich):
+        return
+    if by_collector and by_enrich:
+        found = "trackers' own ip and tnuid pass"
+        yield Finding(check="anonymous events", state="ok", found=found)
+        return
+    stage, other = ("collector", "enrich") if by_collector else ("enrich", "collector")
+    yield Finding(
+        check="anonymous events",
+        state="note",
+        found=f"{stage} lets trackers' own ip and tnuid pass, {other} drops them",
+        cure="--set keep_tracker_identifiers=true and anonymity_config in --enrichments: both",
+    )
+
+
 def certificate(settings: CollectorSettings) -> Iterator[Finding]:
     """Whether the collector's certificate can be read, where there is one."""
     if settings.tls is None:

@@ -16,6 +16,7 @@ from whiteout.cli.options import (
     CollectorOptions,
     Config,
     Data,
+    Enrichments,
     Host,
     Iglu,
     KafkaOptions,
@@ -57,6 +58,7 @@ def doctor(  # noqa: PLR0913 - the options
     iglu: Iglu = None,
     no_iglu_central: NoIgluCentral = False,
     resolver: Resolver = None,
+    enrichments: Enrichments = None,
     config: Config = None,
     options: CollectorOptions = None,
     kafka: Annotated[
@@ -94,7 +96,7 @@ def doctor(  # noqa: PLR0913 - the options
         ("environment", checks_of_environment.variables(os.environ)),
         ("environment", checks_of_environment.token(os.environ)),
         ("environment", [finding]),
-        ("environment", _of_settings(settings)),
+        ("environment", _of_settings(settings, enrichments)),
         ("environment", checks_of_environment.page()),
         ("data folder", checks_of_data.data_folder(folder)),
         ("data folder", checks_of_data.disk_space(folder, limits)),
@@ -138,8 +140,9 @@ def _looked(groups: Sequence[tuple[str, Iterable[Finding]]]) -> Iterator[Finding
             yield from found
 
 
-def _of_settings(settings: CollectorSettings | None) -> Iterator[Finding]:
+def _of_settings(settings: CollectorSettings | None, enrichments: Path | None) -> Iterator[Finding]:
     if settings is not None:
+        yield from checks_of_environment.anonymity(settings, enrichments)
         yield from checks_of_environment.certificate(settings)
         yield from checks_of_environment.open_files(settings)
 

@@ -31,6 +31,7 @@ from whiteout.collector.reading import (
 from whiteout.collector.redirect import is_plain_path, location, parameter
 from whiteout.collector.split import fit
 from whiteout.identifiers import NULL_UUID
+from whiteout.protocol.anonymous import DROPPED, TRACKER_IDENTIFIERS
 from whiteout.protocol.collector_payload import (
     SCHEMA,
     STRUCT_END,
@@ -98,6 +99,10 @@ class Core:
         self._has_proxies = settings.trusted_proxies > 0
         self._max_bytes = settings.max_bytes
         self._privacy_control = settings.honour_global_privacy_control
+        self._dropped = (
+            DROPPED - TRACKER_IDENTIFIERS if settings.keep_tracker_identifiers else DROPPED
+        )
+        self._time_step_ms = settings.anonymous_time_step_s * 1000
         self._asks = door.anonymity_asked_by(settings.anonymous_parameter)
         self._redirect_domains = frozenset(host.lower() for host in settings.redirect_domains)
         self._default_redirect = settings.default_redirect
@@ -211,6 +216,7 @@ class Core:
             lines = lines.replace(self._cross_origin.default, allowed)
         if self._is_anonymous(request, target):
             parts, cookie = self._anonymous(request, target, now_ms)
+            now_ms -= now_ms % self._time_step_ms
         else:
             parts, cookie = self._identified(request, target, hosts, now_ms, new_uuid)
         if b"cookie" in values and self._cookies.forbids_tracking(request.headers):
@@ -244,14 +250,15 @@ class Core:
         content_type = door.anonymous_content_type(given)
         parts = [
             self._start,
-            timestamp_field(now_ms),
+            timestamp_field(now_ms - now_ms % self._time_step_ms),
             _ANONYMOUS_FIELDS,
-            text_field(330, as_utf8(door.strip_query(target.query))),
+            text_field(330, as_utf8(door.strip_query(target.query, self._dropped))),
         ]
         if b"user-agent" in values:
             parts.append(text_field(300, as_utf8(values[b"user-agent"])))
         if is_post and request.body:
-            parts.append(text_field(340, door.strip_body(body_as_utf8(request.body, given))))
+            body = door.strip_body(body_as_utf8(request.body, given), self._dropped)
+            parts.append(text_field(340, body))
         if content_type is not None:
             parts.append(text_field(360, content_type))
         headers = door.anonymous_headers(values, content_type)

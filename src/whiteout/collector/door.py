@@ -18,7 +18,7 @@ import orjson
 from whiteout.protocol.anonymous import DROPPED, UNTOUCHED, clean_value, fold
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from whiteout.collector.exchange import Header
 
@@ -93,28 +93,32 @@ def anonymity_asked_by(name: str | None) -> Callable[[bytes], bool]:
     return asks
 
 
-def strip_query(query: bytes) -> bytes:
+def strip_query(query: bytes, dropped: Collection[str] = DROPPED) -> bytes:
     """Remove `_sp` and the parameters of `SERVER_PARAMETERS` from a raw query string.
 
     However a key is written (case, percent-encoding, also twice, spaces), what a lenient reader
     would take for one of them goes; links lose `_sp`, also those in bodies and entities. The rest
     stays byte for byte.
+
+    Args:
+        query: raw.
+        dropped: the parameters that go.
     """
     kept: list[bytes] = []
     start = 0
     for separator in _SEPARATOR.finditer(query):
-        _keep(kept, query[start : separator.end()])
+        _keep(kept, query[start : separator.end()], dropped)
         start = separator.end()
-    _keep(kept, query[start:])
+    _keep(kept, query[start:], dropped)
     stripped = b"".join(kept)
     return stripped if len(stripped) == len(query) else stripped.rstrip(b"&;")
 
 
-def _keep(kept: list[bytes], pair: bytes) -> None:
+def _keep(kept: list[bytes], pair: bytes, dropped: Collection[str]) -> None:
     key, mark, value = pair.partition(b"=")
     key = key.rstrip(b"&;")
     name = fold(key)
-    if name in DROPPED:
+    if name in dropped:
         return
     if mark and name not in UNTOUCHED:
         text = value.rstrip(b"&;")
@@ -125,7 +129,7 @@ def _keep(kept: list[bytes], pair: bytes) -> None:
     kept.append(pair)
 
 
-def strip_body(body: bytes) -> bytes:
+def strip_body(body: bytes, dropped: Collection[str] = DROPPED) -> bytes:
     """Remove the properties named in `SERVER_PARAMETERS`, and `_sp`, from JSON, at every depth.
 
     Links lose `_sp` too, also those in bodies and entities, in Base64 or not.
@@ -135,6 +139,7 @@ def strip_body(body: bytes) -> bytes:
 
     Args:
         body: UTF-8.
+        dropped: the properties that go.
 
     Returns:
         A self-describing JSON as compact JSON; of anything else, a JSON text that tells its size.
@@ -144,7 +149,7 @@ def strip_body(body: bytes) -> bytes:
         return b""
     try:
         document = orjson.loads(body)
-        if not _is_self_describing(document) or not _strip(document, _MAX_DEPTH):
+        if not _is_self_describing(document) or not _strip(document, dropped, _MAX_DEPTH):
             return _withheld(body)
         return orjson.dumps(document)
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
@@ -160,14 +165,14 @@ def _is_self_describing(document: object) -> bool:
     return isinstance(data, dict)
 
 
-def _strip(value: object, depth: int) -> bool:
+def _strip(value: object, dropped: Collection[str], depth: int) -> bool:
     """Strip `value` in place. False: it is nested deeper than the door looks."""
     if isinstance(value, dict):
         if depth == 0:
             return False
         for key, child in [pair for pair in value.items() if pair[0] not in UNTOUCHED]:
             name = fold(key.encode("utf-8", "replace"))
-            if name in DROPPED:
+            if name in dropped:
                 del value[key]
             elif type(child) is str:
                 value[key] = clean_value(name, child)
@@ -180,7 +185,7 @@ def _strip(value: object, depth: int) -> bool:
     else:
         return True
     return depth > 0 and all(
-        type(child) is str or _strip(child, depth - 1)
+        type(child) is str or _strip(child, dropped, depth - 1)
         for child in children  # most are texts
     )
 

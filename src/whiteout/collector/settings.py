@@ -13,6 +13,7 @@ from whiteout.errors import ConfigurationError
 SameSite = Literal["None", "Lax", "Strict"]
 ForwardedHeader = Literal["X-Forwarded-For", "Forwarded"]
 
+_MAX_TIME_STEP_S = 60 * 60
 _YEAR_S = 365 * 24 * 60 * 60
 _COOKIE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _DOMAIN = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
@@ -191,6 +192,10 @@ class CollectorSettings:
             others stay out.
         cookie_bounce: None: browsers are not tested for cookies.
         honour_global_privacy_control: treat `Sec-GPC: 1` as `SP-Anonymous`.
+        keep_tracker_identifiers: let the `ip` and `tnuid` pass that the tracker of an anonymous
+            request sets itself (L15); enrich must be told too, by its `keepTrackerIdentifiers`.
+        anonymous_time_step_s: the records of anonymous requests tell the time in such steps, so
+            that what came together is not known by it (W23).
         anonymous_parameter: of the query; it asks for what the header `SP-Anonymous` does, where no
             header can be set: in pixels, links and beacons. Any value counts. None: no such
             parameter.
@@ -229,6 +234,8 @@ class CollectorSettings:
     stored_cookies: tuple[str, ...] = ()
     cookie_bounce: CookieBounce | None = None
     honour_global_privacy_control: bool = False
+    keep_tracker_identifiers: bool = False
+    anonymous_time_step_s: int = 1
     anonymous_parameter: str | None = "sp-anonymous"
     trusted_proxies: int = 0
     trusted_networks: tuple[str, ...] = ()
@@ -265,6 +272,11 @@ class CollectorSettings:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise ConfigurationError(f"{name} must be {least} or more, got {value!r}")
+        if not 1 <= self.anonymous_time_step_s <= _MAX_TIME_STEP_S:
+            raise ConfigurationError(
+                f"anonymous_time_step_s must be 1 to {_MAX_TIME_STEP_S} seconds,"
+                f" got {self.anonymous_time_step_s!r}"
+            )
         self._check_proxies()
         self._check_paths()
         self._check_names()

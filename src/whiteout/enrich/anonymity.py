@@ -16,7 +16,7 @@ from whiteout.enrich.envelopes import usual_payload
 from whiteout.errors import ProtocolError
 from whiteout.identifiers import NULL_UUID, SERVER_PARAMETERS
 from whiteout.iglu import bounded_json
-from whiteout.protocol.anonymous import UNTOUCHED, WITHHELD, clean_value, fold
+from whiteout.protocol.anonymous import TIME_STEP_MS, UNTOUCHED, WITHHELD, clean_value, fold
 from whiteout.protocol.collector_payload import CollectorPayload
 
 if TYPE_CHECKING:
@@ -27,9 +27,6 @@ _HEADER = "sp-anonymous"
 _MEDIA_TYPE = re.compile(
     r"[a-z]{1,30}/[a-z.+-]{1,60}(?:; ?charset=[a-z0-9-]{1,20})?", re.IGNORECASE
 )
-
-TRACKER_IDENTIFIERS = frozenset({"ip", "tnuid"})
-"""What a tracker sets itself, and an operator may let pass (L15)."""
 
 Pairs = list[tuple[str, str | None]]
 
@@ -75,7 +72,7 @@ def clean_payload(
     # Field by field: what a payload may carry one day does not get through by itself.
     clean = CollectorPayload(
         ip_address=UNKNOWN_ADDRESS,
-        timestamp=payload.timestamp,
+        timestamp=payload.timestamp - payload.timestamp % TIME_STEP_MS,
         encoding=payload.encoding,
         collector=payload.collector,
         user_agent=payload.user_agent,

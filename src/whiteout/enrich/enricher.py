@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING
 
 from whiteout.enrich import failure, schemas
 from whiteout.enrich.adapter import Rejected, adapt
-from whiteout.enrich.anonymity import TRACKER_IDENTIFIERS
 from whiteout.enrich.derived import derive
 from whiteout.enrich.enrichments.interface import DropEventError, EnrichmentError
 from whiteout.enrich.enrichments.parse_user_agent import ParseUserAgent
@@ -36,6 +35,7 @@ from whiteout.enrich.masking import is_privacy, masks_of
 from whiteout.enrich.settings import EnrichSettings
 from whiteout.enrich.unpacking import TooLarge, is_packed, unpack
 from whiteout.identifiers import SERVER_PARAMETERS
+from whiteout.protocol.anonymous import TIME_STEP_MS, TRACKER_IDENTIFIERS
 from whiteout.version import __version__
 
 if TYPE_CHECKING:
@@ -126,6 +126,8 @@ class Enricher:
         request = load(record, self._dropped_parameters)
         if isinstance(request, Unreadable):
             return [self._unreadable(request, now_ms)]
+        if request.anonymous:
+            now_ms -= now_ms % TIME_STEP_MS
         try:
             return self._enrich_request(request, now_ms)
         except Exception as error:  # noqa: BLE001 - a fault of ours; raised, it would meet the

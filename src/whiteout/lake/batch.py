@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from whiteout.enrich.atomic import COLUMN_INDEX
+from whiteout.identifiers import NULL_UUID
 from whiteout.lake import atomic
 from whiteout.lake.arrow import SCHEMA_VERSION, TIMESTAMP
 from whiteout.lake.casting import CastError
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from whiteout.lake.families import Families, Part
     from whiteout.protocol.self_describing import SelfDescribingJson
 
+_NETWORK_USERID = COLUMN_INDEX["network_userid"]
 LOAD_TSTAMP = "load_tstamp"
 LOAD_DATE = "load_tstamp_date"
 _LOAD_FIELDS = (pa.field(LOAD_TSTAMP, TIMESTAMP), pa.field(LOAD_DATE, pa.date32()))
@@ -110,9 +113,13 @@ def _add(  # noqa: PLR0913, PLR0917 - the loop's state, for one caller
 def events_table(rows: Sequence[Row], families: Families, *, load_us: int) -> pa.Table:
     """The rows as Arrow, with the atomic columns and those that they use; `load_us` for all.
 
+    Anonymous ones stand behind the others, in the order of their keys: which came together, or
+    beside whom, their places do not tell (W23).
+
     Raises:
         ValueError or ArithmeticError: a row has an `atomic_failure`.
     """
+    rows = sorted(rows, key=_place)
     columns = atomic.arrays([row.event for row in rows])
     fields = [*atomic.FIELDS]
     used = dict.fromkeys(name for row in rows for name in row.parts)
@@ -122,6 +129,10 @@ def events_table(rows: Sequence[Row], families: Families, *, load_us: int) -> pa
         fields.append(family)
     columns.extend(_load_columns(load_us, len(rows)))
     return pa.Table.from_arrays(columns, schema=pa.schema([*fields, *_LOAD_FIELDS]))
+
+
+def _place(row: Row) -> bytes:
+    return row.key if row.event.fields[_NETWORK_USERID] == NULL_UUID else b""
 
 
 def failed_table(rows: Sequence[FailedEvent], *, load_us: int) -> pa.Table:

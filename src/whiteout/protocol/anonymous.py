@@ -21,6 +21,13 @@ from whiteout.protocol.parameters import PARAMETERS
 WITHHELD: Final = "[withheld: anonymous]"
 """Stands for what cannot be read: nobody can say what that gives away."""
 
+TRACKER_IDENTIFIERS: Final = frozenset({"ip", "tnuid"})
+"""What a tracker sets itself, and an operator may let pass (L15)."""
+
+TIME_STEP_MS: Final = 1_000
+"""Times that the pipeline gives to anonymous events are multiples of this: an exact one names the
+request that an event came with, and so what else came with it (W23)."""
+
 DROPPED: Final = SERVER_PARAMETERS | {CROSS_NAVIGATION_KEY}
 """Names whose values are dropped."""
 
