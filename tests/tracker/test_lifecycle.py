@@ -14,6 +14,7 @@ from whiteout import (
     Anonymisation,
     Background,
     Foreground,
+    PluginConfiguration,
     SelfDescribing,
     SessionConfiguration,
     Structured,
@@ -177,15 +178,45 @@ def test_events_by_hand_move_the_state_and_neither_flag_nor_counters(scene: Scen
     assert scene.states == [{"isVisible": False, "index": 7}, {"isVisible": False, "index": 1}]
 
 
-def test_a_generic_event_of_such_a_schema_counts_as_visible(scene: Scene) -> None:
+def test_a_generic_event_of_such_a_schema_counts_as_where_the_app_is(scene: Scene) -> None:
+    """In the native trackers it counts as visible, wherever the app is."""
+    background = SelfDescribing(schema=Background.SCHEMA, data={"backgroundIndex": 5})
+    foreground = SelfDescribing(schema=Foreground.SCHEMA, data={"foregroundIndex": 5})
     with scene.tracker() as tracker:
+        tracker.track(background)
         tracker.enter_background()
-        tracker.track(SelfDescribing(schema=Background.SCHEMA, data={"backgroundIndex": 5}))
+        tracker.track(foreground)
+        tracker.track(background)
 
-    assert scene.states == [{"isVisible": False, "index": 1}, {"isVisible": True}]
+    assert scene.states == [
+        {"isVisible": True},
+        {"isVisible": False, "index": 1},
+        {"isVisible": False},
+        {"isVisible": False},
+    ]
 
 
-def test_while_paused_moves_are_lost_and_the_timeout_follows(scene: Scene) -> None:
+def test_a_move_that_a_plugin_vetoes_is_known_all_the_same(scene: Scene) -> None:
+    veto = PluginConfiguration(
+        identifier="quiet", filter=lambda event: "application_" not in event.key
+    )
+    with scene.tracker() as tracker:
+        tracker.plugins.add(veto)
+        tracker.enter_background()
+        tracker.track(PLAIN)
+        tracker.enter_foreground()
+        tracker.track(PLAIN)
+        tracker.plugins.remove("quiet")
+        tracker.enter_background()
+
+    assert scene.states == [
+        {"isVisible": False},
+        {"isVisible": True},
+        {"isVisible": False, "index": 2},
+    ]
+
+
+def test_while_paused_moves_are_lost_and_where_the_app_is_is_known(scene: Scene) -> None:
     with scene.tracker() as tracker:
         tracker.pause()
         assert tracker.enter_background() is None
@@ -194,10 +225,10 @@ def test_while_paused_moves_are_lost_and_the_timeout_follows(scene: Scene) -> No
         assert tracker.session.is_in_background
         tracker.track(PLAIN)
 
-    assert scene.states == [{"isVisible": True}]
+    assert scene.states == [{"isVisible": False}]
 
 
-def test_switching_it_acts_at_once_and_forgets(scene: Scene) -> None:
+def test_switching_it_acts_at_once_and_forgets_all_but_where_the_app_is(scene: Scene) -> None:
     with scene.tracker() as tracker:
         tracker.enter_background()
         tracker.lifecycle_autotracking = False
@@ -205,7 +236,17 @@ def test_switching_it_acts_at_once_and_forgets(scene: Scene) -> None:
         tracker.lifecycle_autotracking = True
         tracker.track(PLAIN)
 
-    assert scene.states == [{"isVisible": False, "index": 1}, None, {"isVisible": True}]
+    assert scene.states == [{"isVisible": False, "index": 1}, None, {"isVisible": False}]
+
+
+def test_moves_while_it_is_off_are_known_when_it_is_switched_on(scene: Scene) -> None:
+    with scene.tracker(lifecycle_autotracking=False) as tracker:
+        tracker.enter_background()
+        tracker.lifecycle_autotracking = True
+        tracker.track(PLAIN)
+        tracker.enter_foreground()
+
+    assert scene.states == [{"isVisible": False}, {"isVisible": True, "index": 1}]
 
 
 def test_an_event_on_another_side_says_nothing_of_the_lines_state(scene: Scene) -> None:

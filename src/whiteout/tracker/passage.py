@@ -303,7 +303,7 @@ class Passage:
             try:
                 passed = self._pass(own, bits, event_id, fact, scope)
                 if turns_visible is not None:
-                    self.lines.turn(is_visible=turns_visible)
+                    self._moved(turns_visible)
             finally:
                 self._leave()
         return passed
@@ -406,7 +406,7 @@ class Passage:
                 continue
             self._pass(own, wanted, event_id, fact, scope)
             if turns is not None:
-                self.lines.turn(is_visible=turns)
+                self._moved(turns)
 
     def _is_turn(self, is_visible: bool, fact: Fact | None) -> bool:  # noqa: FBT001 - of the app
         """Whether the app was elsewhere, and the event counts as the next of its kind."""
@@ -422,7 +422,11 @@ class Passage:
         """The app moved, and no event says so."""
         if is_visible is not None and self.lines.in_background is is_visible:
             self.lines.touch(self.now_ms())
-            self.lines.turn(is_visible=is_visible)
+            self._moved(is_visible)
+
+    def _moved(self, is_visible: bool) -> None:  # noqa: FBT001 - of the app
+        self.lines.turn(is_visible=is_visible)
+        self.states.turn(is_visible=is_visible)
 
     # --- the strict profile, outside the lock ---------------------------------------------------
 

@@ -24,23 +24,36 @@ class LifecycleMachine(Quiet):
 
     Args:
         share: told of the entity from now on; None: no events carry one.
+        is_visible: where the app is.
     """
 
     schemas = frozenset({BACKGROUND, FOREGROUND})
 
-    def __init__(self, share: Callable[[SelfDescribingJson | None], None]) -> None:
+    def __init__(
+        self,
+        share: Callable[[SelfDescribingJson | None], None],
+        *,
+        is_visible: bool,
+    ) -> None:
         self._share = share
-        self._is_visible = True
+        self._is_visible = self._app_is_visible = is_visible
         self._share_state(None)
 
     def transition(self, fact: Fact, now_s: float) -> None:  # noqa: ARG002 - the interface
-        """Visible or not; an event that only has such a schema counts as visible."""
+        """Visible or not; an event that only has such a schema says no more than is known."""
         data = fact.data
-        self._is_visible = data is None or fact.schema == FOREGROUND
+        self._is_visible = self._app_is_visible if data is None else fact.schema == FOREGROUND
         index = None
         if data is not None:
             index = data.get("foregroundIndex" if self._is_visible else "backgroundIndex")
         self._share_state(index)
+
+    def turn(self, *, is_visible: bool) -> None:
+        """The app has moved; the event that says so, if there was one, has passed."""
+        self._app_is_visible = is_visible
+        if self._is_visible is not is_visible:
+            self._is_visible = is_visible
+            self._share_state(None)
 
     def reset(self) -> None:
         """Forget the index. Whether the app is visible stays true."""

@@ -91,6 +91,7 @@ class States:
         self._carriers: tuple[StateMachine, ...] = ()  # those with an entity for every event
         self.is_watching = False  # whether there is any machine
         self._fragments: dict[int, bytes] = {}
+        self._app_is_visible = True
         for feature in features:
             self.switch(feature, on=True)
 
@@ -123,6 +124,13 @@ class States:
         for machine in self._machines.values():
             machine.reset()
         self._fragments.clear()
+
+    def turn(self, *, is_visible: bool) -> None:
+        """The app is in the foreground, or not, from now on; whether or not an event says so."""
+        self._app_is_visible = is_visible
+        machine = self._machines.get(LIFECYCLE)
+        if isinstance(machine, LifecycleMachine):
+            machine.turn(is_visible=is_visible)
 
     def wants_screen_end_before(self, fact: Fact) -> bool:
         """Whether a screen end must pass before this event does."""
@@ -177,7 +185,7 @@ class States:
 
     def _new(self, feature: str) -> StateMachine:
         if feature == LIFECYCLE:
-            return LifecycleMachine(self._share_lifecycle)
+            return LifecycleMachine(self._share_lifecycle, is_visible=self._app_is_visible)
         made: dict[str, Callable[[], StateMachine]] = {
             SCREEN: ScreenMachine,
             SUMMARY: ScreenSummaryMachine,
