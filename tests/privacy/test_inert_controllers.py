@@ -63,6 +63,13 @@ VALUES: Final[dict[str, Any]] = {
 """What to set an option to, where neither the other truth value, 77 nor a text will do."""
 
 
+def _leaves_alone_a_loop(use: Callable[[asyncio.AbstractEventLoop], object]) -> None:
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        use(loop)
+        assert loop.get_exception_handler() is None
+
+
 def _enter_and_leave(context: AbstractContextManager[object]) -> None:
     with context:
         pass
@@ -77,6 +84,7 @@ CALLS: Final[dict[str, Callable[[Any], object]]] = {
     ),
     "flush_async": lambda tracker: asyncio.run(tracker.flush_async()),
     "close_async": lambda tracker: asyncio.run(tracker.close_async()),
+    "track_exceptions_of": lambda tracker: _leaves_alone_a_loop(tracker.track_exceptions_of),
     "decorate_link": lambda tracker: tracker.decorate_link("https://shop.example/"),
     "add": lambda found: (
         found.add(PluginConfiguration(identifier="another", after_track=print))

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.privacy.support import FULL, NONE, SERVER, SESSION, USER, screen, session_of, text_of
-from tests.support.collector import Reply, entity
+from tests.support.collector import Reply, entity, unstructured
+from tests.support.errors import fail, fail_in_thread, quiet_hooks
 
 import whiteout
 from whiteout import (
@@ -217,3 +218,51 @@ def test_L33_an_event_of_a_page_does_not_join_the_trackers_that_it_names(
             assert session["userId"] == NULL_UUID
         assert of_page not in text_of(request)
     assert apart(house)
+
+
+@pytest.mark.parametrize("levels", PAIRS)
+def test_L33_an_exception_that_nobody_catches_does_not_join_the_trackers_that_track_it(
+    house: House, collector: Collector, levels: tuple[Anonymisation, Anonymisation]
+) -> None:
+    """Frames, line and time are the same in both copies: so neither may say whose it is."""
+    with quiet_hooks():
+        trackers = [house.tracker(*side) for side in zip(SIDES, levels, strict=True)]
+        for tracker in trackers:
+            tracker.subject.user_id = f"user of {tracker.namespace}"
+        fail_in_thread(fail)
+        for tracker in trackers:
+            assert tracker.flush()
+            whiteout.remove_tracker(tracker.namespace)
+
+    strictest = levels[0] | levels[1]
+    assert len(collector.requests) == 2
+    for request in collector.requests:
+        (event,) = request.events
+        assert "application_error" in unstructured(event)["schema"]
+        assert ("sp-anonymous" in request.headers) is (SERVER in strictest)
+        assert ("uid" in event) is (USER not in strictest)
+        session = entity(event, "client_session")
+        assert (session is None) is (SESSION in strictest)
+        if session is not None and USER in strictest:
+            assert session["userId"] == NULL_UUID
+    assert apart(house)
+
+
+def test_L33_an_exception_that_left_a_scope_is_as_anonymous_as_that_for_all(
+    house: House, collector: Collector
+) -> None:
+    def serve() -> None:
+        with shop.scope(anonymisation=FULL):
+            fail()
+
+    with quiet_hooks():
+        shop, support = (house.tracker(name, NONE) for name in SIDES)
+        support.subject.user_id = "alice"
+        fail_in_thread(serve)
+        for tracker in (shop, support):
+            assert tracker.flush()
+            whiteout.remove_tracker(tracker.namespace)
+
+    assert len(collector.requests) == 2
+    assert all("sp-anonymous" in request.headers for request in collector.requests)
+    assert all("uid" not in event for event in collector.events)

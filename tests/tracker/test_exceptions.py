@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import uvloop
 
+from whiteout.identifiers import Anonymisation
 from whiteout.tracker.exceptions import ExceptionTracking, ReportedException
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-HOOKS = ((sys, "excepthook"), (threading, "excepthook"), (sys, "unraisablehook"))
+HOOKS = ((sys, "excepthook"), (threading, "excepthook"))
 LOOPS: list[Callable[[], asyncio.AbstractEventLoop]] = [
     asyncio.new_event_loop,
     uvloop.new_event_loop,
@@ -49,11 +50,25 @@ def quiet_hooks() -> Iterator[dict[str, Quiet]]:
         setattr(module, name, hook)
 
 
+def a_tracking(
+    report: Callable[[ReportedException], object],
+    level: Anonymisation = Anonymisation.NONE,
+    *,
+    on_error: Callable[[str], object] | None = None,
+) -> ExceptionTracking:
+    """One that only reports, and is of that level by itself."""
+    return ExceptionTracking(
+        lambda reported, _: report(reported),
+        level_of=lambda _: level,
+        on_error=on_error or fail_with,
+    )
+
+
 @contextmanager
-def tracking(**options: bool) -> Iterator[list[ReportedException]]:
+def tracking() -> Iterator[list[ReportedException]]:
     reported: list[ReportedException] = []
     errors: list[str] = []
-    tracker = ExceptionTracking(reported.append, on_error=errors.append, **options)
+    tracker = a_tracking(reported.append, on_error=errors.append)
     tracker.start()
     try:
         yield reported
@@ -136,25 +151,6 @@ def test_a_group_with_one_real_exception_is_reported() -> None:
         meet(BaseExceptionGroup("mixed", [KeyboardInterrupt(), ValueError()]))
 
     assert len(reported) == 1
-
-
-def test_an_exception_in_a_finaliser_is_reported_where_asked_for() -> None:
-    class Untidy:
-        def __del__(self) -> None:
-            raise ValueError("broken")
-
-    def leave_one() -> None:
-        Untidy()
-        gc.collect()
-
-    with tracking() as without:
-        leave_one()
-    with tracking(unraisable=True) as asked:
-        leave_one()
-
-    assert without == []
-    assert [type(each.exception) for each in asked] == [ValueError]
-    assert [each.thread_name for each in asked] == [None]
 
 
 @pytest.mark.parametrize("new_loop", LOOPS)
@@ -242,7 +238,7 @@ def test_a_loop_given_by_hand_is_reached_once() -> None:
         await forget_a_task()
 
     reported: list[ReportedException] = []
-    tracker = ExceptionTracking(reported.append, on_error=fail_with)
+    tracker = a_tracking(reported.append)
     tracker.start()
     try:
         asyncio.run(main())
@@ -250,6 +246,122 @@ def test_a_loop_given_by_hand_is_reached_once() -> None:
         tracker.stop()
 
     assert len(reported) == 1
+
+
+@pytest.mark.parametrize("new_loop", LOOPS)
+def test_a_handler_that_the_app_sets_in_a_new_loop_is_stood_before_by_a_call(
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    """The usual order: the tracker is made first, and the loop by `asyncio.run`."""
+    handled: list[object] = []
+
+    def first(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        handled.append(context["exception"])
+
+    def second(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        handled.append(context["message"])
+        ours(loop, context)
+
+    ours: Any = None
+
+    async def main() -> None:
+        nonlocal ours
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(first)
+        tracker.install_on(loop)
+        await forget_a_task()
+        ours = loop.get_exception_handler()
+        loop.set_exception_handler(second)
+        tracker.install_on(loop)
+        await forget_a_task()
+        tracker.stop()
+        assert loop.get_exception_handler() is second
+
+    reported: list[ReportedException] = []
+    tracker = a_tracking(reported.append)
+    tracker.start()
+    try:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            runner.run(main())
+    finally:
+        tracker.stop()
+
+    assert [each.exception for each in reported] == [handled[0], handled[2]]
+    assert len(handled) == 3
+
+
+def test_a_loop_is_reached_for_all_until_the_last_of_them_stops() -> None:
+    def handler(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        return
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(handler)
+        one.install_on(loop)
+        one.stop()
+        await forget_a_task()
+        other.stop()
+        assert loop.get_exception_handler() is handler
+
+    heard: dict[str, list[ReportedException]] = {"one": [], "other": []}
+    one, other = a_tracking(heard["one"].append), a_tracking(heard["other"].append)
+    one.start()
+    other.start()
+    asyncio.run(main())
+
+    assert [len(each) for each in heard.values()] == [0, 1]
+
+
+def test_all_get_it_at_one_level_although_somebody_wrapped_the_hook_between_them() -> None:
+    levels: list[Anonymisation] = []
+
+    def one_of(own: Anonymisation) -> ExceptionTracking:
+        return ExceptionTracking(
+            lambda _, level: levels.append(level), level_of=lambda _: own, on_error=fail_with
+        )
+
+    one, other = one_of(Anonymisation.FULL), one_of(Anonymisation.NONE)
+    one.start()
+    sys.excepthook = functools.partial(sys.excepthook)
+    other.start()
+    try:
+        meet(raised(ValueError()))
+    finally:
+        one.stop()
+        other.stop()
+
+    assert levels == [Anonymisation.FULL] * 2
+
+
+def meet_in_a_loop(error: BaseException) -> None:
+    """What a loop does with the exception of a task that nobody awaited."""
+    logging.getLogger("asyncio").error("Task exception was never retrieved", exc_info=error)
+
+
+@pytest.mark.parametrize("reach", [meet, in_thread, meet_in_a_loop])
+def test_all_get_an_exception_at_the_level_of_the_strictest(
+    reach: Callable[[BaseException], None],
+) -> None:
+    """Leak L33: its place and time join what each of them sends."""
+    levels: list[Anonymisation] = []
+
+    def one_of(own: Anonymisation) -> ExceptionTracking:
+        return ExceptionTracking(
+            lambda _, level: levels.append(level), level_of=lambda _: own, on_error=fail_with
+        )
+
+    trackings = [
+        one_of(own) for own in (Anonymisation.NONE, Anonymisation.USER, Anonymisation.SERVER)
+    ]
+    for each in trackings:
+        each.start()
+    try:
+        reach(raised(ValueError()))
+    finally:
+        for each in trackings:
+            each.stop()
+
+    assert levels == [Anonymisation.USER | Anonymisation.SERVER] * 3
 
 
 def fail_with(name: str) -> None:
@@ -271,12 +383,11 @@ def test_everything_is_as_before_afterwards(quiet_hooks: dict[str, Quiet]) -> No
     logger = logging.getLogger("asyncio")
     filters = list(logger.filters)
 
-    with tracking(unraisable=True):
+    with tracking():
         assert sys.excepthook is not quiet_hooks["sys.excepthook"]
 
     assert sys.excepthook is quiet_hooks["sys.excepthook"]
     assert threading.excepthook is quiet_hooks["threading.excepthook"]
-    assert sys.unraisablehook is quiet_hooks["sys.unraisablehook"]
     assert logger.filters == filters
 
 
@@ -284,8 +395,8 @@ def test_several_trackers_get_each_exception_once_and_leave_in_any_order(
     quiet_hooks: dict[str, Quiet],
 ) -> None:
     heard: dict[str, list[ReportedException]] = {"first": [], "second": []}
-    first = ExceptionTracking(heard["first"].append, on_error=fail_with)
-    second = ExceptionTracking(heard["second"].append, on_error=fail_with)
+    first = a_tracking(heard["first"].append)
+    second = a_tracking(heard["second"].append)
     first.start()
     second.start()
     second.start()
@@ -328,7 +439,7 @@ def test_a_hook_that_somebody_wrapped_stays_and_passes_on(quiet_hooks: dict[str,
 
 def test_starting_again_above_a_wrapper_reports_once(quiet_hooks: dict[str, Quiet]) -> None:
     reported: list[ReportedException] = []
-    tracker = ExceptionTracking(reported.append, on_error=fail_with)
+    tracker = a_tracking(reported.append)
     tracker.start()
     ours = sys.excepthook
     sys.excepthook = functools.partial(ours)
@@ -365,7 +476,7 @@ def test_a_report_that_raises_is_counted_and_the_hooks_go_on(
         raise OSError("no disk")
 
     errors: list[str] = []
-    tracker = ExceptionTracking(report, on_error=errors.append)
+    tracker = a_tracking(report, on_error=errors.append)
     tracker.start()
     try:
         meet(raised(ValueError()))
@@ -385,7 +496,7 @@ def test_an_exception_amid_a_report_is_not_reported() -> None:
         reported.append(each)
         meet(raised(OSError("within")))
 
-    tracker = ExceptionTracking(report, on_error=fail_with)
+    tracker = a_tracking(report)
     tracker.start()
     try:
         meet(raised(ValueError()))

@@ -29,7 +29,7 @@ from whiteout.tracker.live_options import Pauses
 from whiteout.tracker.network import HttpConnection
 from whiteout.tracker.passage import Passage
 from whiteout.tracker.privacy_switch import PrivacySwitch
-from whiteout.tracker.scope import back_in_scope, scoped
+from whiteout.tracker.scope import back_in_scope, level_here, scoped
 from whiteout.tracker.shared_part import SharedPart
 from whiteout.tracker.states.states import FEATURES, States
 from whiteout.tracker.tracker_gate import gate_of
@@ -141,6 +141,7 @@ class Core:
         self.errors = ErrorTracking(
             self._track_raised,
             self.passage.track_service,
+            level_of=self._level_of,
             counters=self.counters,
             clock=environment.clock,
             process_lock=process_lock,
@@ -394,12 +395,19 @@ class Core:
         if pauses.sending:
             self.engine.emitter.pause()
 
-    def _track_raised(self, event: Event, exception: BaseException) -> None:
+    def _track_raised(
+        self, event: Event, exception: BaseException, anonymisation: Anonymisation
+    ) -> None:
         """Track an exception as of the scope that it came out of."""
         if self.is_forked:
             self.revive()
         with back_in_scope(self.passage.owner, exception):
-            self.passage.track(event, Anonymisation.NONE)
+            self.passage.track(event, anonymisation)
+
+    def _level_of(self, exception: BaseException) -> Anonymisation:
+        """The level of an exception, as of the scope that it came out of."""
+        with back_in_scope(self.passage.owner, exception):
+            return level_here(self.passage.owner, self.lines.bits)
 
     def _share_lifecycle(self, entity: SelfDescribingJson | None) -> None:
         self.shared.share("lifecycle", entity, is_of_line=True)

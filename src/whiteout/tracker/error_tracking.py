@@ -10,10 +10,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from whiteout.events.event import Event
+    from whiteout.identifiers import Anonymisation
     from whiteout.tracker.clock import Clock
     from whiteout.tracker.counters import Counters
     from whiteout.tracker.diagnostics import Diagnostic, Diagnostics
@@ -24,7 +26,9 @@ class ErrorTracking:
     """Exception autotracking and diagnostics of one tracker.
 
     Args:
-        track_raised: tracks an event for an exception, on the thread that it is of.
+        track_raised: tracks an event for an exception, on the thread that it is of, and at least so
+            anonymous.
+        level_of: how anonymous the tracker would be about an exception by itself.
         track_service: tracks an event of the tracker's own.
         counters: what warns, and is told of what fails here.
         clock: for the rates of diagnostics.
@@ -36,16 +40,18 @@ class ErrorTracking:
         tracks_diagnostics: whether the tracker's own warnings are.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument a collaborator
         self,
-        track_raised: Callable[[Event, BaseException], object],
+        track_raised: Callable[[Event, BaseException, Anonymisation], object],
         track_service: Callable[[Event], object],
         *,
+        level_of: Callable[[BaseException], Anonymisation],
         counters: Counters,
         clock: Clock,
         process_lock: AbstractContextManager[object],
     ) -> None:
         self._track_raised = track_raised
+        self._level_of = level_of
         self._track_service = track_service
         self._counters = counters
         self._clock = clock
@@ -69,8 +75,16 @@ class ErrorTracking:
             import_module("whiteout.tracker.scrubbing")
             from whiteout.tracker.exceptions import ExceptionTracking  # noqa: PLC0415 - takes 5 ms
 
-            self._exceptions = ExceptionTracking(self._report, on_error=self._warn)
+            self._exceptions = ExceptionTracking(
+                self._report, level_of=self._level_of, on_error=self._warn
+            )
             self._exceptions.start()
+
+    def reach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """See `Tracker.track_exceptions_of`."""
+        with self._process_lock:
+            if self._exceptions is not None:
+                self._exceptions.install_on(loop)
 
     def switch_diagnostics(self, *, on: bool) -> None:
         """Begin or end to track what the tracker warns of."""
@@ -104,10 +118,10 @@ class ErrorTracking:
             self._exceptions.stop()
             self._exceptions = None
 
-    def _report(self, reported: ReportedException) -> None:
+    def _report(self, reported: ReportedException, level: Anonymisation) -> None:
         from whiteout.tracker.exceptions import application_error  # noqa: PLC0415 - is loaded
 
-        self._track_raised(application_error(reported), reported.exception)
+        self._track_raised(application_error(reported), reported.exception, level)
 
     def _track_diagnostic(self, diagnostic: Diagnostic) -> None:
         from whiteout.tracker.diagnostics import tracker_error  # noqa: PLC0415 - is loaded

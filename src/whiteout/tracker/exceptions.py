@@ -6,16 +6,19 @@ Reached are the hooks that Python calls with an exception that nobody caught:
 - `threading.excepthook`: any other thread, which ends alone;
 - the logger `asyncio`: where the default exception handler of every event loop writes, of uvloop as
   well, whenever the loop is made. Loops with a handler that does not go on to the default one are
-  reached with `install_on(loop)`, which is done for the loop that runs at `start`;
-- `sys.unraisablehook`, where asked for: exceptions in finalisers.
+  reached with `install_on(loop)`, which is done for the loop that runs at `start`.
 
 Not reached: crashes below Python (a segmentation fault runs no Python code; `faulthandler` shows
-it, and is left alone), `os._exit`, signals without a handler, and exceptions that a framework
-catches, as web servers, `concurrent.futures` and `multiprocessing` do.
+it, and is left alone), `os._exit`, signals without a handler, exceptions in finalisers, which end
+nothing, and those that a framework catches, as web servers, `concurrent.futures` and
+`multiprocessing` do.
 
 What was in a hook before is called afterwards, always. There is one hook object for all trackers of
 the process; it stands in the hook itself, so this module has no state. It is taken away with its
 last tracker if it still stands there. Where somebody has wrapped it, it stays, and only passes on.
+
+All trackers get an exception at one level, that of the strictest of them (leak L33): time, place
+and message would join the copy of an anonymous tracker to that of one which names the user.
 """
 
 from __future__ import annotations
@@ -24,14 +27,16 @@ import logging
 import sys
 import threading
 import weakref
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from whiteout.events.error import ApplicationError
+from whiteout.identifiers import Anonymisation
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import ModuleType, TracebackType
 
     _LoopHandler = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
@@ -72,26 +77,23 @@ class ExceptionTracking:
     of times, under one lock for all trackers of the process; the hooks call from any thread.
 
     Args:
-        report: tracks the exception. What it raises goes no further than `on_error`.
+        report: tracks the exception, at least as anonymous as it is told. What it raises goes no
+            further than `on_error`.
+        level_of: how anonymous this tracker would be about an exception by itself.
         on_error: told the name of the type of an exception that `report` raised.
-        unraisable: report exceptions in finalisers too.
     """
 
     def __init__(
         self,
-        report: Callable[[ReportedException], object],
+        report: Callable[[ReportedException, Anonymisation], object],
         *,
+        level_of: Callable[[BaseException], Anonymisation],
         on_error: Callable[[str], object],
-        unraisable: bool = False,
     ) -> None:
         self._report = report
+        self.level_of = level_of
         self._on_error = on_error
-        self._kinds = (_MAIN, _THREADS, _FINALISERS) if unraisable else (_MAIN, _THREADS)
-        self._hooks: list[_Hook] = []
-        self._filter = _AsyncioFilter(self)
-        self._handlers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopHook] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._hooks: list[_Hook | _LoopHooks] = []
         self._here = _Here()
         self.is_on = False
 
@@ -100,11 +102,9 @@ class ExceptionTracking:
         if self.is_on:
             return
         self.is_on = True
-        for kind in self._kinds:
-            hook = kind.installed()
+        self._hooks = [_MAIN.installed(), _THREADS.installed(), _LoopHooks.installed()]
+        for hook in self._hooks:
             hook.add(self)
-            self._hooks.append(hook)
-        logging.getLogger(_ASYNCIO_LOGGER).addFilter(self._filter)
         loop = _running_loop()
         if loop is not None:
             self.install_on(loop)
@@ -116,22 +116,17 @@ class ExceptionTracking:
         self.is_on = False
         while self._hooks:
             self._hooks.pop().remove(self)
-        logging.getLogger(_ASYNCIO_LOGGER).removeFilter(self._filter)
-        for loop, handler in list(self._handlers.items()):
-            handler.remove(loop)
-        self._handlers.clear()
 
     def install_on(self, loop: asyncio.AbstractEventLoop) -> None:
         """Reach an event loop whose exception handler does not go on to the default one.
 
-        To be called after the app set its handler, which is called afterwards as before.
+        For all trackers, until the last of them stops. To be called after the app set its handler,
+        which is called afterwards as before; again where it has set another.
         """
-        if not self.is_on or loop in self._handlers:
-            return
-        hook = self._handlers[loop] = _LoopHook(self, loop.get_exception_handler())
-        loop.set_exception_handler(hook)
+        if self.is_on:
+            _LoopHooks.installed().install_on(loop)
 
-    def take(self, reported: ReportedException) -> bool:
+    def take(self, reported: ReportedException, level: Anonymisation) -> bool:
         """Report, unless it is under way on this thread already; True: `let_go` is owed.
 
         Hooks are often chained to one another, and an exception passes several of ours then.
@@ -148,7 +143,7 @@ class ExceptionTracking:
             return False
         here.is_reporting = True
         try:
-            self._report(reported)
+            self._report(reported, level)
         except Exception as error:  # noqa: BLE001 - the program has a fault of its own to deal with
             self._on_error(type(error).__name__)
         finally:
@@ -169,37 +164,67 @@ class _Here(threading.local):
         self.taken: list[BaseException] = []
 
 
-class _Hook:
-    """Stands in a hook's place: reports to every tracking, and goes on to what was there."""
+class _Company:
+    """The trackings that one hook reports to; replaced as a whole, under the process's lock."""
 
-    def __init__(self, kind: _Kind, previous: Callable[..., object]) -> None:
-        self._kind = kind
-        self._previous = previous
-        self._trackings: tuple[ExceptionTracking, ...] = ()
-
-    def __call__(self, *arguments: Any) -> object:  # noqa: ANN401 - differs from hook to hook
-        taken: list[ExceptionTracking] = []
-        try:
-            reported = self._kind.read(*arguments)
-            if reported is not None:
-                taken.extend(each for each in self._trackings if each.take(reported))
-        finally:
-            try:
-                result = self._previous(*arguments)
-            finally:
-                for each in taken:
-                    each.let_go()
-        return result
+    def __init__(self) -> None:
+        self.trackings: tuple[ExceptionTracking, ...] = ()
 
     def add(self, tracking: ExceptionTracking) -> None:
         """Report to `tracking` too."""
-        self._trackings = (*self._trackings, tracking)
+        self.trackings = (*self.trackings, tracking)
 
     def remove(self, tracking: ExceptionTracking) -> None:
         """Report to it no more; the last one takes the hook away."""
-        self._trackings = tuple(each for each in self._trackings if each is not tracking)
+        self.trackings = tuple(each for each in self.trackings if each is not tracking)
+        if not self.trackings:
+            self._leave()
+
+    def _leave(self) -> None:
+        """Put back what was there, where nobody else has put something there since."""
+        raise NotImplementedError
+
+    def _strictest(self, exception: BaseException) -> Anonymisation:
+        """The level of all trackings there are: a hook may have been wrapped between two of them.
+
+        Each of them is with the loops' hooks, which nobody wraps.
+        """
+        level = Anonymisation.NONE
+        for each in {*self.trackings, *_LoopHooks.installed().trackings}:
+            level |= each.level_of(exception)
+        return level
+
+    @contextmanager
+    def _reporting(self, reported: ReportedException | None) -> Iterator[None]:
+        """Report to all; the hooks behind are to be called inside."""
+        taken: list[ExceptionTracking] = []
+        try:
+            if reported is not None:
+                level = self._strictest(reported.exception)  # before any of them gets it
+                taken.extend(each for each in self.trackings if each.take(reported, level))
+        finally:
+            try:
+                yield
+            finally:
+                for each in taken:
+                    each.let_go()
+
+
+class _Hook(_Company):
+    """Stands in a hook's place: reports to every tracking, and goes on to what was there."""
+
+    def __init__(self, kind: _Kind, previous: Callable[..., object]) -> None:
+        super().__init__()
+        self._kind = kind
+        self._previous = previous
+
+    def __call__(self, *arguments: Any) -> object:  # noqa: ANN401 - differs from hook to hook
+        with self._reporting(self._kind.read(*arguments)):
+            return self._previous(*arguments)
+
+    def _leave(self) -> None:
         kind = self._kind
-        if not self._trackings and getattr(kind.module, kind.name, None) is self:
+        if getattr(kind.module, kind.name, None) is self:
             setattr(kind.module, kind.name, self._previous)
 
 
@@ -237,56 +262,64 @@ def _read_thread(arguments: threading.ExceptHookArgs) -> ReportedException | Non
     return ReportedException(exception=arguments.exc_value, thread_name=name, is_fatal=False)
 
 
-def _read_finaliser(arguments: sys.UnraisableHookArgs) -> ReportedException | None:
-    if arguments.exc_value is None:
-        return None
-    # It ran on whatever thread dropped the last reference: its name says nothing.
-    return ReportedException(exception=arguments.exc_value, thread_name=None, is_fatal=False)
-
-
 _MAIN: Final = _Kind(sys, "excepthook", _read_main)
 _THREADS: Final = _Kind(threading, "excepthook", _read_thread)
-_FINALISERS: Final = _Kind(sys, "unraisablehook", _read_finaliser)
 
 
-class _AsyncioFilter(logging.Filter):
-    """Sees what event loops log of exceptions that nobody caught; lets everything through."""
+class _LoopHooks(_Company, logging.Filter):
+    """Sees what event loops log of exceptions that nobody caught; lets everything through.
 
-    def __init__(self, tracking: ExceptionTracking) -> None:
-        super().__init__()
-        self._tracking = tracking
+    And knows the loops whose handlers it is chained to, since they log nothing.
+    """
+
+    def __init__(self) -> None:
+        logging.Filter.__init__(self)
+        _Company.__init__(self)
+        # Our handler of a loop, and what was there before.
+        self._loops: weakref.WeakKeyDictionary[
+            asyncio.AbstractEventLoop, tuple[_LoopHandler, _LoopHandler | None]
+        ] = weakref.WeakKeyDictionary()
+
+    @classmethod
+    def installed(cls) -> _LoopHooks:
+        """The one that stands in the logger, or a new one."""
+        logger = logging.getLogger(_ASYNCIO_LOGGER)
+        found = next((each for each in logger.filters if isinstance(each, cls)), None)
+        if found is None:
+            found = cls()
+            logger.addFilter(found)
+        return found
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.levelno >= logging.ERROR and record.exc_info:
-            exception = record.exc_info[1]
-            if exception is not None and self._tracking.take(_of_loop(exception)):
-                self._tracking.let_go()
+        if record.levelno >= logging.ERROR and record.exc_info and record.exc_info[1] is not None:
+            with self._reporting(_of_loop(record.exc_info[1])):
+                pass
         return True
 
+    def install_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Stand before the handler that the loop has now, unless that is us."""
+        current = loop.get_exception_handler()
+        if loop in self._loops and current is self._loops[loop][0]:
+            return
 
-class _LoopHook:
-    """The exception handler of one event loop, chained to the one that was there."""
+        def handler(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            exception: object = context.get("exception")
+            reported = _of_loop(exception) if isinstance(exception, BaseException) else None
+            with self._reporting(reported):
+                if current is not None:
+                    current(loop, context)
+                else:
+                    loop.default_exception_handler(context)
 
-    def __init__(self, tracking: ExceptionTracking, previous: _LoopHandler | None) -> None:
-        self._tracking = tracking
-        self._previous = previous
+        self._loops[loop] = handler, current
+        loop.set_exception_handler(handler)
 
-    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        exception = context.get("exception")
-        is_taken = isinstance(exception, BaseException) and self._tracking.take(_of_loop(exception))
-        try:
-            if self._previous is not None:
-                self._previous(loop, context)
-            else:
-                loop.default_exception_handler(context)
-        finally:
-            if is_taken:
-                self._tracking.let_go()
-
-    def remove(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Put back what was there, unless the app has set another handler since."""
-        if loop.get_exception_handler() is self:
-            loop.set_exception_handler(self._previous)
+    def _leave(self) -> None:
+        logging.getLogger(_ASYNCIO_LOGGER).removeFilter(self)
+        for loop, (handler, previous) in list(self._loops.items()):
+            if loop.get_exception_handler() is handler:
+                loop.set_exception_handler(previous)
+        self._loops.clear()
 
 
 def _of_loop(exception: BaseException) -> ReportedException:

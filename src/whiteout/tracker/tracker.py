@@ -24,6 +24,7 @@ from whiteout.tracker.shared_part import TRACKER_VERSION
 from whiteout.tracker.states.states import DEEP_LINK, LIFECYCLE, SCREEN, SUMMARY
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from types import TracebackType
@@ -374,6 +375,19 @@ class Tracker(LiveOptions):
     def exception_autotracking(self, value: bool) -> None:
         check_flag("exception_autotracking", value)
         self._core.errors.switch_exceptions(on=value)
+
+    def track_exceptions_of(self, loop: AbstractEventLoop) -> None:
+        """Track what nobody catches in an event loop that has an exception handler of its own.
+
+        Loops of asyncio's kind without one need no call. To be called on the loop's thread, after
+        the app has set its handler, which is called afterwards, as before; again where it sets
+        another. It holds for all trackers of the process that track exceptions, and does nothing
+        where this one does not.
+
+        Args:
+            loop: such as `asyncio.get_running_loop()`.
+        """
+        self._core.errors.reach(loop)
 
     @property
     def diagnostic_autotracking(self) -> bool:
