@@ -26,7 +26,7 @@ DEADLINE_S = 30.0
 
 class Scribe:
     def __init__(self, anonymisation: Anonymisation) -> None:
-        self.anonymisation = anonymisation
+        self.effective_anonymisation = anonymisation
         self.events: list[Event] = []
 
     def track(self, event: Event, *, anonymisation: Anonymisation) -> str:

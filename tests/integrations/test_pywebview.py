@@ -72,7 +72,7 @@ class Scribe:
     """A tracker that only writes down."""
 
     def __init__(self) -> None:
-        self.anonymisation = Anonymisation.NONE
+        self.effective_anonymisation = Anonymisation.NONE
         self.events: list[Event] = []
 
     def track(self, event: Event, *, anonymisation: Anonymisation) -> str:

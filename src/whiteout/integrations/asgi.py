@@ -2,8 +2,15 @@
 
 ::
 
-    app = AsgiMiddleware(app, tracker)                                # any ASGI app
-    app.add_middleware(AsgiMiddleware, tracker=tracker)               # Starlette, FastAPI
+    import whiteout
+    from starlette.applications import Starlette
+    from whiteout.integrations.asgi import AsgiMiddleware
+
+    tracker = whiteout.create_tracker("shop-site", "https://collector.example.com")
+    app = Starlette()
+    app.add_middleware(AsgiMiddleware, tracker=tracker)
+
+So for FastAPI; any other ASGI app is wrapped, `AsgiMiddleware(app, tracker)`.
 """
 
 from __future__ import annotations
@@ -31,6 +38,9 @@ class AsgiMiddleware:
 
     HTTP requests and web sockets have a scope; only HTTP requests have a view. It is tracked when
     the answer begins, since a route is known only then, or at the end where there was no answer.
+
+    Route templates are found for FastAPI, and for Starlette from 1.7 on; name views of others with
+    `name_of`.
 
     Args:
         app: what answers.
@@ -120,7 +130,7 @@ def _template(scope: Scope, root_path: str) -> str | None:
     A mounted app's routes do not know where they are mounted. The prefix is taken from the request,
     unless it may hold values: that is, unless every path parameter is the route's own.
     """
-    route = scope.get("route")
+    route = _route(scope)
     path = getattr(route, "path", None)
     if not isinstance(path, str):
         return None
@@ -129,3 +139,16 @@ def _template(scope: Scope, root_path: str) -> str | None:
     if hasattr(route, "methods") and scope.get("path_params", {}).keys() <= own:
         return mounted_at + path
     return path or "/"
+
+
+def _route(scope: Scope) -> object:
+    """The route that was chosen; None: not known.
+
+    FastAPI's later versions choose the route of an included router as that wrote it, and say beside
+    it what it is with the prefixes of all routers around it.
+    """
+    route = scope.get("route")
+    known = scope.get("fastapi")
+    whole = known.get("effective_route_context") if isinstance(known, dict) else None
+    is_of_it = whole is not None and getattr(whole, "original_route", None) is route
+    return whole if is_of_it else route

@@ -2,8 +2,15 @@
 
 ::
 
-    application = WsgiMiddleware(application, tracker)                # any WSGI app
-    app.wsgi_app = WsgiMiddleware(app.wsgi_app, tracker)              # Flask
+    import flask
+    import whiteout
+    from whiteout.integrations.wsgi import WsgiMiddleware
+
+    tracker = whiteout.create_tracker("shop-site", "https://collector.example.com")
+    app = flask.Flask("shop")
+    app.wsgi_app = WsgiMiddleware(app.wsgi_app, tracker)
+
+Any other WSGI app is wrapped as a whole, `WsgiMiddleware(app, tracker)`.
 """
 
 from __future__ import annotations
@@ -30,8 +37,7 @@ class WsgiMiddleware:
     The scope holds while the app is called and while its answer is read. The view is tracked when
     the answer begins, since a route is known only then (and in Flask not much longer).
 
-    Route templates are found for Flask and other apps on Werkzeug, and for Bottle; name views of
-    others with `name_of`.
+    Route templates are found for Flask and Bottle; name views of others with `name_of`.
 
     Args:
         app: what answers.

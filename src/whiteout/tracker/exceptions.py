@@ -199,7 +199,7 @@ class _Company:
         """Report to all; the hooks behind are to be called inside."""
         taken: list[ExceptionTracking] = []
         try:
-            if reported is not None:
+            if reported is not None and self.trackings:
                 level = self._strictest(reported.exception)  # before any of them gets it
                 taken.extend(each for each in self.trackings if each.take(reported, level))
         finally:
