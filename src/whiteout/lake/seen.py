@@ -6,7 +6,6 @@ Derived data: the lake's own columns rebuild it (`whiteout.lake.loader`). Its wa
 
 from __future__ import annotations
 
-import secrets
 import sqlite3
 from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-_FORMAT = 2  # of this file, and of its keys; another one is rebuilt
-_SLICES = 256
+_FORMAT = 3  # of this file, and of its keys; another one is rebuilt
+_SWEPT = 50_000  # keys a sweep at least looks at: 20 ms
 _LOOKUP = 500  # keys a statement; SQLite allows 32,766 variables
 _LOCK_TIMEOUT_S = 10.0  # a killed loader's lock goes with its process
 
@@ -44,7 +43,7 @@ class SeenEvents:
         self._wait_s = _LOCK_TIMEOUT_S if wait_s is None else wait_s
         self._table_id = table_id
         self.is_lost = False
-        self._sweep = secrets.randbelow(_SLICES)  # or frequent starts would see the same few
+        self._added = 0  # since the last sweep
         try:
             self._connection = self._open(table_id)
         except sqlite3.OperationalError as error:
@@ -106,6 +105,7 @@ class SeenEvents:
 
     def add(self, keys: Iterable[bytes], *, day: int, watermark_us: int) -> None:
         """Remember keys loaded on `day` (days since the epoch) and set the watermark, as one."""
+        keys = sorted(keys)
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             self._connection.executemany(
@@ -116,16 +116,28 @@ class SeenEvents:
             self._connection.execute("ROLLBACK")
             raise
         self._connection.execute("COMMIT")
+        self._added += len(keys)
 
     def forget_before(self, moment_us: int) -> None:
-        """Drop a part of what was loaded before `moment_us`; 256 calls go through all of it."""
-        low = bytes([self._sweep])
-        high = bytes([self._sweep + 1]) if self._sweep + 1 < _SLICES else b"\xff" * 17
-        self._connection.execute(
-            "DELETE FROM seen WHERE key >= ? AND key < ? AND day < ?",
-            (low, high, moment_us // DAY_US),
-        )
-        self._sweep = (self._sweep + 1) % _SLICES
+        """Drop a part of what was loaded before `moment_us`; so many calls go through all of it.
+
+        Each looks at twice as many keys as have come since the last, so that the index does not
+        grow away from it, and goes on where the last one stopped, also after a restart.
+        """
+        sought, self._added = 2 * self._added + _SWEPT, 0
+        execute = self._connection.execute
+        row = execute("SELECT value FROM state WHERE name='swept'").fetchone()
+        low = b"" if row is None else row[0]
+        high, found = execute(
+            "SELECT max(key), count(*) FROM"
+            " (SELECT key FROM seen WHERE key > ? ORDER BY key LIMIT ?)",
+            (low, sought),
+        ).fetchone()
+        if found:
+            day = moment_us // DAY_US
+            execute("DELETE FROM seen WHERE key > ? AND key <= ? AND day < ?", (low, high, day))
+        # At the end from the start again: what comes goes on being added at the end.
+        execute("REPLACE INTO state VALUES ('swept', ?)", (high if found == sought else b"",))
 
     def note(self, name: str) -> int | None:
         """A number kept under a name; None where there is none."""
@@ -141,9 +153,9 @@ class SeenEvents:
             self._connection.execute("REPLACE INTO state VALUES (?, ?)", (f"note:{name}", value))
 
     def clear(self) -> None:
-        """Forget everything, the watermark too."""
+        """Forget everything, the watermark and where the last sweep stopped too."""
         self._connection.execute("DELETE FROM seen")
-        self._connection.execute("DELETE FROM state WHERE name='watermark'")
+        self._connection.execute("DELETE FROM state WHERE name IN ('watermark', 'swept')")
 
     def close(self) -> None:
         """Release the file."""
