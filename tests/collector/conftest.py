@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from whiteout.collector.exchange import Outcome
+    from whiteout.collector.forwarding import Forwarder
     from whiteout.log import Durability
 
 NOW_MS = 1_700_000_000_123  # Tue, 14 Nov 2023 22:13:20 GMT
@@ -121,6 +122,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
         *,
         durability: Durability = "process",
         raw: Log | None = None,
+        forwarder: Forwarder | None = None,
     ) -> Running:
         directory = tmp_path / f"collector{len(stops)}"
         raw_log = raw or open_log(directory / "raw", writer=True, durability=durability)
@@ -145,6 +147,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
                 durability=durability,
                 ready=ready,
                 stop=stop,
+                forwarder=forwarder,
             )
 
         import uvloop  # noqa: PLC0415 - as the product does

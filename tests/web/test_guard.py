@@ -9,7 +9,7 @@ import pytest
 from tests.support.pipeline import Pipeline
 
 from whiteout.cli import run
-from whiteout.web.guard import is_loopback
+from whiteout.web.guard import cookie_name, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +55,8 @@ def test_loopback_is_known_by_name_and_number(host: str, expected: bool) -> None
         {"Sec_Fetch_Site": "cross-site"},
         {"Sec_Fetch_Site": "same-site", "Sec_Fetch_Mode": "cors"},
         {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate"},
+        {"Referer": "https://evil.example/page"},  # a browser that does not tell the site
+        {"Referer": "http://127.0.0.1/page"},  # of another port
     ],
 )
 def test_no_other_site_can_empty_it(pipeline: Pipeline, headers: dict[str, str]) -> None:
@@ -81,7 +83,9 @@ def test_on_other_addresses_the_token_is_asked_for(elsewhere: Pipeline) -> None:
     assert elsewhere.get("/micro/all").status == 401
     assert elsewhere.get("/micro/all", Authorization="Bearer wrong").status == 401
     assert elsewhere.get("/micro/all", Authorization=f"Bearer {TOKEN}").status == 200
-    assert elsewhere.get("/micro/all", Cookie=f"whiteout_page={TOKEN}").status == 200
+    assert (
+        elsewhere.get("/micro/all", Cookie=f"whiteout_page_{elsewhere.port}={TOKEN}").status == 200
+    )
     assert elsewhere.get("/i?e=pv&p=web").status == 200  # the collector is for everybody
 
 
@@ -96,8 +100,98 @@ def test_the_link_that_is_printed_brings_the_token_into_a_cookie(elsewhere: Pipe
     assert answer.headers["location"] == "/ui"
     cookie = answer.headers["set-cookie"]
     assert TOKEN in cookie
+    assert cookie.startswith(f"whiteout_page_{elsewhere.port}=")
     assert "HttpOnly" in cookie
-    assert "samesite=strict" in cookie.lower()
+    assert "samesite=lax" in cookie.lower()
+    assert "secure" not in cookie.lower()
+
+
+def test_the_link_leads_to_its_view_without_the_token(elsewhere: Pipeline) -> None:
+    answer = elsewhere.get(f"/ui/charts?span=1h&token={TOKEN}")
+    assert answer.headers["location"] == "/ui/charts?span=1h"
+    assert elsewhere.get(f"/micro/good?token={TOKEN}").headers["location"] == "/ui"
+
+
+def test_over_tls_the_cookie_is_for_tls_only(elsewhere: Pipeline) -> None:
+    answer = elsewhere.get(f"/ui?token={TOKEN}", X_Forwarded_Proto="https")
+    assert "secure" in answer.headers["set-cookie"].lower()
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("shop.example:9090", "whiteout_page_9090"),
+        ("[::1]:9091", "whiteout_page_9091"),
+        ("shop.example", "whiteout_page"),
+        ("[::1]", "whiteout_page"),
+        ("shop.example:evil;x", "whiteout_page"),
+    ],
+)
+def test_pipelines_on_two_ports_have_two_cookies(host: str, name: str) -> None:
+    """Cookies know no ports."""
+    assert cookie_name(host) == name
+
+
+def test_who_has_no_token_is_asked_for_it_and_comes_back_to_the_view(elsewhere: Pipeline) -> None:
+    answer = elsewhere.get("/ui/charts?span=1h&q=%22%3E%3Cb%3E", Accept="text/html")
+
+    assert answer.status == 401
+    page = answer.body.decode()
+    assert '<form class="filters" action="/ui/charts" method="get">' in page
+    assert '<input type="hidden" name="span" value="1h">' in page
+    assert "<b>" not in page
+    assert 'type="password" name="token"' in page
+    assert elsewhere.get("/ui/assets/page.css").status == 200
+    assert b"That is not the token" in elsewhere.get("/ui?token=x", Accept="text/html").body
+    assert (
+        elsewhere.get("/micro/all", Accept="text/html")
+        .headers["content-type"]
+        .startswith("text/plain")
+    )
+
+
+def test_a_view_that_a_chat_links_to_opens_for_who_has_the_cookie(elsewhere: Pipeline) -> None:
+    answer = elsewhere.get(
+        "/ui?status=failed",
+        Cookie=f"whiteout_page_{elsewhere.port}={TOKEN}",
+        Sec_Fetch_Site="cross-site",
+        Sec_Fetch_Mode="navigate",
+        Referer="https://chat.example/",
+    )
+    assert answer.status == 200
+
+
+def test_a_cookie_empties_the_page_by_post_only(elsewhere: Pipeline) -> None:
+    """Browsers bring it by themselves, wherever a link to it stands."""
+    cookie = {"Cookie": f"whiteout_page_{elsewhere.port}={TOKEN}"}
+    assert elsewhere.get("/micro/reset", **cookie).status == 403
+    assert elsewhere.request("POST", "/micro/reset", headers=cookie).status == 200
+    assert elsewhere.get("/micro/reset", Authorization=f"Bearer {TOKEN}").status == 200
+
+
+@pytest.mark.parametrize(
+    "header", ["X-Forwarded-For", "x-forwarded-host", "Forwarded", "Via", "X-Real-IP"]
+)
+def test_behind_a_proxy_the_token_is_needed_on_loopback_too(
+    pipeline: Pipeline, elsewhere: Pipeline, header: str
+) -> None:
+    """The proxy is on this machine, and who asks it may be anywhere."""
+    headers = {header: "198.51.100.7"}
+
+    refused = pipeline.request("GET", "/micro/reset", headers=headers)
+    assert refused.status == 403
+    assert b"WHITEOUT_PAGE_TOKEN" in refused.body
+    assert pipeline.request("GET", "/ui", headers=headers).status == 403
+    assert pipeline.request("GET", "/i?e=pv&p=web", headers=headers).status == 200
+
+    shown = {**headers, "Authorization": f"Bearer {TOKEN}"}
+    assert elsewhere.request("GET", "/micro/all", headers=shown).status == 200
+
+
+def test_suites_empty_the_page_without_any_header(pipeline: Pipeline) -> None:
+    pipeline.send({})
+    assert pipeline.get("/micro/reset").json() == {"total": 0, "good": 0, "bad": 0}
+    assert pipeline.request("POST", "/micro/reset").status == 200
 
 
 def test_a_token_that_can_be_guessed_is_refused(

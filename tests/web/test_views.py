@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import time
@@ -39,6 +40,13 @@ def recent() -> Iterator[RecentEvents]:
 @pytest.fixture
 def client(recent: RecentEvents, tmp_path: Path) -> Iterator[httpx.Client]:
     """Somebody who asks the page."""
+    with asking(recent, tmp_path) as client:
+        yield client
+
+
+@contextlib.contextmanager
+def asking(recent: RecentEvents, tmp_path: Path) -> Iterator[httpx.Client]:
+    """Somebody who asks a page of these events."""
     socket = tmp_path / "page"
     parts = Parts(
         recent=recent,
@@ -49,12 +57,12 @@ def client(recent: RecentEvents, tmp_path: Path) -> Iterator[httpx.Client]:
     transport = httpx.HTTPTransport(uds=str(socket))
     with (
         PageServer(parts, socket),
-        httpx.Client(transport=transport, base_url="http://127.0.0.1") as asking,
+        httpx.Client(transport=transport, base_url="http://127.0.0.1") as client,
     ):
         deadline = time.monotonic() + START_S
         while not socket.exists() and time.monotonic() < deadline:
             time.sleep(0.01)
-        yield asking
+        yield client
 
 
 def stored(recent: RecentEvents, **counts: int) -> None:
@@ -167,3 +175,23 @@ def test_no_view_needs_what_the_policy_refuses(
     assert "default-src 'none'" in page.headers["content-security-policy"]
     for refused in (" style=", "<style", " onclick=", "<script>", "http://", "https://"):
         assert refused not in page.text
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/ui?q=nowhere", 503),
+        ("/ui/sessions", 503),
+        ("/micro/good", 503),
+        ("/micro/bad", 200),  # there are none, which an index says
+        ("/ui/events/1", 200),
+    ],
+)
+def test_what_takes_too_long_is_answered_503(tmp_path: Path, path: str, status: int) -> None:
+    """Before an answer has begun: none that is 200 breaks off."""
+    with (
+        contextlib.closing(RecentEvents(search_s=0)) as slow,
+        asking(slow, tmp_path) as client,
+    ):
+        slow.add([EVENT] * 5_000)
+        assert client.get(path).status_code == status

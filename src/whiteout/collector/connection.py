@@ -236,6 +236,7 @@ class Connection(asyncio.Protocol):
         if transport is None or self._server.draining:
             return
         self._last = True
+        self._server.look_at_clock()
         exchange = Exchange(self, UNAVAILABLE)
         exchange.close = True
         exchange.forwarding = forwarder.forward(self._request, exchange, transport)

@@ -13,9 +13,10 @@ import asyncio
 from typing import TYPE_CHECKING, cast
 
 from whiteout.collector.exchange import UNAVAILABLE
+from whiteout.collector.header_names import tells_of_a_proxy
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from whiteout.collector.exchange import Request
@@ -26,7 +27,8 @@ _PATIENCE_S = 15.0  # for the process behind to start, or to start again
 _RETRY_S = 0.05
 _FOLDERS = (b"/micro/", b"/ui/", b"/micro?", b"/ui?")
 _PAGES = frozenset({b"/micro", b"/ui"})
-# Nothing else of a request is the page's business: no address, no forwarding header, no referrer.
+# Nothing else of a request is the page's business: no address, and of forwarding headers and of the
+# referrer only what decides who may come in, see `_facts`.
 _HEADERS = frozenset(
     b"host accept accept-language authorization content-type cookie last-event-id origin"
     b" sec-fetch-dest sec-fetch-mode sec-fetch-site".split()
@@ -59,7 +61,8 @@ class Forwarder:
         """Send a request on its way; None where too many are. Keeps nothing of `request`."""
         if len(self.under_way) >= _MOST:
             return None
-        return Forwarding(self, _message(request), exchange, client)
+        is_tls = client.get_extra_info("ssl_object") is not None
+        return Forwarding(self, _message(request, is_tls=is_tls), exchange, client)
 
 
 class Forwarding(asyncio.Protocol):
@@ -139,7 +142,7 @@ class Forwarding(asyncio.Protocol):
             self._connecting.cancel()
 
 
-def _message(request: Request) -> bytes:
+def _message(request: Request, *, is_tls: bool) -> bytes:
     """The request as it goes on: framed anew, by the length of the body that was read."""
     lines = [b"%b %b HTTP/1.1" % (request.method, request.target)]
     lines += [
@@ -147,5 +150,17 @@ def _message(request: Request) -> bytes:
         for name, value in request.headers
         if name.lower() in _HEADERS and b"\r" not in value and b"\n" not in value
     ]
+    lines += _facts(request, is_tls=is_tls)
     lines += [b"Connection: close", b"Content-Length: %d" % len(request.body), b"", b""]
     return b"\r\n".join(lines) + request.body
+
+
+def _facts(request: Request, *, is_tls: bool) -> Iterator[bytes]:
+    """That a proxy was there, that the client speaks TLS, and which site it comes from."""
+    if any(map(tells_of_a_proxy, request.values)):
+        yield b"Via: 1.1 proxy"
+    if is_tls or request.values.get(b"x-forwarded-proto", b"").lower() == b"https":
+        yield b"Whiteout-Scheme: https"
+    referer = request.values.get(b"referer")
+    if referer is not None and b"\r" not in referer and b"\n" not in referer:
+        yield b"Referer: " + b"/".join(referer.split(b"/", 3)[:3])

@@ -18,3 +18,17 @@ LOWER = {
 
 Looking up takes a third of the time of `lower` and the hash of what it returns.
 """
+
+_OF_PROXIES = frozenset(
+    b"forwarded via x-real-ip x-client-ip x-cluster-client-ip x-original-forwarded-for"
+    b" cf-connecting-ip true-client-ip fly-client-ip".split()
+)
+
+
+def tells_of_a_proxy(name: bytes) -> bool:
+    """Whether a header is one that proxies add, whatever it says.
+
+    Args:
+        name: in lower case.
+    """
+    return name in _OF_PROXIES or name.startswith(b"x-forwarded")

@@ -106,9 +106,13 @@ class Server:
 
     def refusal(self, status: int) -> Response:
         """Return the answer that refuses a request before the core sees it."""
-        self._know_date(self.now_ms())
+        self.look_at_clock()
         self.sink.metrics.refuse(status)
         return plain(status, _REASONS[status])
+
+    def look_at_clock(self) -> None:
+        """Date answers as of now: requests that never come to the core do not do it."""
+        self._know_date(self.now_ms())
 
     def _know_date(self, now_ms: int) -> None:
         self._second = now_ms // 1000

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
-from starlette.responses import RedirectResponse
+from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.routing import Route
 
 from whiteout.web.charts_page import ChartsPage
@@ -16,11 +16,14 @@ from whiteout.web.event_page import EventPage
 from whiteout.web.guard import Access, Guard
 from whiteout.web.micro_api import MicroApi
 from whiteout.web.page import Page
+from whiteout.web.recent import SearchTookTooLongError
 from whiteout.web.rendering import Rendering
 from whiteout.web.schemas_page import SchemasPage
 from whiteout.web.sessions_page import SessionsPage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.types import ASGIApp
@@ -67,11 +70,23 @@ def create_app(parts: Parts) -> ASGIApp:
         *EventPage(parts.recent, parts.schemas, rendering).routes(),
         *page.routes(),
     ]
-    return Guard(Starlette(routes=routes), parts.access)
+
+    def ask(path: str, pairs: Sequence[tuple[str, str]], is_wrong: bool) -> Response:  # noqa: FBT001 - see `Guard`
+        return rendering.page("token.html", status=401, path=path, pairs=pairs, is_wrong=is_wrong)
+
+    return Guard(
+        Starlette(routes=routes, exception_handlers={SearchTookTooLongError: _too_long}),
+        parts.access,
+        ask,
+    )
 
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
+
+
+async def _too_long(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's signature
+    return PlainTextResponse("the search took too long; ask for fewer events", 503)
 
 
 async def _to_page(request: Request) -> Response:  # noqa: ARG001 - Starlette's signature

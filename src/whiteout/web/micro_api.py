@@ -6,6 +6,7 @@ Source: reference section 3.2. The routes and their answers are Micro 3's.
 from __future__ import annotations
 
 import json
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -114,7 +115,8 @@ class MicroApi:
         if openapi.TSV in request.headers.get("accept", ""):
 
             def answer() -> Response:
-                lines = (f"{row['document']}\n" for row in self._rows(conditions, None))
+                rows = _begun(self._rows(conditions, None))
+                lines = (f"{row['document']}\n" for row in rows)
                 return StreamingResponse(lines, media_type=openapi.TSV)
 
             return await self._when_fresh(answer)
@@ -137,9 +139,8 @@ class MicroApi:
         self, wanted: Filter, limit: float | None, shape: Callable[[Row], dict[str, Any]]
     ) -> Response:
         def answer() -> Response:
-            return StreamingResponse(
-                _array(shape(row) for row in self._rows(wanted, limit)), media_type=openapi.JSON
-            )
+            rows = _begun(self._rows(wanted, limit))
+            return StreamingResponse(_array(map(shape, rows)), media_type=openapi.JSON)
 
         return await self._when_fresh(answer)
 
@@ -197,6 +198,12 @@ class _Rest:
 
 def _json(value: object, status: int = 200) -> Response:
     return Response(msgspec.json.encode(value), status, media_type=openapi.JSON)
+
+
+def _begun(rows: Iterator[Row]) -> Iterator[Row]:
+    """The same, the first page asked for already: what fails can still be answered as a failure."""
+    first = next(rows, None)
+    return iter(()) if first is None else chain((first,), rows)
 
 
 def _array(items: Iterator[dict[str, Any]]) -> Iterator[str]:

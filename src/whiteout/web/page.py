@@ -61,6 +61,7 @@ class Page:
         lines = [line_of(row) for row in rows[:MOST_LINES]]
         return self._rendering.page(
             "events.html",
+            status=503 if message else 200,
             question=question,
             totals=totals,
             lines=lines,

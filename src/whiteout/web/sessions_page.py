@@ -54,7 +54,11 @@ class SessionsPage:
         except SearchTookTooLongError:
             sessions, message = [], _TOO_LONG
         return self._rendering.page(
-            "sessions.html", totals=self._recent.totals(), sessions=sessions, message=message
+            "sessions.html",
+            status=503 if message else 200,
+            totals=self._recent.totals(),
+            sessions=sessions,
+            message=message,
         )
 
     def _show(self, session: str) -> Response:

@@ -118,4 +118,4 @@ class ScreenSummaryMachine(Quiet):
 
 def _seconds(value: float) -> float:
     """To the millisecond; `round(value, 3)` takes twice as long."""
-    return int((value if value < _MAX_SECONDS else _MAX_SECONDS) * 1000 + 0.5) / 1000
+    return int((min(_MAX_SECONDS, value)) * 1000 + 0.5) / 1000
