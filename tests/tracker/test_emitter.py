@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.support.clock import ManualClock
 from tests.support.collector import Collector, Reply, closed_port, session
+from tests.support.real_collector import RealCollector
 from tests.support.trackers import Wire, a_tracker, poll
 
 from whiteout import (
@@ -66,6 +67,21 @@ def test_e5_e7_e9_what_is_accepted_leaves_the_store(
         assert tracker.emitter.db_count == 0
     assert collector.accepted_ids == dict.fromkeys(ids, 1)
     assert {request.method for request in collector.requests} == {method.value}
+
+
+def test_events_of_any_size_reach_the_real_collector_by_get(tmp_path: Path) -> None:
+    """It refuses request lines above 20,480 bytes for good."""
+    texts = ["x" * size for size in (1, 5_000, 9_000, 21_000, 30_000, 60_000)]
+    with RealCollector(tmp_path / "log") as collector:
+        network = NetworkConfiguration(endpoint=collector.url, method=HttpMethod.GET)
+        with a_tracker(network, tmp_path) as tracker:
+            for text in texts:
+                tracker.track(Structured(category="a", action=text))
+            assert tracker.flush(20)
+            assert tracker.drops == {}
+
+        posted = [event["se_ac"] for event in collector.new_events()]
+    assert posted == texts[2:]
 
 
 @pytest.mark.parametrize("method", list(HttpMethod))
@@ -389,7 +405,10 @@ def test_failures_wait_longer_each_time_and_a_success_begins_anew(tmp_path: Path
             assert not poll(lambda sent=sent: len(wire.requests) > sent, timeout_s=0.2)  # type: ignore[misc] # a default
             clock.advance(longest_s * 0.52)
             track(tracker, 1)
-            assert poll(lambda sent=sent: len(wire.requests) == sent + 1)  # type: ignore[misc] # a default
+            assert poll(lambda sent=sent: len(wire.requests) > sent)  # type: ignore[misc] # a default
+            assert poll(lambda: not tracker.emitter.is_sending)
+            # What has failed for long and what is new, each in a request.
+            assert len(wire.requests) <= sent + (1 if longest_s < 4 else 2)
 
 
 def test_retry_after_is_obeyed(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from whiteout import Anonymisation, EmitterConfiguration, HttpMethod, NetworkConfiguration
 from whiteout.tracker.event_store import WaitingEvent
 from whiteout.tracker.network import USER_AGENT, OutgoingRequest
-from whiteout.tracker.requests import Batch, batches, request_for
+from whiteout.tracker.requests import LONGEST_URL, Batch, batches, request_for
 from whiteout.tracker.template import SEPARATOR, Template
 
 if TYPE_CHECKING:
@@ -108,6 +108,23 @@ def test_a_get_is_one_event_in_the_query() -> None:
     assert second.ids == (2,)
 
 
+def test_an_event_whose_url_would_be_too_long_goes_by_post() -> None:
+    """RFC 9112: only request lines of 8,000 octets pass everywhere."""
+    short_bytes = len(sent(grouped([stored(1, text="")], network=GET)[0], GET).url)
+    room = LONGEST_URL - short_bytes
+
+    requests = [
+        sent(grouped([stored(1, text=text)], network=GET)[0], GET)
+        for text in ("x" * room, "x" * (room + 1), "\N{SNOWMAN}" * (room // 9 + 1))
+    ]
+
+    assert [request.method for request in requests] == ["GET", "POST", "POST"]
+    assert len(requests[0].url) == LONGEST_URL
+    assert requests[1].url == POST.post_url
+    assert [event["se_la"] for event in posted(requests[1])] == ["x" * (room + 1)]
+    assert not requests[1].is_anonymous
+
+
 @pytest.mark.parametrize("level", list(map(Anonymisation, range(1, 8))))
 def test_l30_an_anonymous_event_goes_by_post_though_get_is_configured(
     level: Anonymisation,
@@ -160,25 +177,27 @@ def test_e15_a_limit_of_five_bytes_makes_each_event_a_request() -> None:
     assert [batch.ids for batch in grouped([stored(1), stored(2)], limit=5)] == [(1,), (2,)]
 
 
-def test_l8_l9_events_of_different_levels_never_share_a_request() -> None:
+def test_l8_l9_events_of_different_levels_share_no_request_and_do_not_overtake() -> None:
+    """A request begins wherever the level changes: order is that of the whole namespace."""
     events = [
         stored(1),
         stored(2, level=SERVER),
-        stored(3),
-        stored(4, level=USER, line=9),
-        stored(5, level=SERVER),
+        stored(3, level=SERVER),
+        stored(4),
+        stored(5, level=USER, line=9),
+        stored(6, level=SERVER),
     ]
 
-    found = {batch.ids: batch.level for batch in grouped(events)}
+    found = [(batch.ids, batch.level) for batch in grouped(events)]
 
-    assert found == {(1, 3): NONE, (2, 5): SERVER, (4,): USER}
+    assert found == [((1,), NONE), ((2, 3), SERVER), ((4,), NONE), ((5,), USER), ((6,), SERVER)]
 
 
-def test_events_of_different_lines_never_share_a_request() -> None:
+def test_events_of_different_lines_share_no_request_and_do_not_overtake() -> None:
     """A request is a link: it has one address and one time."""
-    events = [stored(number, level=USER, line=number % 2) for number in range(6)]
+    events = [stored(number, level=USER, line=number // 2 % 2) for number in range(6)]
 
-    assert [batch.ids for batch in grouped(events)] == [(0, 2, 4), (1, 3, 5)]
+    assert [batch.ids for batch in grouped(events)] == [(0, 1), (2, 3), (4, 5)]
 
 
 def test_only_a_request_of_server_anonymity_says_so() -> None:
@@ -229,9 +248,8 @@ def test_every_event_is_in_exactly_one_request_and_in_order(
 
     found = grouped(events, limit=limit)
 
-    assert sorted(row for batch in found for row in batch.ids) == list(range(len(events)))
+    assert [row for batch in found for row in batch.ids] == list(range(len(events)))
     for batch in found:
-        assert list(batch.ids) == sorted(batch.ids)
         assert {(events[row].level, events[row].line) for row in batch.ids} == {
             (batch.level.value, events[batch.ids[0]].line)
         }

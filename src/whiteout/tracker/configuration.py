@@ -232,7 +232,7 @@ class NetworkConfiguration:
 
     Attributes:
         endpoint: the collector's address; `https://` is put in front where no scheme is given.
-        method: POST (many events a request) or GET (one).
+        method: POST (many events a request) or GET (one; by POST where the URL would be too long).
         custom_post_path: instead of `com.snowplowanalytics.snowplow/tp2`.
         timeout: seconds for one request, connecting included; 1 to 300, default 30.
         request_headers: more headers. Anonymous requests leave them out: they may carry a token

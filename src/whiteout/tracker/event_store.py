@@ -54,10 +54,11 @@ _CHECKPOINT_PAGES: Final = 256  # 4 MiB of write-ahead log
 _OLDEST: Final = f"""
 SELECT coalesce(json_group_array(json_array(id, {_COLUMNS})), '[]') FROM (
     SELECT id, {_COLUMNS} FROM events
-    WHERE id > ? AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT ?
+    WHERE id > ? AND id <= ? AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT ?
 )
 """  # noqa: S608 - constants only
 
+_LAST_ROW: Final = (1 << 63) - 1
 _TEMPLATES: Final = "SELECT id, text FROM templates WHERE id IN (SELECT value FROM json_each(?))"
 
 
@@ -235,23 +236,30 @@ class EventStore:
         Raises:
             EventStoreError: they cannot be read.
         """
-        parameters = (after, "[" + ",".join(map(str, without)) + "]", limit)
+        parameters = (after, _LAST_ROW, "[" + ",".join(map(str, without)) + "]", limit)
         with self._statement("read") as connection:
             (text,) = connection.execute(_OLDEST, parameters).fetchone()
         return [StoredEvent(*row) for row in loads(text)]
 
     def emittable(
-        self, limit: int, *, without: Iterable[int] = ()
+        self, limit: int, *, after: int = 0, up_to: int = _LAST_ROW, without: Iterable[int] = ()
     ) -> tuple[list[WaitingEvent], dict[int, str]]:
         """The oldest waiting events, as for `oldest`, and their templates, as of one moment.
 
         Those that are too old to be sent are deleted instead.
 
+        Args:
+            limit: how many at most.
+            after: rows above this one.
+            up_to: rows up to this one.
+            without: but not these.
+
         Raises:
             EventStoreError: they cannot be read, or not be deleted.
         """
+        parameters = (after, up_to, "[" + ",".join(map(str, without)) + "]", limit)
         while True:
-            events, texts = self._emittable(limit, without)
+            events, texts = self._emittable(parameters)
             not_before_ms = self._not_before_ms()
             old = [event.id for event in events if event.created_ms < not_before_ms]
             if not old:
@@ -261,9 +269,8 @@ class EventStore:
                 return [event for event in events if event.created_ms >= not_before_ms], texts
 
     def _emittable(
-        self, limit: int, without: Iterable[int]
+        self, parameters: tuple[int, int, str, int]
     ) -> tuple[list[WaitingEvent], dict[int, str]]:
-        parameters = (0, "[" + ",".join(map(str, without)) + "]", limit)
         with self._statement("read") as connection:
             connection.execute("BEGIN")
             try:
@@ -340,6 +347,16 @@ class EventStore:
                 (event_row, "[" + ",".join(map(str, without)) + "]"),
             )
             return row.fetchone() is not None
+
+    def count_up_to(self, event_row: int) -> int:
+        """How many events with an id of at most `event_row` wait.
+
+        Raises:
+            EventStoreError: it cannot be read.
+        """
+        with self._statement("read") as connection:
+            row = connection.execute("SELECT count(*) FROM events WHERE id <= ?", (event_row,))
+            return int(row.fetchone()[0])
 
     def position(self, instance: str) -> int:
         """Up to where a journal has been moved; 0: not at all.

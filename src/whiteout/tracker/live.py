@@ -154,9 +154,10 @@ class LiveChanges:
     def _follow_network(self, changed: NetworkConfiguration) -> None:
         before = self._live.network.current
         self._live.network.current = changed
-        if origin_of(before.endpoint) != origin_of(changed.endpoint):
+        elsewhere = origin_of(before.endpoint) != origin_of(changed.endpoint)
+        if elsewhere:
             self._privacy.installation.forget_cookies(writes=self._passage.lines.is_identified)
-        self._passage.engine.emitter.try_again()
+        self._passage.engine.emitter.try_again(elsewhere=elsewhere)
 
     def _follow_session(self, changed: SessionConfiguration) -> None:
         with self._passage.lock:

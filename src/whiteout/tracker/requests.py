@@ -1,7 +1,8 @@
 """Waiting events become requests: grouped, sized, encoded. Pure functions.
 
-Rules: events of different levels or lines never share a request (promise 1, leaks L8, L9); order is
-kept within a group; a POST is filled up to the byte limit; an event above the limit goes alone, in
+Rules: events of different levels or lines never share a request (promise 1, leaks L8, L9), nor does
+one overtake another: wherever level or line changes, the next request begins, though many changes
+make small requests; a POST is filled up to the byte limit; an event above the limit goes alone, in
 an envelope as any other (the native trackers forget it); `stm` is stamped on a whole request, anew
 at each try, and differs from that of every other: it would join requests kept apart otherwise.
 Under a strict profile it is the minute, which many people's requests share, and so joins nothing.
@@ -11,6 +12,8 @@ Source: reference sections 1.3 and 7.3.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from whiteout.identifiers import Anonymisation
@@ -20,7 +23,7 @@ from whiteout.tracker.network import USER_AGENT, OutgoingRequest
 from whiteout.tracker.serialisation import loads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from whiteout.tracker.configuration import EmitterConfiguration, NetworkConfiguration
     from whiteout.tracker.event_store import WaitingEvent
@@ -28,6 +31,10 @@ if TYPE_CHECKING:
 
 _ENVELOPE_HEAD: Final = f'{{"schema":"{PAYLOAD_DATA}","data":['.encode()
 ENVELOPE_BYTES: Final = 88  # what the reference allows for the envelope; ours has 86
+# RFC 9112, section 3: everybody takes request lines of 8,000 octets. Beyond, proxies begin to
+# refuse them, and collectors do from 20,480 on, for good.
+LONGEST_URL: Final = 8_000 - len("GET  HTTP/1.1")
+_LEVEL_AND_LINE: Final = attrgetter("level", "line")
 _STAMP_BYTES: Final = len(',"stm":"1795000000000"}')
 
 
@@ -63,7 +70,7 @@ def batches(
     network: NetworkConfiguration,
     emitter: EmitterConfiguration,
 ) -> Iterator[Batch]:
-    """Group events into requests, in the order of each group's oldest event.
+    """Cut events into requests, in order: a new one wherever level or line changes.
 
     Args:
         events: oldest first.
@@ -71,10 +78,7 @@ def batches(
         network: tells the method.
         emitter: tells the byte limits.
     """
-    groups: dict[tuple[int, int], list[WaitingEvent]] = {}
-    for event in events:
-        groups.setdefault((event.level, event.line), []).append(event)
-    for (bits, _line), members in groups.items():
+    for (bits, _line), members in groupby(events, key=_LEVEL_AND_LINE):
         level = Anonymisation(bits)
         if uses_get(level, network):
             for event in members:
@@ -87,7 +91,7 @@ def batches(
 
 def _posts(
     level: Anonymisation,
-    events: Sequence[WaitingEvent],
+    events: Iterable[WaitingEvent],
     template_of: Callable[[int], Template],
     limit: int,
 ) -> Iterator[Batch]:
@@ -116,7 +120,7 @@ def uses_get(level: Anonymisation, network: NetworkConfiguration) -> bool:
 
 
 def request_for(batch: Batch, network: NetworkConfiguration, *, sent_ms: int) -> OutgoingRequest:
-    """The HTTP request of a batch.
+    """The HTTP request of a batch: an event whose URL would be too long for GET goes by POST.
 
     Args:
         batch: its events.
@@ -132,15 +136,16 @@ def request_for(batch: Batch, network: NetworkConfiguration, *, sent_ms: int) ->
     if uses_get(batch.level, network):
         from urllib.parse import urlencode  # noqa: PLC0415 - only GET pays for it
 
-        query = urlencode(loads(batch.payloads[0] + stamp))
-        return OutgoingRequest(
-            method="GET",
-            url=f"{network.get_url}?{query}",
-            headers=headers,
-            body=None,
-            is_anonymous=False,
-            timeout=network.timeout,
-        )
+        url = f"{network.get_url}?{urlencode(loads(batch.payloads[0] + stamp))}"
+        if len(url) <= LONGEST_URL:
+            return OutgoingRequest(
+                method="GET",
+                url=url,
+                headers=headers,
+                body=None,
+                is_anonymous=False,
+                timeout=network.timeout,
+            )
     headers["Content-Type"] = "application/json; charset=utf-8"
     return OutgoingRequest(
         method="POST",
