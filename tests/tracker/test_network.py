@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -165,6 +167,43 @@ def test_a_body_that_drips_is_not_waited_for_longer_than_the_time_out(
 
     assert answer.status == 200
     assert time.monotonic() - started_s < 4
+
+
+@pytest.mark.parametrize("is_anonymous", [False, True])
+def test_a_head_that_drips_is_no_answer_once_the_time_is_over(
+    collector: Collector, connection: HttpConnection, *, is_anonymous: bool
+) -> None:
+    """Each byte comes in time: it is the whole request that must end."""
+    collector.reply(Reply(drip_s=0.1))
+
+    started_s = time.monotonic()
+    answer = connection.send(a_request(collector.url, is_anonymous=is_anonymous, timeout=0.7))
+
+    assert answer == Answer(status=None)
+    assert 0.6 < time.monotonic() - started_s < 2
+    assert connection.send(a_request(collector.url)).status == 200
+
+
+def test_a_connection_that_is_kept_gives_each_request_the_whole_time(
+    collector: Collector, connection: HttpConnection
+) -> None:
+    collector.default = Reply(delay_s=0.3)
+
+    answers = [connection.send(a_request(collector.url, timeout=1.0)) for _ in range(4)]
+
+    assert [answer.status for answer in answers] == [200] * 4
+    assert {request.connection for request in collector.requests} == {1}
+
+
+def test_a_collector_that_does_not_read_is_given_up_in_time(connection: HttpConnection) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        request = replace(a_request(url, timeout=0.5), body=b"x" * 50_000_000)
+
+        started_s = time.monotonic()
+
+        assert connection.send(request) == Answer(status=None)
+        assert time.monotonic() - started_s < 2
 
 
 def test_a_reset_is_no_answer(collector: Collector, connection: HttpConnection) -> None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     import urllib3
 
+    from whiteout.tracker.deadline import Deadline
+
 USER_AGENT: Final = f"whiteout/{__version__}"
 _MAX_ANSWER_BYTES: Final = 65_536
 _MAX_COOKIES: Final = 20
@@ -91,6 +93,7 @@ class HttpConnection:
     sends_headers: Final = True
 
     def __init__(self) -> None:
+        self._deadline: Deadline | None = None
         self._pool: urllib3.HTTPConnectionPool | None = None  # of one collector, `_origin`
         self._origin = ""
         self._jar: http.cookiejar.CookieJar | None = None
@@ -100,9 +103,9 @@ class HttpConnection:
     def send(self, request: OutgoingRequest) -> Answer:
         """Send, and wait for the answer."""
         if request.is_anonymous:
-            pool = _new_pool(request.url)
+            pool = self._new_pool(request.url)
             try:
-                answer, _ = _send(pool, request, {"Connection": "close"})
+                answer, _ = self._send(pool, request, {"Connection": "close"})
             finally:
                 pool.close()
             return answer
@@ -111,9 +114,9 @@ class HttpConnection:
             self.forget_cookies()  # they are the other collector's
         forgotten = self._forgotten
         if self._pool is None:
-            self._pool = _new_pool(request.url)
+            self._pool = self._new_pool(request.url)
         self._origin = origin
-        answer, headers = _send(self._pool, request, self._cookie_header(request))
+        answer, headers = self._send(self._pool, request, self._cookie_header(request))
         if headers is not None and forgotten == self._forgotten:
             self._keep_cookies(request, headers)
         return answer
@@ -145,6 +148,45 @@ class HttpConnection:
         self._jar = None
         self.close()
 
+    def _new_pool(self, url: str) -> urllib3.HTTPConnectionPool:
+        """A connection to the host of `url`."""
+        from whiteout.tracker.deadline import (  # noqa: PLC0415 - 100 ms of urllib3 that an app without events does not pay
+            Deadline,
+            pool_of_one,
+        )
+
+        for name in _TALKATIVE_LOGGERS:
+            logging.getLogger(name).addFilter(_is_not_ours)
+        if self._deadline is None:
+            self._deadline = Deadline(_CLOCK.monotonic_s)
+        return pool_of_one(url, self._deadline)
+
+    def _send(
+        self, pool: urllib3.HTTPConnectionPool, request: OutgoingRequest, more: Mapping[str, str]
+    ) -> tuple[Answer, urllib3.HTTPHeaderDict | None]:
+        import urllib3  # noqa: PLC0415 - loaded already
+
+        if self._deadline is not None:
+            self._deadline.begin(request.timeout)
+        try:
+            response = pool.urlopen(
+                request.method,
+                _target(request.url),
+                body=request.body,
+                headers={**request.headers, **more},
+                retries=False,
+                redirect=False,
+                assert_same_host=False,
+                preload_content=False,
+                timeout=urllib3.Timeout(total=request.timeout),
+            )
+        except (urllib3.exceptions.HTTPError, OSError, ValueError):
+            return Answer(status=None), None
+        _read_to_the_end(response)
+        return Answer(
+            status=response.status, retry_after=response.headers.get("Retry-After")
+        ), response.headers
+
     def _cookie_header(self, request: OutgoingRequest) -> dict[str, str]:
         if self._jar is None:
             if not self._stored:
@@ -163,43 +205,9 @@ class HttpConnection:
         self._jar.extract_cookies(answer, _CookieView(request.url))  # type: ignore[arg-type] # ducks
 
 
-def _new_pool(url: str) -> urllib3.HTTPConnectionPool:
-    """Connections to the host of `url`."""
-    import urllib3  # noqa: PLC0415 - 100 ms that an app without events does not pay
-
-    for name in _TALKATIVE_LOGGERS:
-        logging.getLogger(name).addFilter(_is_not_ours)
-    return urllib3.connection_from_url(url, maxsize=1)
-
-
 def _is_not_ours(record: logging.LogRecord) -> bool:  # noqa: ARG001 - a filter's interface
     """Keep our URLs out of the debug log: `urllib3` writes a GET's whole query there (L28)."""
     return threading.current_thread().name != SENDING_THREAD
-
-
-def _send(
-    pool: urllib3.HTTPConnectionPool, request: OutgoingRequest, more: Mapping[str, str]
-) -> tuple[Answer, urllib3.HTTPHeaderDict | None]:
-    import urllib3  # noqa: PLC0415 - loaded already
-
-    try:
-        response = pool.urlopen(
-            request.method,
-            _target(request.url),
-            body=request.body,
-            headers={**request.headers, **more},
-            retries=False,
-            redirect=False,
-            assert_same_host=False,
-            preload_content=False,
-            timeout=urllib3.Timeout(total=request.timeout),
-        )
-    except (urllib3.exceptions.HTTPError, OSError, ValueError):
-        return Answer(status=None), None
-    _read_to_the_end(response, _CLOCK.monotonic_s() + request.timeout)
-    return Answer(
-        status=response.status, retry_after=response.headers.get("Retry-After")
-    ), response.headers
 
 
 def origin_of(url: str) -> str:
@@ -213,7 +221,7 @@ def _target(url: str) -> str:
     return "/" + url.partition("://")[2].partition("/")[2]
 
 
-def _read_to_the_end(response: urllib3.BaseHTTPResponse, deadline_s: float) -> None:
+def _read_to_the_end(response: urllib3.BaseHTTPResponse) -> None:
     """Read an answer's body, so that the connection can serve again, or else give that up.
 
     The status has been read: whatever is wrong with the rest, the collector has decided.
@@ -222,7 +230,7 @@ def _read_to_the_end(response: urllib3.BaseHTTPResponse, deadline_s: float) -> N
 
     left = _MAX_ANSWER_BYTES
     try:
-        while left > 0 and _CLOCK.monotonic_s() < deadline_s:
+        while left > 0:
             chunk = response.read1(left, decode_content=False)
             if not chunk:
                 response.release_conn()
