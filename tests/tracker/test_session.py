@@ -19,6 +19,7 @@ from whiteout import (
     Structured,
     TrackerConfiguration,
 )
+from whiteout.identifiers import NULL_UUID
 from whiteout.tracker.environment import Environment
 from whiteout.tracker.folder import safe_name
 
@@ -386,6 +387,25 @@ def test_s20_the_callback_hears_of_each_new_session_once(scene: Scene) -> None:
     assert (second.session_index, second.previous_session_id) == (2, first.session_id)
 
 
+def test_s20_a_session_that_a_change_of_the_level_ends_at_once_is_heard_of_all_the_same(
+    scene: Scene,
+) -> None:
+    """As it was when it began: the identified one whole, the anonymous one masked."""
+    heard: list[SessionState] = []
+    with scene.tracker(on_session_update=heard.append) as tracker:
+        tracker.track(EVENT)
+        tracker.user_anonymisation = True
+        tracker.track(EVENT)
+        tracker.user_anonymisation = False
+        tracker.track(EVENT)
+        assert poll(lambda: len(heard) == 3)
+        assert tracker.flush(10)
+
+    assert [state.session_id for state in heard] == [one["sessionId"] for one in scene.sessions]
+    assert [state.user_id for state in heard] == [one["userId"] for one in scene.sessions]
+    assert heard[1].user_id == NULL_UUID
+
+
 def test_a_callback_that_raises_harms_nothing(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -415,6 +435,7 @@ def test_s22_without_the_session_context_there_is_no_session(scene: Scene) -> No
     assert second is None
     assert first is not None
     assert third is not None
+    assert third["sessionId"] != first["sessionId"]
     assert third["previousSessionId"] == first["sessionId"]
     assert third["sessionIndex"] == 2
 

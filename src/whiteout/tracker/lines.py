@@ -85,7 +85,7 @@ class Lines:
         self.checks = True
         self.in_background = False
         self.foreground_index = self.background_index = 0
-        self.started: list[SessionState] = []  # sessions begun since this was last emptied
+        self.started: list[SessionState] = []  # as they began, masked; since last emptied
         self.installation_id: str | None = None
         self._anonymous_lifetime_ms: int | None = None
         self.has_lifetime = False  # whether the running line ends by itself
@@ -135,9 +135,7 @@ class Lines:
 
     def part(self) -> None:
         """Begin another anonymous line: nothing that the tracker made goes over to it."""
-        begun = self.started.copy()  # masked already; they are still to be told of
         self._begin_line(None)
-        self.started.extend(begun)
 
     def resume(
         self, level: Anonymisation, installation_id: str | None, line: SessionLine | None
@@ -302,7 +300,6 @@ class Lines:
     def _begin_line(self, installation_id: str | None, *, is_start: bool = False) -> None:
         self._clear_templates()
         self._scope_numbers.clear()
-        self.started.clear()
         # Counts of before would tell on the new line how often the app had come and gone (L22).
         self.foreground_index = self.background_index = 0
         if self.is_identified:
