@@ -25,6 +25,7 @@ Start = Callable[..., Any]
 TP2 = "/com.snowplowanalytics.snowplow/tp2"
 HOST = "Host: localhost\r\n"
 CANARY = "CANARY-0d2e"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 def _post(body: str, *, extra: str = "", version: str = "1.1") -> bytes:
@@ -164,11 +165,54 @@ def test_expect_100_continue_is_answered_before_the_body(start: Start) -> None:
     head, _, body = _post("event", extra="Expect: 100-continue\r\n").partition(b"\r\n\r\n")
     with _connected(collector.port) as client:
         client.sendall(head + b"\r\n\r\n")
-        assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert client.recv(100) == CONTINUE
         client.sendall(body)
         assert _read_answers(client, 1) == [(200, b"ok")]
 
     assert _statuses(_exchange(collector.port, _post("x", extra="Expect: magic\r\n"))) == [417]
+
+
+class HeldLog:
+    """A log that takes nothing before `released` is set."""
+
+    def __init__(self, log: Any) -> None:  # noqa: ANN401 - any log
+        self._log = log
+        self.released = threading.Event()
+
+    def append(self, records: Sequence[bytes]) -> int:
+        assert self.released.wait(10)
+        offset: int = self._log.append(records)
+        return offset
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - all else as it is
+        return getattr(self._log, name)
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_100_continue_behind_an_answer_that_is_owed_comes_in_its_turn(
+    start: Start, tmp_path: Path, *, waits: bool
+) -> None:
+    """A client that keeps its body back until then waited for its time to be over: 408."""
+    from whiteout.log import open_log  # noqa: PLC0415 - used here only
+
+    log = HeldLog(open_log(tmp_path / "raw", writer=True))
+    collector = start(raw=log)
+    head, _, body = _post("second", extra="Expect: 100-continue\r\n").partition(b"\r\n\r\n")
+    with _connected(collector.port) as client:
+        client.sendall(_post("first") + head + b"\r\n\r\n" + (b"" if waits else body[:1]))
+        client.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            client.recv(100)
+        client.settimeout(10)
+        log.released.set()
+        received = b""
+        while not received.endswith(CONTINUE if waits else b"ok"):
+            received += client.recv(1000)
+        assert _statuses(received) == ([200, 100] if waits else [200])
+        client.sendall(body if waits else body[1:])
+        assert _read_answers(client, 1) == [(200, b"ok")]
+
+    assert [payload.body for payload in collector.payloads()] == ["first", "second"]
 
 
 def test_http_1_0_is_closed_unless_it_asks_otherwise(start: Start) -> None:

@@ -63,6 +63,7 @@ class Connection(asyncio.Protocol):
         self._refusal = 0  # status, where the parser was stopped
         self._awaited = _NOTHING  # from the client, by the parser
         self._timed = _NOTHING  # what `_deadline` was set for
+        self._owes_continue = False  # `100 Continue`, to the request that is being read
         self._is_usual = False  # the head raised no question: HTTP/1.1, kept alive
         self._body_bytes = 0
         self._raw_bytes = 0
@@ -196,9 +197,20 @@ class Connection(asyncio.Protocol):
     def _expect(self, expectation: bytes, version: str) -> None:
         if expectation.strip().lower() != b"100-continue":
             self._stop(417)
-        # Not before answers that are still owed: the client would take it for one of those.
-        if version == "1.1" and not self._exchanges and self._transport is not None:
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if version == "1.1":
+            self._owes_continue = True
+            self._continue_if_due()
+
+    def _continue_if_due(self) -> None:
+        """Tell a client that waits for it to go on with its body.
+
+        Not before answers that are still owed: the client would take it for one of those.
+        """
+        if not self._exchanges and self._transport is not None:
+            self._owes_continue = False
+            if not self._body_bytes:  # else it has not waited
+                self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                self._wait(self._limits.body_timeout_s)
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body, as far as the limit allows."""
@@ -209,6 +221,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Hand the request over; its answer may come at once or later."""
+        self._owes_continue = False
         self._awaited = self._timed = _NOTHING
         self._deadline = float("inf")  # the next wait is ours
         parts = self._body
@@ -284,6 +297,8 @@ class Connection(asyncio.Protocol):
                 exchanges[0].forwarding.start()
         if not exchanges and self._awaited == _NOTHING:
             self._deadline = self._time() + self._limits.idle_timeout_s
+        elif self._owes_continue:
+            self._continue_if_due()
         if self._paused and not self._parsing:
             self._resume()
 
