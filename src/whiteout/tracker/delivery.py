@@ -112,6 +112,7 @@ class Delivery:
         self._undeleted: dict[EventStore, set[int]] = {}
         self._held: dict[EventStore, HeldBack] = {}
         self._failures = 0  # rounds in a row in which something failed and nothing went
+        self._others_go = False  # something was delivered since others began to be held back
         self._stamp_ms = 0
         self.asked_until_s = 0.0
 
@@ -184,10 +185,12 @@ class Delivery:
             if refused := self._send(store, events, sent):
                 self._refuse(sent)
                 if sent.delivered or self._failures >= PATIENCE:
+                    if not held.count:
+                        self._others_go = sent.delivered > 0
                     held.hold(refused.ids[-1], self._failures, self._held_until_s(self._failures))
-            return len(events) < limit and not sent.is_over
         finally:
             held.count = store.count_up_to(held.up_to) if held.up_to else 0
+        return not sent.is_over and store.count <= held.count + len(self.undeleted(store))
 
     def _tries_held_back(self, store: EventStore, held: HeldBack, sent: Round) -> bool:
         """Try events that failed before, if it is time; True: they have the whole round."""
@@ -206,7 +209,8 @@ class Delivery:
             return True
         if not sent.is_silent:  # which says nothing about these events
             held.failures += 1
-            held.failed(refused.ids, self._held_until_s(held.failures))
+            until_s = self._held_until_s(held.failures)
+            held.failed(refused.ids, until_s, others_go=self._others_go)
         return sent.is_over
 
     def _held_until_s(self, failures: int) -> float:
@@ -264,6 +268,7 @@ class Delivery:
                 case Outcome.DELIVERED:
                     sent.delivered += len(batch.ids)
                     self._failures = 0
+                    self._others_go = True
                     self._remove(source, batch.ids)
                 case Outcome.DROP:
                     sent.failed += len(batch.ids)

@@ -30,6 +30,7 @@ class HeldBack:
         self.not_before_s = 0.0
         self.failures = 0
         self._most = _MOST
+        self._is_doubtful = False
 
     def most(self, limit: int) -> int:
         """How many events to try at once, at most `limit`."""
@@ -47,9 +48,19 @@ class HeldBack:
         self.failures = 0
         self.not_before_s = 0.0
         self._most = min(2 * self._most, _MOST)
+        if self._is_doubtful:
+            self._is_doubtful = False
+            self.after = 0
 
-    def failed(self, rows: tuple[int, ...], not_before_s: float) -> None:
-        """They failed again: wait, and from the third time on try fewer, or those behind."""
+    def failed(self, rows: tuple[int, ...], not_before_s: float, *, others_go: bool) -> None:
+        """They failed again: wait, and from the third time on try fewer, or those behind.
+
+        Args:
+            rows: what was tried.
+            not_before_s: monotonic time of the next try.
+            others_go: something was delivered meanwhile. Else the fault may not be that of the
+                event: it is the next one again as soon as anything goes.
+        """
         self.not_before_s = not_before_s
         if self.failures < PATIENCE:
             return
@@ -57,6 +68,7 @@ class HeldBack:
             self._most = len(rows) // 2
         else:
             self.after = rows[0]
+            self._is_doubtful |= not others_go
 
     def turn(self) -> None:
         """Nothing waits behind `after`: begin with the oldest again, if there is any."""

@@ -101,12 +101,12 @@ def _posts(
     for event in events:
         payload = template_of(event.template).payload(event)
         size = _STAMP_BYTES + len(payload)
-        if size > limit:
-            yield Batch(level, (event.id,), (payload,), is_oversize=True)
-            continue
         if ids and total + size + len(ids) + ENVELOPE_BYTES > limit:
             yield Batch(level, tuple(ids), tuple(payloads), is_oversize=False)
             ids, payloads, total = [], [], 0
+        if size > limit:
+            yield Batch(level, (event.id,), (payload,), is_oversize=True)
+            continue
         ids.append(event.id)
         payloads.append(payload)
         total += size
