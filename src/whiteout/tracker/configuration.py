@@ -383,8 +383,10 @@ class SubjectConfiguration:
         domain_user_id: `duid`.
         ip_address: `ip`; beats the address the collector sees.
         user_agent: `ua`.
-        timezone: `tz`; by default the system's, such as `Europe/London`.
-        language: `lang`; by default the system's, as a tag such as `en-GB`.
+        timezone: `tz`; by default the system's, such as `Europe/London`, where it has such a name:
+            Windows has not.
+        language: `lang`; by default the system's, as a tag such as `en-GB`, where it says so to
+            programs: macOS only to those started from a terminal.
         screen_resolution: `res`, `1920x1080`.
         screen_view_port: `vp`, the same form.
         color_depth: `cd`, bits.

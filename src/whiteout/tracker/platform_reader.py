@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from whiteout.tracker.platform_basics import Basics, basics, os_type_of, read_small
+from whiteout.tracker.system_locale import system_language
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 Value = str | int | float | bool | None
 
-_LANGUAGE_VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")  # as gettext looks at them
 _BATTERY_STATES: Final = {"Charging": "charging", "Discharging": "unplugged", "Full": "full"}
 _FULL: Final = 100
 
@@ -66,7 +66,7 @@ class SystemPlatformReader:
             "battery_state": lambda: self._battery()[1],
             "available_storage": lambda: _storage()[0],
             "total_storage": lambda: _storage()[1],
-            "language": self._language,
+            "language": lambda: system_language(self._environment, os_type=self.os_type),
         }
 
     def read(self, name: str) -> Value:
@@ -99,19 +99,6 @@ class SystemPlatformReader:
         if not battery.power_plugged:
             return level, "unplugged"
         return level, "full" if level >= _FULL else "charging"
-
-    def _language(self) -> str | None:
-        for variable in _LANGUAGE_VARIABLES:
-            if value := self._environment.get(variable):
-                # LANGUAGE lists several; C and POSIX are no language, but end the search.
-                return language_tag(value.split(":")[0])
-        return _windows_language() if self.os_type == "windows" else None
-
-
-def language_tag(locale: str) -> str | None:
-    """A POSIX locale as a language tag: `de_AT.UTF-8@euro` is `de-AT`; C and POSIX are None."""
-    name = locale.partition(".")[0].partition("@")[0]
-    return None if name in {"", "C", "POSIX"} else name.replace("_", "-")
 
 
 def _meminfo(root: Path, name: str) -> int | None:
@@ -156,14 +143,3 @@ def _psutil() -> Any:  # noqa: ANN401 - an optional module, or None
     except ImportError:
         return None
     return psutil
-
-
-def _windows_language() -> str | None:
-    if sys.platform != "win32":
-        return None
-    import ctypes  # noqa: PLC0415 - only there
-    import locale  # noqa: PLC0415 - only there
-
-    code = ctypes.windll.kernel32.GetUserDefaultUILanguage()
-    name = locale.windows_locale.get(code)
-    return None if name is None else language_tag(name)

@@ -6,8 +6,6 @@ payload that events share is built anew.
 
 from __future__ import annotations
 
-import os
-import time
 from typing import TYPE_CHECKING, Any
 
 from whiteout.events.geolocation import Geolocation
@@ -20,6 +18,7 @@ from whiteout.tracker.checks import (
     check_text,
 )
 from whiteout.tracker.live import Controlled
+from whiteout.tracker.system_locale import system_language, system_timezone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -180,26 +179,3 @@ def parameters_of(configuration: SubjectConfiguration) -> dict[str, str]:
         for name, parameter in _PARAMETERS.items()
         if (value := getattr(configuration, name)) is not None
     }
-
-
-def system_timezone() -> str | None:
-    """The system's zone as an IANA name, or its abbreviation where there is no name."""
-    name = os.environ.get("TZ", "").lstrip(":")
-    if name and not name.startswith("/"):
-        return name[:255]
-    try:
-        target = os.path.realpath("/etc/localtime")
-    except OSError:
-        target = ""
-    if "/zoneinfo/" in target:
-        return target.rpartition("/zoneinfo/")[2].removeprefix("posix/")
-    return time.tzname[0] or None
-
-
-def system_language() -> str | None:
-    """The user's language as a tag, `en-GB`."""
-    for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
-        value = os.environ.get(variable, "").partition(".")[0].partition("@")[0]
-        if value and value not in {"C", "POSIX"}:
-            return value.replace("_", "-")[:255]
-    return None

@@ -18,7 +18,7 @@ from whiteout.tracker.inside import inside_of
 from whiteout.tracker.remote.options import KINDS
 from whiteout.tracker.remote.plan import Do
 from whiteout.tracker.remote.privacy import FLAGS, OF
-from whiteout.tracker.subject import system_language, system_timezone
+from whiteout.tracker.system_locale import system_language, system_timezone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
