@@ -76,9 +76,12 @@ def of_whiteout() -> str:
     return joined(lines)
 
 
+_OF_CONTROLLERS = "What is reached through a tracker; `whiteout.controllers` has the types."
+
+
 def of_controllers() -> str:
     """What is reached through a tracker."""
-    lines = ["# Controllers", "", "What is reached through a tracker while it runs.", ""]
+    lines = ["# Controllers", "", _OF_CONTROLLERS, ""]
     for _, owner, place in REACHED:
         if not hasattr(whiteout, owner):
             lines += [f"## {place} {{ #{owner} }}", ""]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PACKAGE = Path(whiteout.__file__).parent
-SDK = ("whiteout.tracker", "whiteout.events", "whiteout.integrations")
+SDK = ("whiteout.tracker", "whiteout.events", "whiteout.integrations", "whiteout.controllers")
 SHARED = (
     "whiteout.protocol",
     "whiteout.identifiers",

@@ -8,8 +8,10 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from docs.public import REACHED
 
 import whiteout
+from whiteout import controllers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,6 +133,13 @@ def test_the_public_names_are_these_and_no_others() -> None:
     }
 
     assert ours == PUBLIC_NAMES
+
+
+def test_all_that_is_reached_through_a_tracker_can_be_annotated() -> None:
+    """`whiteout.controllers` has the type of each controller, and nothing else."""
+    exported = {name for name, value in vars(controllers).items() if inspect.isclass(value)}
+
+    assert exported == {owner for _, owner, _ in REACHED} - PUBLIC_NAMES
 
 
 def test_a_name_that_does_not_exist_is_an_ordinary_error() -> None:

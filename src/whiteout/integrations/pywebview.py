@@ -4,7 +4,7 @@
 
     import webview
     from whiteout.integrations.pywebview import attach
-    from whiteout.tracker.web_view import WebViewBridge
+    from whiteout import WebViewBridge
 
     bridge = WebViewBridge(["shop"], allowed_origins=["http://127.0.0.1:8765"])
     window = webview.create_window("Shop", "index.html")
