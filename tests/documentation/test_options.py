@@ -17,6 +17,7 @@ from tests.support.sections import rows, section
 import whiteout
 import whiteout.testing
 from whiteout.cli import application
+from whiteout.tracker.remote.options import KINDS, OFFICIAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +43,23 @@ def test_each_configuration_has_its_table(name: str) -> None:
     page = REPOSITORY / "docs/tracker/configuration.md"
 
     assert f"<!-- options: {name} -->" in page.read_text("utf-8")
+
+
+def test_each_native_option_that_there_is_none_of_has_what_stands_for_it() -> None:
+    table = rows(
+        section(
+            "docs/tracker/configuration.md", "What the native trackers have and this one has not"
+        )
+    )
+    named = {name for row in table for name in re.findall(r"`(\w+)`", row[0])}
+    ours = {key for kind in KINDS.values() for key in map(_camel, kind.__dataclass_fields__)}
+
+    assert named == OFFICIAL - ours
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(part.capitalize() for part in others)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)

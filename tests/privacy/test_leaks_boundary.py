@@ -374,6 +374,9 @@ def test_L34_a_tracker_made_again_keeps_the_stricter_level(
         ("platform_context", False, True),
         ("application_context", False, True),
         ("deep_link_context", False, True),
+        ("screen_context", False, True),
+        ("screen_engagement_autotracking", False, True),
+        ("lifecycle_autotracking", False, True),
         ("platform_context_properties", (PlatformProperty.SCALE,), tuple(PlatformProperty)),
     ],
 )

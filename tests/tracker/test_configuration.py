@@ -190,6 +190,9 @@ def test_the_defaults_are_those_of_the_reference_where_nothing_else_is_said() ->
         base64_encoding=True,
         platform_context=True,
         application_context=True,
+        screen_context=True,
+        screen_engagement_autotracking=True,
+        lifecycle_autotracking=True,
         deep_link_context=True,
     )
     network = NetworkConfiguration(endpoint=URL)

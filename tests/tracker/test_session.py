@@ -462,6 +462,24 @@ def test_s23_the_wire_shows_two_sessions(scene: Scene) -> None:
     assert_chained(scene.sessions)
 
 
+@pytest.mark.parametrize("asks", [True, False])
+def test_a_new_session_that_is_asked_for_without_one_begins_with_the_next(
+    tmp_path: Path, *, asks: bool
+) -> None:
+    with a_tracker(Wire().network, tmp_path) as tracker:
+        tracker.track(EVENT)
+        held = controller(tracker)
+        first = held.session_id
+        tracker.session_context = False
+        if asks:
+            held.start_new_session()
+        tracker.session_context = True
+        tracker.track(EVENT)
+
+        assert held.session_id != first
+        assert held.session_index == 2
+
+
 def test_s24_e29_a_namespace_becomes_a_file_name_of_its_own() -> None:
     """Runs of other characters become a dash, as in the native trackers; a hash sets them apart."""
     assert safe_name("shop_2") == "shop_2"

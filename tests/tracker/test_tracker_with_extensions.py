@@ -19,6 +19,7 @@ from whiteout import (
     ConfigurationError,
     DropReason,
     FocalMeterConfiguration,
+    GdprConfiguration,
     GlobalContext,
     GlobalContextsConfiguration,
     InspectableEvent,
@@ -515,3 +516,60 @@ def test_what_is_wrong_leaves_the_running_tracker_alone(
 
         assert whiteout.get_tracker("app") is tracker
         assert tracker.is_tracking
+
+
+# --- a tracker made again -----------------------------------------------------------------------
+
+
+def test_a_tracker_made_again_keeps_what_the_app_has_put_into_it(tmp_path: Path) -> None:
+    """A filter that kept something back does so on; what was added live stays as well."""
+    wire = Wire()
+    meter = FocalMeterConfiguration(kantar_endpoint="https://meter.invalid")
+    said = (
+        PluginConfiguration(identifier="veto", filter=lambda event: event.name != "pp"),
+        PluginConfiguration(identifier="gone", entities=gives(9)),
+        GlobalContextsConfiguration(contexts={"one": static(1)}),
+        meter,
+    )
+    with a_tracker(wire.network, tmp_path, *said) as first:
+        first.plugins.add(PluginConfiguration(identifier="live", entities=gives(2)))
+        first.global_contexts.add("two", static(3))
+        first.plugins.remove("gone")
+        identifiers = first.plugins.identifiers
+        more = PluginConfiguration(identifier="more", entities=gives(4))
+        with a_tracker(wire.network, tmp_path, more) as again:
+            assert set(again.plugins.identifiers) == {*identifiers, "more"}
+            assert again.global_contexts.tags == ("one", "two")
+            again.track(STRUCTURED)
+            assert again.flush(10)
+
+    assert sorted(numbers(wire.events[-1])) == [1, 2, 3, 4]
+
+
+def test_what_is_said_again_takes_the_place_of_what_had_its_name(tmp_path: Path) -> None:
+    wire = Wire()
+    said = (
+        PluginConfiguration(identifier="one", entities=gives(1)),
+        GlobalContextsConfiguration(contexts={"two": static(2), "three": static(3)}),
+    )
+    with a_tracker(wire.network, tmp_path, *said):
+        now = (
+            PluginConfiguration(identifier="two", entities=gives(22)),
+            GlobalContextsConfiguration(contexts={"one": static(11)}),
+        )
+        with a_tracker(wire.network, tmp_path, *now) as again:
+            again.track(STRUCTURED)
+            assert again.flush(10)
+            assert again.plugins.identifiers == ("two",)
+            assert set(again.global_contexts.tags) == {"one", "three"}
+
+    assert sorted(numbers(wire.events[-1])) == [3, 11, 22]
+
+
+def test_the_legal_basis_is_as_a_tracker_made_again_says(tmp_path: Path) -> None:
+    wire = Wire()
+    basis = GdprConfiguration(basis_for_processing="contract")
+    with a_tracker(wire.network, tmp_path, basis) as first:
+        assert first.gdpr.is_enabled
+        with a_tracker(wire.network, tmp_path) as again:
+            assert not again.gdpr.is_enabled

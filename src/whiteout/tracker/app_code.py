@@ -12,7 +12,11 @@ from whiteout.errors import ConfigurationError
 from whiteout.tracker.extensions import Extensions, check_names
 from whiteout.tracker.focal_meter import IDENTIFIER as METER
 from whiteout.tracker.focal_meter import FocalMeter, FocalMeterConfiguration
-from whiteout.tracker.global_contexts import GlobalContextsConfiguration, GlobalContextsController
+from whiteout.tracker.global_contexts import (
+    GlobalContext,
+    GlobalContextsConfiguration,
+    GlobalContextsController,
+)
 from whiteout.tracker.plugins import PluginConfiguration, PluginsController
 
 if TYPE_CHECKING:
@@ -57,6 +61,7 @@ class AppCode:
         contexts = [one for one in configurations if isinstance(one, GlobalContextsConfiguration)]
         meters = [one for one in configurations if isinstance(one, FocalMeterConfiguration)]
         self._meter: FocalMeter | None = None
+        self._meters = meters
         for configuration in meters:
             self._meter = FocalMeter(
                 configuration, user_id=self._metered_id, counters=counters, clock=clock
@@ -72,6 +77,19 @@ class AppCode:
         self.plugins = PluginsController(self._extensions)
         self.global_contexts = GlobalContextsController(self._extensions)
         passage.extensions = self._extensions
+
+    def configurations(self) -> list[object]:
+        """What another tracker is made with, so that it has the same."""
+        registered = self._extensions.registered()
+        found: list[object] = [
+            one
+            for name, one in registered.items()
+            if isinstance(one, PluginConfiguration) and name != METER
+        ]
+        contexts = {tag: one for tag, one in registered.items() if isinstance(one, GlobalContext)}
+        if contexts:
+            found.append(GlobalContextsConfiguration(contexts=contexts))
+        return found + (self._meters if METER in registered else [])
 
     def forget(self) -> None:
         """Tell no plugin of what was tracked until now, and forget who the meter was told of."""
@@ -114,6 +132,31 @@ class AppCode:
 
 def _nobody() -> None:
     """There is no thread to wake."""
+
+
+def added(before: Sequence[object], said: Sequence[object]) -> list[object]:
+    """What a tracker made again has: all that the one before had, and what is said now.
+
+    Of two of one name it is what is said now, as `tracker.plugins.add` has it.
+
+    Args:
+        before: of `AppCode.configurations`.
+        said: of the app.
+    """
+    names = {name for one in said for name in _names(one)}
+    contexts: dict[str, GlobalContext] = {}
+    others: list[object] = []
+    for one in before:
+        if isinstance(one, GlobalContextsConfiguration):
+            contexts |= {tag: context for tag, context in one.contexts.items() if tag not in names}
+        elif names.isdisjoint(_names(one)):
+            others.append(one)
+    for one in said:
+        if isinstance(one, GlobalContextsConfiguration):
+            contexts |= one.contexts
+        else:
+            others.append(one)
+    return [*others, *([GlobalContextsConfiguration(contexts=contexts)] if contexts else [])]
 
 
 def check_configurations(configurations: Sequence[object]) -> None:

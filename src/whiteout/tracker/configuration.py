@@ -87,9 +87,6 @@ _TEN_YEARS = 10 * 365 * 86_400
 
 _SWITCHES = (
     "base64_encoding",
-    "screen_context",
-    "screen_engagement_autotracking",
-    "lifecycle_autotracking",
     "geo_location_context",
     "diagnostic_autotracking",
     "error_messages_while_anonymous",
@@ -99,6 +96,9 @@ _KEPT_SWITCHES = (
     "session_context",
     "platform_context",
     "application_context",
+    "screen_context",
+    "screen_engagement_autotracking",
+    "lifecycle_autotracking",
     "deep_link_context",
     "exception_autotracking",
     "install_autotracking",
@@ -130,19 +130,19 @@ class TrackerConfiguration:
         application_version: the app's version, `2.4.1`.
         application_build: the app's build, `2419`; by default the version.
         screen_context: put the screen of the last `ScreenView` on every event, and the screen
-            before it into each `ScreenView`.
+            before it into each `ScreenView`. None: not said, as above; on for a new one.
         screen_engagement_autotracking: track a `ScreenEnd` before each `ScreenView` but the first,
-            with a summary of what happened on the screen.
+            with a summary of what happened on the screen. None: not said, as above; on for a new
+            one.
         lifecycle_autotracking: track `Background` and `Foreground` when the app reports them by
             `Tracker.enter_background` and `Tracker.enter_foreground`, and put on every event
-            whether the app is visible.
+            whether the app is visible. None: not said, as above; on for a new one.
         deep_link_context: put the link of a `DeepLinkReceived` on the next `ScreenView`. None: not
             said, as above; on for a new one.
         geo_location_context: put the place that the subject names on every event, while the user
             is not anonymous (leak L18).
         exception_autotracking: track an `ApplicationError` for each exception that nobody catches,
-            before the process can end of it; see `whiteout.tracker.exceptions`. None: not said, as
-            above; on for a new one.
+            before the process can end of it. None: not said, as above; on for a new one.
         diagnostic_autotracking: track a `TrackerError` for what the tracker itself warns of; at
             most twelve an hour.
         error_messages_while_anonymous: leave the messages of errors as they are under user
@@ -181,9 +181,9 @@ class TrackerConfiguration:
     application_context: bool | None = None
     application_version: str | None = None
     application_build: str | None = None
-    screen_context: bool = True
-    screen_engagement_autotracking: bool = True
-    lifecycle_autotracking: bool = True
+    screen_context: bool | None = None
+    screen_engagement_autotracking: bool | None = None
+    lifecycle_autotracking: bool | None = None
     deep_link_context: bool | None = None
     geo_location_context: bool = False
     exception_autotracking: bool | None = None

@@ -120,7 +120,11 @@ class SessionController(Controlled):
         self._changes.session("on_session_update", value)
 
     def start_new_session(self) -> None:
-        """The next event starts a new session."""
+        """The next event starts a new session.
+
+        While `session_context` is off there is none to end: the first event after it is on again
+        starts a new one in any case.
+        """
         with self._lock:
             if not self._passage.closed:
                 self._lines.renew_session()

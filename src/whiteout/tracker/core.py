@@ -91,6 +91,7 @@ class Core:
         tracker = settled(tracker, None)
         self.live = LiveConfigurations(Live(tracker), Live(network), Live(emitter), Live(session))
         self._environment = environment
+        self._made_at_ms = environment.clock.now_ms()
         self.counters = Counters(environment.clock)
         self.lock = threading.RLock()  # a signal handler may track while its thread does
         self.is_forked = False  # and has no engine of its own yet
@@ -161,11 +162,22 @@ class Core:
         if self._group is not None:
             self._group.members.add(self)
 
-    def begin(self, tracker: TrackerConfiguration) -> None:
-        """Track what the start itself is worth; under no lock, since the app is asked."""
+    def begin(self, tracker: TrackerConfiguration, *, is_late: bool = False) -> None:
+        """Track what the start itself is worth; under no lock, since the app is asked.
+
+        Args:
+            tracker: says whether.
+            is_late: the tracker has run meanwhile; what is tracked happened when it was made.
+        """
         tracks = tracker.install_autotracking is not False
         if tracks and not self.passage.paused:
-            track_install(self._folder, self._name, self.track, referrer=tracker.install_referrer)
+            track_install(
+                self._folder,
+                self._name,
+                self.track,
+                referrer=tracker.install_referrer,
+                started_at_ms=self._made_at_ms if is_late else None,
+            )
 
     def close(self, timeout_s: float) -> bool:
         """Stop, once; True: everything was delivered."""
@@ -201,6 +213,14 @@ class Core:
                     if self.passage.closed:
                         self._app_code.close(0)
         return self._app_code
+
+    def extensions(self, said: Sequence[object]) -> Sequence[object]:
+        """What the app has put into this tracker, for one made again, with what it says now."""
+        if self._app_code is None:
+            return said
+        from whiteout.tracker.app_code import added  # noqa: PLC0415 - it is loaded already
+
+        return added(self._app_code.configurations(), said)
 
     @property
     def place(self) -> tuple[Path | None, str]:

@@ -32,7 +32,7 @@ from whiteout.tracker.serialisation import dumps, loads
 from whiteout.tracker.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from whiteout.anonymisation import Gate
     from whiteout.tracker.counters import Counters
@@ -220,6 +220,10 @@ class Extensions:
     def tags(self) -> tuple[str, ...]:
         """Those of global contexts."""
         return self._names(GlobalContext)
+
+    def registered(self) -> Mapping[str, PluginConfiguration | GlobalContext]:
+        """All of them, by identifier or tag, in the order of their adding."""
+        return self._registered.extensions
 
     def faults(self) -> dict[str, int]:
         """How often each failed, by identifier or tag."""

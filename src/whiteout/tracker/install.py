@@ -12,6 +12,7 @@ tracks it: the mark is locked meanwhile, by a lock that the system frees when it
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import sys
 from typing import TYPE_CHECKING, Final
@@ -38,10 +39,11 @@ def track_install(
     track: Callable[[Event], object],
     *,
     referrer: Callable[[], SelfDescribingJson | None] | None = None,
+    started_at_ms: int | None = None,
 ) -> bool:
     """Track the install event if this is the first run; whether it was.
 
-    To be called once a start, with `install_autotracking` on, after the tracker can track and not
+    To be called at each start, with `install_autotracking` on, after the tracker can track and not
     under its lock. Takes 0.6 ms the first time, 11 us afterwards. With the option off nothing is
     read or written, so that switching it on later counts as the first run.
 
@@ -51,6 +53,8 @@ def track_install(
         track: the tracker's; when it returns, the event survives the end of the process.
         referrer: gives the entity of `InstallReferrer`, where the app knows one. Called only for
             the event; what it raises, or has no JSON form, means none.
+        started_at_ms: when the run began, in Unix epoch milliseconds; None: now. It is cut to the
+            second, as other events of that moment may be of another level.
 
     Raises:
         Exception: what `track` raises; the next start tries again.
@@ -69,7 +73,9 @@ def track_install(
     try:
         if _is_tracked(path) or not _mark(path, _PENDING):
             return False
-        track(Install(entities=_entities(referrer)))
+        began = None if started_at_ms is None else started_at_ms // 1000
+        moment = None if began is None else dt.datetime.fromtimestamp(began, dt.UTC)
+        track(Install(entities=_entities(referrer), true_timestamp=moment))
         _mark(path, _TRACKED)
         return True
     finally:

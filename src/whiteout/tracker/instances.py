@@ -127,12 +127,14 @@ def create_tracker(
         namespace: `tna` on the wire, and the name of the event store; at most 128 characters.
         network: the collector's address, or more of it.
         *configurations: at most one of each kind, in any order, and plugins as many as there are.
-            What is not said about privacy keeps the stricter of what the namespace had before, in
-            this process or an earlier one.
+            What is not said about privacy keeps the stricter of what the namespace had before:
+            the three flags of anonymity and the privacy profile also of an earlier process, whose
+            consent holds too; entities, events and the rest only of this one. Plugins and global
+            contexts of the tracker that is replaced stay, but for those whose name is given now.
         environment: time, randomness and the device; for tests.
 
     Raises:
-        ConfigurationError: an argument is wrong.
+        ConfigurationError: an argument is wrong; a tracker that has the namespace goes on.
     """
     # 50 ms that a program which only imports this does not pay.
     from whiteout.events.gdpr import GdprConfiguration  # noqa: PLC0415 - see above
@@ -205,6 +207,7 @@ def _make(  # noqa: PLR0913 - those of `create_tracker`, and what holds for remo
         if before is not None and inside is not None:
             _check_gate(said, inside, minimum)
             pauses = inside.core.pauses()
+            extensions = inside.core.extensions(extensions)
             before.close(timeout=0.0)
         tracker = Tracker(
             namespace,

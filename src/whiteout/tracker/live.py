@@ -22,7 +22,7 @@ from whiteout.tracker.configuration import (
 from whiteout.tracker.network import origin_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from whiteout.tracker.passage import Passage
     from whiteout.tracker.privacy_switch import PrivacySwitch
@@ -105,6 +105,13 @@ class LiveChanges:
     @watch.setter
     def watch(self, watch: Watch) -> None:
         self._watch = watch
+
+    def note(self, section: str, names: Iterable[str], value: object) -> None:
+        """Options have changed without being set, perhaps while events are kept out."""
+        if self._watch is None:
+            return
+        for name in names:
+            self._watch.after(section, name, value)
 
     def tracker(self, name: str, value: object) -> None:
         """Change an option of `TrackerConfiguration`: for the next event."""

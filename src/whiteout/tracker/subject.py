@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from whiteout.errors import ConfigurationError
 from whiteout.events.geolocation import Geolocation
 from whiteout.tracker.checks import (
     GEOLOCATION,
@@ -42,6 +43,8 @@ _PARAMETERS = {
     "color_depth": "cd",
 }
 
+_OF_USER = ("user_id", "network_user_id", "domain_user_id", "ip_address", *GEOLOCATION)
+
 
 class _Field:
     """One property: reading gives what was set, setting checks it, None clears it (leak L25)."""
@@ -53,7 +56,7 @@ class _Field:
         return subject.get(self._name)
 
     def __set__(self, subject: Subject, value: float | str | None) -> None:
-        subject.change(self._name, value)
+        subject._put(self._name, value)  # noqa: SLF001 - a part of it
 
 
 class Subject(Controlled):
@@ -114,8 +117,15 @@ class Subject(Controlled):
             value: as of that option.
 
         Raises:
-            ConfigurationError: the value has another form, or is too long for its column.
+            ConfigurationError: there is no such option, or the value has another form or is too
+                long for its column.
         """
+        if name not in self._values:
+            names = ", ".join(self._values)
+            raise ConfigurationError(f"name must be one of {names}, got {name!r}")
+        setattr(self, name, value)  # as by an assignment: whoever watches is told
+
+    def _put(self, name: str, value: float | str | None) -> None:
         if name in SUBJECT_LIMITS:
             check_text(name, value, SUBJECT_LIMITS[name])
         elif name == "color_depth":
@@ -142,10 +152,10 @@ class Subject(Controlled):
         with self._lock:
             if self._is_closed:
                 return
-            self._values |= dict.fromkeys(
-                ("user_id", "network_user_id", "domain_user_id", "ip_address", *GEOLOCATION)
-            )
+            self._values |= dict.fromkeys(_OF_USER)
             self._on_change()
+        if self._changes is not None:  # else a remote file could bring one back
+            self._changes.note(self._section, _OF_USER, None)
 
     def parameters(self) -> dict[str, str]:
         """The values as payload parameters, unmasked; the caller holds the lock."""

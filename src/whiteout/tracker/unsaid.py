@@ -15,6 +15,9 @@ _STORED: Final = FLAGS | {"privacy_profile"}
 _BUILT_IN: Final[dict[str, Any]] = {
     "platform_context": True,
     "application_context": True,
+    "screen_context": True,
+    "screen_engagement_autotracking": True,
+    "lifecycle_autotracking": True,
     "deep_link_context": True,
     "exception_autotracking": True,
     "install_autotracking": True,

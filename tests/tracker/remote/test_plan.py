@@ -221,6 +221,23 @@ def test_l27c_the_most_private_of_all_sources_wins(strict_source: str) -> None:
     assert planned.minimum == (NONE if strict_source == "live" else FULL)
 
 
+@pytest.mark.parametrize(
+    ("option", "key"),
+    [
+        ("screen_context", "screenContext"),
+        ("screen_engagement_autotracking", "screenEngagementAutotracking"),
+        ("lifecycle_autotracking", "lifecycleAutotracking"),
+    ],
+)
+def test_l27c_no_file_switches_on_what_the_app_has_switched_off(option: str, key: str) -> None:
+    off: dict[str, Any] = {option: False}
+    remote = a_document(a_bundle(tracker={key: True}))
+
+    planned = the_one(sources(default(TrackerConfiguration(**off)), remote=remote))
+
+    assert getattr(planned.tracker, option) is False
+
+
 def test_l27c_of_two_lists_of_properties_the_common_part_is_sent() -> None:
     bundle = default(
         TrackerConfiguration(

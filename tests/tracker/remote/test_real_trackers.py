@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.support.collector import Collector, Reply
+from tests.support.collector import Collector, Reply, unstructured
 from tests.support.remote import EVENT, RemoteScene, sent, shop
 from tests.support.trackers import poll
 from tests.tracker.remote.samples import a_bundle
@@ -182,10 +182,97 @@ def test_live_changes_survive_what_is_fetched(scene: RemoteScene) -> None:
     assert tracker.tracker_version_suffix == "s"
 
 
+def installs(scene: RemoteScene) -> list[dict[str, str]]:
+    """The install events that arrived."""
+    return [
+        event
+        for event in scene.collector.events
+        if event["e"] == "ue" and "application_install" in unstructured(event)["schema"]
+    ]
+
+
+def test_the_first_run_is_tracked_once_the_file_is_known(scene: RemoteScene) -> None:
+    """At its start nobody knew whether it may be; the event says when that was."""
+    scene.server.default = Reply(status=500)
+    before_s = time.time()
+    setup = scene.setup(scene.default())
+    assert setup.wait(10)
+    tracker = shop()
+    made_s = time.time()
+    tracker.track(EVENT)
+    assert tracker.flush(10)
+    assert not tracker.install_autotracking
+    assert not installs(scene)
+    scene.serve(scene.bundle(tracker={"base64encoding": False}), version=1)
+    setup.refresh()
+    assert setup.wait(10)
+    setup.refresh()
+    assert setup.wait(10)
+    assert shop().flush(10)
+
+    assert shop() is tracker
+    assert tracker.install_autotracking
+    (event,) = installs(scene)
+    assert int(before_s) * 1000 <= int(event["dtm"]) <= made_s * 1000
+    scene.setup(scene.default())
+    assert shop().flush(10)
+    assert len(installs(scene)) == 1
+
+
+def test_the_first_run_is_not_tracked_where_the_file_forbids_it(scene: RemoteScene) -> None:
+    off = {"installAutotracking": False}
+    scene.serve(scene.bundle(tracker=off), version=1)
+    setup = scene.setup(scene.default())
+    assert setup.wait(10)
+    assert shop().flush(10)
+    assert not installs(scene)
+    assert not list(scene.folder.glob("*.install"))
+
+
+def test_a_first_run_without_the_file_is_tracked_in_the_next(scene: RemoteScene) -> None:
+    scene.server.default = Reply(status=500)
+    setup = scene.setup(scene.default())
+    assert setup.wait(10)
+    whiteout.remove_tracker("shop")
+    scene.serve(scene.bundle(), version=1)
+    assert scene.setup(scene.default()).wait(10)
+    assert shop().flush(10)
+
+    assert len(installs(scene)) == 1
+
+
+@pytest.mark.parametrize("how", ["change", "clear", "forget"])
+def test_no_file_brings_back_a_user_whom_the_app_has_cleared(scene: RemoteScene, how: str) -> None:
+    def serve(version: int, suffix: str) -> None:
+        tracker = {"trackerVersionSuffix": suffix}
+        scene.serve(
+            scene.bundle(tracker=tracker, subject={"userId": f"u{version}"}), version=version
+        )
+
+    serve(1, "one")
+    setup = scene.setup(scene.default())
+    assert setup.wait(10)
+    tracker = shop()
+    assert tracker.subject.user_id == "u1"
+    if how == "change":
+        tracker.subject.change("user_id", None)
+    elif how == "clear":
+        tracker.subject.clear()
+    else:
+        assert tracker.forget()
+
+    serve(2, "two")
+    setup.refresh()
+    assert setup.wait(10)
+
+    assert tracker.tracker_version_suffix == "two"
+    assert tracker.subject.user_id is None
+
+
 def test_another_endpoint_gets_what_waits(scene: RemoteScene) -> None:
     with Collector() as other:
         scene.serve(scene.bundle(), version=1)
-        setup = scene.setup(scene.default())
+        setup = scene.setup(scene.default("shop", TrackerConfiguration(install_autotracking=False)))
         assert setup.wait(10)
         tracker = shop()
         tracker.emitter.pause()

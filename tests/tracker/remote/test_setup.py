@@ -355,6 +355,24 @@ def test_l24_identifiers_from_afar_are_used_and_fetched_again_but_never_stored(
     )
 
 
+def test_one_warning_names_the_native_trackers_options_that_do_nothing_here(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of other keys nothing is repeated: they may be anything."""
+    tracker = {"logLevel": "debug", "screenViewAutotracking": True, "canaryOption": 1}
+    bundles = [
+        a_bundle(name, network={"endpoint": "a.invalid"}, tracker=tracker, emitter=emitter)
+        for name, emitter in (("one", {"threadPoolSize": 3}), ("two", {"threadPoolSize": 9}))
+    ]
+    stage.serve(a_file(*bundles))
+
+    stage.setup()
+
+    (warning,) = (each.getMessage() for each in caplog.records if each.levelname == "WARNING")
+    assert warning.endswith("passed over: logLevel, screenViewAutotracking, threadPoolSize")
+    assert set(stage.trackers.running) == {"one", "two"}
+
+
 def test_warnings_name_the_field_and_nothing_of_the_file(
     stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -62,6 +62,14 @@ _COLLECTION: Final = re.compile(
     r"(?:Collection|Sequence|Iterable|frozenset|tuple)\[(\w+)(?:, ...)?\]"
 )
 
+OFFICIAL: Final = frozenset(
+    "advertisingIdentifierRetriever emitterTick emptyLimit eventStore immersiveSpaceContext "
+    "logLevel loggerDelegate networkConnection okHttpClient okHttpCookieJar onSessionUpdate "
+    "platformContextRetriever protocol requestCallback requestHeaders "
+    "screenViewAutotracking threadPoolSize tlsVersions".split()
+)
+"""Options of the native trackers that a file of theirs may set, and ours passes over."""
+
 UNKNOWN: Final = object()
 """A value of the right type that this version does not know."""
 

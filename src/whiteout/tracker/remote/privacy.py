@@ -111,6 +111,11 @@ PRIVACY: Final = (
     PrivacyOption("tracker", "application_context", Stricter.OFF, "the build the user runs"),
     PrivacyOption("tracker", "geolocation_context", Stricter.OFF, "where the user is (L18)"),
     PrivacyOption("tracker", "geo_location_context", Stricter.OFF, "the same, by its native name"),
+    PrivacyOption("tracker", "screen_context", Stricter.OFF, "where in the app the user is (L22)"),
+    PrivacyOption(
+        "tracker", "screen_engagement_autotracking", Stricter.OFF, "how long, how much of it (L22)"
+    ),
+    PrivacyOption("tracker", "lifecycle_autotracking", Stricter.OFF, "when the app is looked at"),
     PrivacyOption("tracker", "deep_link_context", Stricter.OFF, "URLs with identifiers (L19)"),
     PrivacyOption("tracker", "install_autotracking", Stricter.OFF, "that this is the first run"),
     PrivacyOption("tracker", "exception_autotracking", Stricter.OFF, "stack traces (L28)"),
@@ -119,13 +124,13 @@ PRIVACY: Final = (
 )
 
 ORDINARY: Final = frozenset(
-    "app_id device_platform base64_encoding log_level screen_context screen_view_autotracking "
-    "screen_engagement_autotracking lifecycle_autotracking application_version application_build "
-    "tracker_version_suffix endpoint method custom_post_path timeout buffer_option emit_range "
-    "byte_limit_post byte_limit_get custom_retry_for_status_codes retry_failed_requests "
-    "max_event_store_size max_event_store_age foreground_timeout background_timeout "
-    "continue_session_on_restart user_id network_user_id domain_user_id ip_address user_agent "
-    "timezone language screen_resolution screen_view_port color_depth".split()
+    "app_id device_platform base64_encoding log_level screen_view_autotracking "
+    "application_version application_build tracker_version_suffix endpoint method "
+    "custom_post_path timeout buffer_option emit_range byte_limit_post byte_limit_get "
+    "custom_retry_for_status_codes retry_failed_requests max_event_store_size max_event_store_age "
+    "foreground_timeout background_timeout continue_session_on_restart user_id network_user_id "
+    "domain_user_id ip_address user_agent timezone language screen_resolution screen_view_port "
+    "color_depth".split()
 )
 """The others that a remote file can set: a new option has to be put on one side."""
 

@@ -17,7 +17,7 @@ from whiteout.errors import ConfigurationError, ProtocolError, WhiteoutError
 from whiteout.tracker.remote.cache import RemoteCache
 from whiteout.tracker.remote.document import Document, following, parse
 from whiteout.tracker.remote.fetch import FETCHING_THREAD, fetch
-from whiteout.tracker.remote.options import check_names
+from whiteout.tracker.remote.options import OFFICIAL, check_names
 from whiteout.tracker.remote.plan import OLDEST, Do, Planned, Sources, Step, effective, plan
 from whiteout.tracker.remote.settings import ConfigurationState, RemoteConfiguration
 
@@ -207,16 +207,25 @@ class RemoteSetup:
                 self._warn("fetch", "it could not be fetched; what was known before holds")
                 return
             document = parse(content, self._warn)
-            if document.left_out:  # how many, not which: keys are a stranger's text
-                _LOGGER.debug(
-                    "remote configuration: %d options are not known here, and passed over",
-                    len(document.left_out),
-                )
+            self._tell_left_out(document)
             self._adopt(document)
         except ProtocolError as error:
             self._warn("file", f"it is refused: {error}")
         except Exception as error:  # noqa: BLE001 - the top of a thread: it must not end unseen
             self._warn("thread", f"it could not be applied ({type(error).__name__})")
+
+    def _tell_left_out(self, document: Document) -> None:
+        """Name the native trackers' options; of others how many, for they are a stranger's text."""
+        official = {key for _, _, key in (path.partition(".") for path in document.left_out)}
+        official &= OFFICIAL
+        if official:
+            names = ", ".join(sorted(official))
+            self._warn("options", f"these options do nothing here, and are passed over: {names}")
+        if document.left_out:
+            _LOGGER.debug(
+                "remote configuration: %d options are not known here, and passed over",
+                len(document.left_out),
+            )
 
     def _adopt(self, document: Document) -> None:
         """Take up a file that was fetched, if it says more than what is known."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from whiteout.tracker.configuration import NetworkConfiguration, TrackerConfiguration
+    from whiteout.tracker.inside import Inside
     from whiteout.tracker.remote.bundle import ConfigurationBundle
     from whiteout.tracker.remote.plan import Planned, Step
     from whiteout.tracker.remote.setup import RemoteSetup
@@ -208,10 +209,11 @@ _OF_SYSTEM: Final[Mapping[str, Callable[[], str | None]]] = {
 
 def _change(tracker: Tracker, before: Planned, after: Planned) -> None:
     """Give a running tracker the options that differ, and no others: the rest may be live."""
-    inside_of(tracker).set_minimum(before.minimum | after.minimum)
+    inside = inside_of(tracker)
+    inside.set_minimum(before.minimum | after.minimum)
     looser: list[Callable[[], None]] = []
     for section, kind in KINDS.items():
-        owner = inside_of(tracker).owner_of(section)
+        owner = inside.owner_of(section)
         for each in fields(kind):
             old = getattr(getattr(before, section), each.name)
             new = getattr(getattr(after, section), each.name)
@@ -226,7 +228,18 @@ def _change(tracker: Tracker, before: Planned, after: Planned) -> None:
                 looser.append(partial(_set, owner, each.name, new))
     for act in looser:
         act()
-    inside_of(tracker).set_minimum(after.minimum)
+    inside.set_minimum(after.minimum)
+    _switch_install(inside, after.tracker)
+
+
+def _switch_install(inside: Inside, after: TrackerConfiguration) -> None:
+    """Track the first run as soon as it is known that it may be: at its start nobody knew."""
+    was_on = inside.core.live.tracker.current.install_autotracking is not False
+    is_on = after.install_autotracking is not False
+    if is_on is not was_on:
+        inside.changes.tracker("install_autotracking", is_on)
+    if is_on and not was_on:
+        inside.core.begin(after, is_late=True)
 
 
 def _set(owner: object, name: str, value: object) -> None:
