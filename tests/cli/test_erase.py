@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from whiteout.cli import WRONG_USE, run
+from whiteout.lake.batch import EVENTS_SCHEMA, FAILED_SCHEMA
+from whiteout.lake.place import LakePlace
+from whiteout.lake.tables import LakeTable
 from whiteout.log import open_log
 
 if TYPE_CHECKING:
@@ -41,7 +44,25 @@ def test_erasing_writes_a_receipt_and_says_no_identifier(
     (receipt,) = (data / "receipts").iterdir()
     assert status == 0
     assert ALICE not in output.out + output.err + receipt.read_text()
-    assert json.loads(receipt.read_text())["rows_deleted"] == {"events": 0, "failed_events": 0}
+    found = json.loads(receipt.read_text())
+    assert found["rows_deleted"] == {"events": 0, "failed_events": 0}
+    assert found["not_reached"] == []
+
+
+def test_what_was_not_reached_is_said_and_stands_in_the_receipt(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A loader of Kafka's has no log in its data folder: what is in topics comes in afterwards."""
+    for name, schema in (("events", EVENTS_SCHEMA), ("failed_events", FAILED_SCHEMA)):
+        LakeTable(LakePlace(str(tmp_path / "lake")), name, schema, durable=False)
+
+    status = run(["erase", "--data", str(tmp_path), "--user-id", ALICE, "--yes"])
+
+    (receipt,) = (tmp_path / "receipts").iterdir()
+    (said,) = json.loads(receipt.read_text())["not_reached"]
+    assert status == 0
+    assert "topics of Kafka" in said
+    assert f"not reached: {said}" in capsys.readouterr().out
 
 
 def test_a_dry_run_leaves_no_receipt(data: Path) -> None:

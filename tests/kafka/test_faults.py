@@ -226,6 +226,8 @@ def test_loaders_that_come_go_and_are_killed_load_each_event_once(
             wait_until(lambda: sent <= arrived(tmp_path).keys())
             assert first.wait(DEADLINE_S) == 0
         wait_for(tmp_path, sent)
+        wait_until(lambda: failed <= arrived(tmp_path, "failed_events").keys())
+        assert arrived(tmp_path, "failed_events") == Counter(failed)
 
 
 def test_durability_of_the_lake_is_an_option() -> None:

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import logging
+import threading
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import pytest
+from deltalake.exceptions import DeltaError
+from deltalake.fs import DeltaStorageHandler
+from pyarrow.fs import FileSelector, PyFileSystem
+from tests.lake.test_stream_loader import Stream, line, name_of
 
 from whiteout.errors import ConfigurationError
+from whiteout.lake.batch import EVENTS_SCHEMA
 from whiteout.lake.erasure import Erasure, erase
+from whiteout.lake.faults import is_store_at_fault
 from whiteout.lake.loader import Loader
 from whiteout.lake.place import LakeError, LakePlace, lake_place
 from whiteout.lake.reader import Lake
 from whiteout.lake.settings import LoaderSettings, Source
+from whiteout.lake.stream_loader import TakenOverError
 from whiteout.lake.subject import Subject
+from whiteout.lake.tables import LakeTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +91,87 @@ def test_a_loader_takes_up_the_offset_that_s3_has(kitchen: Kitchen, store: Objec
     kitchen.load_all(loader_into(kitchen, place))
 
     assert ids_in(place) == ["e1", "e2", "e3"]
+
+
+def test_files_that_a_killed_loader_left_in_s3_go_too(
+    kitchen: Kitchen, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once they are old: a loader on another machine may be about to name a younger one."""
+    place = lake_place(f"s3://{store.bucket}/orphans", store.environment)
+    kitchen.send({"columns": {"event_id": "e1", "user_id": "person-1"}})
+    loader = loader_into(kitchen, place)
+    kitchen.load_all(loader)
+    files = PyFileSystem(DeltaStorageHandler(place.table("events"), place.storage_options))
+
+    def unnamed() -> list[str]:
+        found = files.get_file_info(FileSelector("", recursive=True))
+        return [info.path for info in found if "orphan" in info.path]
+
+    name = f"/{store.bucket}/orphans/events/load_tstamp_date=2026-11-18/orphan.parquet"
+    assert store.put(name, b"person-1") == HTTPStatus.OK
+    order = Erasure(subject=Subject((("user_id", "person-1"),)), place=place, data=None)
+
+    young = erase(order)
+    assert len(unnamed()) == 1
+    monkeypatch.setattr("whiteout.lake.erasure._ORPHAN_AGE_S", -1)
+    old = erase(order)
+
+    assert unnamed() == []
+    assert [name for name in old.files if "orphan" in name]
+    assert young.rows == {"events": 1, "failed_events": 0}
+    assert "Kafka" in young.not_reached[0]
+
+
+def test_a_store_is_asked_whether_it_takes_anything(store: ObjectStore) -> None:
+    error = DeltaError("Generic DeltaTable error")
+    place = lake_place(f"s3://{store.bucket}/asked", store.environment)
+    LakeTable(place, "events", EVENTS_SCHEMA, durable=False)
+    away = lake_place(
+        place.url,
+        {
+            **store.environment,
+            "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+            "WHITEOUT_STORAGE_MAX_RETRIES": "0",
+            "WHITEOUT_STORAGE_RETRY_TIMEOUT": "1s",
+        },
+    )
+
+    assert not is_store_at_fault(place, error, 1_000)
+    assert is_store_at_fault(away, error, 1_000)
+
+
+def test_two_loaders_on_s3_that_overtake_each_other_load_each_message_once(
+    tmp_path: Path, store: ObjectStore
+) -> None:
+    """Both commit at the same time: S3 takes one of two commits of the same number."""
+    place = lake_place(f"s3://{store.bucket}/two", store.environment)
+    stream = Stream(tmp_path / "state", place=place)
+    for number in range(4):
+        stream.put(f"e{number}", *(line(f"{number}-{n}") for n in range(12)))
+    refused: list[str] = []
+    are_ready = threading.Barrier(2)
+
+    def work() -> None:
+        loader = stream.loader()
+        are_ready.wait()
+        # Each believes that all partitions are its own, until it is told otherwise.
+        for _ in range(100):
+            try:
+                stream.catch_up(loader, step=6)
+                break
+            except (TakenOverError, DeltaError) as error:
+                refused.append(type(error).__name__)
+        loader.close()
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    found = [name_of(one) for one in ids_in(place)]
+    assert sorted(found) == sorted(f"{number}-{n}" for number in range(4) for n in range(12))
+    assert refused
 
 
 def test_a_store_that_cannot_be_reached_is_said_without_secrets(

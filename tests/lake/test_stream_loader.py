@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from whiteout.lake.place import LakePlace
+
 USER = "iglu:com.acme/user/jsonschema/1-0-0"
 SCHEMA = object_schema(USER, {"a": {"type": "string"}})
 BAD = "iglu:com.snowplowanalytics.snowplow.badrows/schema_violations/jsonschema/2-0-1"
@@ -71,6 +73,7 @@ class Stream:
     schemas: dict[str, Any] = field(default_factory=lambda: {USER: SCHEMA})
     loaders: list[StreamLoader] = field(default_factory=list)
     now_ms: int = NOW_MS
+    place: LakePlace | None = None
 
     def put(
         self, source: str, *values: bytes, origin: tuple[str, int] | None = None
@@ -87,6 +90,7 @@ class Stream:
             lookup=Resolver([EmbeddedRegistry(self.schemas)]).lookup,
             settings=LoaderSettings(durable=False),
             now_ms=lambda: self.now_ms,
+            place=self.place,
         )
         self.loaders.append(loader)
         return loader

@@ -53,14 +53,15 @@ class ObjectStore:
         assert self._process.stdout is not None
         self.port = int(self._process.stdout.readline())
         deadline = time.monotonic() + _DEADLINE_S
-        while self._put_bucket() != http.HTTPStatus.OK:
+        while self.put(f"/{self.bucket}") != http.HTTPStatus.OK:
             assert time.monotonic() < deadline
         return self
 
-    def _put_bucket(self) -> int:
+    def put(self, path: str, body: bytes = b"") -> int:
+        """Put an object, or a bucket; the answer's status, 0 for none."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
-            connection.request("PUT", f"/{self.bucket}")
+            connection.request("PUT", path, body)
             return connection.getresponse().status
         except OSError:
             return 0

@@ -140,6 +140,7 @@ def _run(erasure: Erasure, path: Path, report: Report) -> None:
         "records": dict(erased.records),
         "files_removed": len(erased.files),
         "mentions": erased.mentions,
+        "not_reached": list(erased.not_reached),
         "receipt": receipt,
     }
     report.tell(facts, *_sentences(erased, receipt))
@@ -156,5 +157,7 @@ def _sentences(erased: Erased, receipt: str | None) -> Iterator[str]:
         yield f"{len(erased.files)} files removed"
     if erased.mentions:
         yield f"{erased.mentions} other events mention an identifier in longer text: see --anywhere"
+    for place in erased.not_reached:
+        yield f"not reached: {place}"
     if receipt is not None:
         yield f"receipt in {receipt}"

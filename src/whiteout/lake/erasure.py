@@ -15,11 +15,9 @@ What the transaction log says of a delete names no row and no identifier.
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 import msgspec
 import pyarrow as pa
@@ -29,6 +27,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from whiteout.errors import ProtocolError, WhiteoutError
 from whiteout.lake.batch import LOAD_TSTAMP
 from whiteout.lake.finding import KEY_OF, find_rows
+from whiteout.lake.orphans import remove_orphans
 from whiteout.lake.seen import lake_lock, recovery_lock
 from whiteout.log import open_log
 from whiteout.log.rewriting import count, rewrite
@@ -45,6 +44,12 @@ if TYPE_CHECKING:
 
 TABLES = ("events", "failed_events")
 LOGS = ("raw", "bad")
+
+TOPICS = (
+    "topics of Kafka, or logs elsewhere: there is no log in the data folder. What they still hold"
+    " of the person is loaded after this; erase again when it is, or shorten their retention.ms"
+)
+"""Said where nothing of what is on its way could be searched."""
 
 _ATTEMPTS = 20
 _POLL_S = 0.1
@@ -88,12 +93,14 @@ class Erased:
         records: blanked or shortened, for each log.
         files: that were removed, as the lake names them.
         mentions: rows of `events` that are left and mention an identifier in a longer text.
+        not_reached: where the person may still be, and come from again.
     """
 
     rows: dict[str, int] = field(default_factory=dict)
     records: dict[str, int] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
     mentions: int = 0
+    not_reached: list[str] = field(default_factory=list)
 
 
 def erase(erasure: Erasure) -> Erased:
@@ -120,9 +127,15 @@ def erase(erasure: Erasure) -> Erased:
                 erased.files += _remove_files(erasure.place, name, is_alone=is_alone)
         if not erasure.anywhere:
             erased.mentions = _mentions(erasure)
+    if not _is_log_here(erasure):
+        erased.not_reached.append(TOPICS)
     if erasure.dry_run:
         erased.mentions = max(erased.mentions - erased.rows["events"], 0)
     return erased
+
+
+def _is_log_here(erasure: Erasure) -> bool:
+    return erasure.data is not None and (erasure.data / "log" / "raw").is_dir()
 
 
 def _erase_from_log(erasure: Erasure, directory: Path, *, is_alone: bool) -> int:
@@ -257,26 +270,15 @@ def _remove_files(place: LakePlace, name: str, *, is_alone: bool) -> list[str]:
     if table is None:
         return []
     removed = table.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
-    return [*(f"{name}/{path}" for path in removed), *_remove_orphans(place, name, is_alone)]
-
-
-def _remove_orphans(place: LakePlace, name: str, is_alone: bool) -> list[str]:  # noqa: FBT001 - private
-    """Files of a folder that no version names: a loader died before it committed them."""
-    folder = place.folder
-    table = place.open_table(name)
-    if folder is None or table is None:
-        return []
-    named = {os.path.realpath(unquote(uri.removeprefix("file://"))) for uri in table.file_uris()}
-    oldest = time.time() - _ORPHAN_AGE_S
-    removed = []
-    for path in (folder / name).rglob("*.parquet"):
-        if "_delta_log" in path.parts or os.path.realpath(path) in named:
-            continue
-        with contextlib.suppress(FileNotFoundError):
-            if is_alone or path.stat().st_mtime < oldest:
-                path.unlink()
-                removed.append(str(path.relative_to(folder)))
-    return removed
+    # The newest file of the log: files' ages are told by it.
+    table.create_checkpoint()
+    removed += remove_orphans(
+        table,
+        place.storage_options,
+        retention_hours=0,
+        older_than_s=None if is_alone and place.folder is not None else _ORPHAN_AGE_S,
+    )
+    return [f"{name}/{path}" for path in removed]
 
 
 def _mentions(erasure: Erasure) -> int:

@@ -10,11 +10,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import uuid
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from deltalake.exceptions import CommitFailedError
-from deltalake.fs import DeltaStorageHandler
 
 if TYPE_CHECKING:
     from whiteout.lake.place import LakePlace
@@ -48,24 +46,18 @@ def is_store_at_fault(place: LakePlace, error: BaseException, size: int) -> bool
 
 
 def _write(place: LakePlace, size: int) -> None:
-    name = f"_whiteout-probe-{uuid.uuid4()}"  # what begins so is no data file
-    blocks = -(-size // len(_BLOCK))
-    if place.folder is not None:
-        path = place.folder / "events" / name
-        try:
-            with path.open("wb") as file:
-                for _ in range(blocks):
-                    file.write(_BLOCK)
-                file.flush()
-                os.fsync(file.fileno())
-        finally:
-            path.unlink(missing_ok=True)
+    folder = place.folder
+    if folder is None:  # has room for ever, or at least does not run out of it by the byte
+        table = place.open_table("events")
+        if table is not None:
+            table.create_checkpoint()
         return
-    store = DeltaStorageHandler(place.table("events"), place.storage_options)
-    with suppress(FileNotFoundError):
-        try:
-            with store.open_output_stream(name) as stream:
-                for _ in range(blocks):
-                    stream.write(_BLOCK)
-        finally:
-            store.delete_file(name)
+    path = folder / f"probe-{uuid.uuid4()}"
+    try:
+        with path.open("wb") as file:
+            for _ in range(-(-size // len(_BLOCK))):
+                file.write(_BLOCK)
+            file.flush()
+            os.fsync(file.fileno())
+    finally:
+        path.unlink(missing_ok=True)

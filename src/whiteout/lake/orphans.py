@@ -27,7 +27,7 @@ def remove_orphans(
     options: Mapping[str, str] | None,
     *,
     retention_hours: int,
-    older_than_s: float,
+    older_than_s: float | None,
 ) -> list[str]:
     """Delete files that no version names.
 
@@ -35,7 +35,8 @@ def remove_orphans(
         table: its latest version; vacuumed with `retention_hours`, and its log written since.
         options: of its store.
         retention_hours: how long files of earlier versions are kept.
-        older_than_s: than the newest entry of the table's log, seconds; younger ones stay.
+        older_than_s: than the newest entry of the table's log, seconds; younger ones stay, as a
+            loader may be about to name them. None: nobody else is at work, and all of them go.
 
     Returns:
         Their paths in the table.
@@ -53,7 +54,7 @@ def remove_orphans(
     newest = max(_times(store, pa_fs.FileSelector(_LOG)).values())
     removed = []
     for path, changed in _times(store, unnamed).items():
-        if (newest - changed).total_seconds() >= older_than_s:
+        if older_than_s is None or (newest - changed).total_seconds() >= older_than_s:
             with contextlib.suppress(FileNotFoundError):  # another one cleans as well
                 store.delete_file(path)
                 removed.append(path)

@@ -36,6 +36,7 @@ def receipt(
         "log_records_changed": erased.records,
         "files_removed": sorted(erased.files),
         "rows_that_mention": erased.mentions,
+        "not_reached": erased.not_reached,
     }
 
 
