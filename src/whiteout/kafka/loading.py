@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 _NAMES = ("enriched", "failed", "bad")
+_ANSWER_S = 10.0
 
 
 class LoadingSession:
@@ -59,9 +60,34 @@ class LoadingSession:
         offsets = self._loader.take_over(events, failed)
         for one in partitions:
             one.offset = offsets[self._sources[one.topic].source(one.partition)]
+            self._check_end(consumer, one)
         # One loader of all is enough to merge files.
         self._keeps_house = self._topics["enriched"].source(0) in events
         consumer.assign(partitions)
+
+    def _check_end(self, consumer: Consumer, one: TopicPartition) -> None:
+        """Where the topic is shorter than the lake, what comes would be taken for loaded."""
+        try:
+            ends = consumer.get_watermark_offsets(one, timeout=_ANSWER_S)
+        except self._kafka.KafkaException as error:
+            raise LogError(f"Kafka failed: {error.args[0].name()}") from error
+        if ends is None:
+            raise LogError("Kafka does not say where a topic ends")
+        first, end = ends
+        if one.offset > end:
+            raise LogError(
+                f"partition {one.partition} of topic {one.topic} ends at {end}, and the lake has"
+                f" loaded {one.offset} messages of it: the brokers have lost some. New ones would"
+                " be passed over. Load under another prefix, or delete the topic: a new one of the"
+                " same name is read from its start"
+            )
+        if 0 < one.offset < first:
+            _LOGGER.warning(
+                "%d messages of partition %d of topic %s were deleted before they were loaded",
+                first - one.offset,
+                one.partition,
+                one.topic,
+            )
 
     def step(self, timeout_s: float) -> int:
         """Load what comes within `timeout_s`.
