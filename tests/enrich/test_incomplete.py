@@ -21,6 +21,7 @@ from tests.enrich.conftest import (
 )
 
 from whiteout.enrich import DROPPED, Enriched, EnrichedEvent, Enricher, EnrichSettings
+from whiteout.enrich.enrichments.anonymise_ip import AnonymiseIp
 from whiteout.enrich.enrichments.interface import EnrichmentError
 from whiteout.iglu import EmbeddedRegistry, Resolver
 
@@ -142,11 +143,51 @@ def test_BE25_over_long_columns_pass_where_that_is_accepted(resolver: Resolver) 
     assert bench.event(post({**MINIMAL, "aid": "x" * 999}))["app_id"] == "x" * 999
 
 
-def test_W6_the_entities_never_hold_the_data(resolver: Resolver) -> None:
-    event = rest_of(bench_with(resolver), co=contexts(thing(name=["secret"])), tid="secret")
+NONE = {"schema": "iglu:com.acme/none/jsonschema/1-0-0", "data": {"a": 1}}
 
-    assert "secret" not in event.tsv()
-    assert {entity.data["data"] for entity in event.derived_contexts} == {None}
+
+@pytest.mark.parametrize(
+    ("parameters", "data"),
+    [
+        ({"tid": "x", "res": "1"}, {"txn_id": "x", "dvce_screenwidth": "1"}),
+        ({"co": "no json"}, {"co": "no json"}),
+        ({"co": '{"a": 1}'}, {"a": 1}),
+        ({"co": "[]"}, None),
+        ({"co": json.dumps(thing(name="x"))}, thing(name="x")),
+        ({"co": contexts(thing(wrong=1))}, {"wrong": 1}),
+        ({"co": contexts(NONE)}, {"a": 1}),
+        ({"e": "ue", "ue_pr": unstruct_event(thing(wrong=1))}, {"wrong": 1}),
+        ({"url": "http://a:x/"}, {"page_url": "http://a:x/"}),
+        ({"aid": "x" * 999}, {"app_id": "x" * 999}),
+    ],
+)
+def test_an_entity_holds_what_was_wrong(
+    parameters: dict[str, str], data: object, resolver: Resolver
+) -> None:
+    (failure,) = rest_of(bench_with(resolver), **parameters).derived_contexts
+
+    assert failure.data["data"] == data
+    assert resolver.validator(failure.key).is_valid(failure.data)
+
+
+def test_an_enrichment_that_fails_is_about_nothing_in_particular(resolver: Resolver) -> None:
+    (failure,) = rest_of(bench_with(resolver, Fails())).derived_contexts
+
+    assert failure.data["data"] is None
+
+
+@pytest.mark.parametrize("mark", ["anonymous", "masked"])
+def test_W6_the_entities_do_not_hold_what_is_taken_away(mark: str, resolver: Resolver) -> None:
+    """Where privacy enrichments are on, or the request is anonymous."""
+    enrichments = [AnonymiseIp(octets=1)] if mark == "masked" else []
+    headers = ("SP-Anonymous: *",) if mark == "anonymous" else ()
+    parameters = {**MINIMAL, "co": contexts(thing(name=["secret"])), "tid": "secret"}
+
+    row = bench_with(resolver, *enrichments).bad(post(parameters, headers=headers))
+
+    assert row.incomplete is not None
+    assert "secret" not in row.incomplete.tsv()
+    assert {entity.data["data"] for entity in row.incomplete.derived_contexts} == {None}
 
 
 def test_without_the_setting_there_is_none(bench: Bench) -> None:

@@ -121,7 +121,7 @@ def _judged_events(request: Request, body: str, resolver: Resolver) -> list[Para
     if isinstance(key, str):
         return _rejected(failure.not_iglu(document, key))
     if not _is_payload_data(key):
-        return _rejected(failure.criterion_mismatch(key.uri, PAYLOAD_CRITERION))
+        return _rejected(failure.criterion_mismatch(key.uri, PAYLOAD_CRITERION, document))
     events: list[Parameters] = document["data"]
     problem = _problem(key, events, resolver)
     return events if problem is None else _rejected(problem)
@@ -131,9 +131,9 @@ def _problem(key: SchemaKey, events: list[Parameters], resolver: Resolver) -> Me
     try:
         validator = resolver.validator(key)
     except (ResolutionError, SchemaError) as error:
-        return failure.schema_problem(key.uri, error)
+        return failure.schema_problem(key.uri, error, events)
     if not validator.is_valid(events):
-        return failure.invalid_data(key.uri, validator.reports(events))
+        return failure.invalid_data(key.uri, validator.reports(events), events)
     if len(events) > MAX_EVENTS:
         expectation = f"at most {MAX_EVENTS} events in one request"
         return failure.unmet_expectation("body", None, expectation)

@@ -211,7 +211,14 @@ class Enricher:
         row = self._bad_row(request, raw, outcome, now_ms)
         if not self._incomplete:
             return row
-        rest = complete(event, outcome.all(), long, now_ms=now_ms, bad_rows=self._bad_rows)
+        rest = complete(
+            event,
+            outcome.all(),
+            long,
+            now_ms=now_ms,
+            bad_rows=self._bad_rows,
+            with_data=not (self._has_masks or request.anonymous),
+        )
         return replace(row, incomplete=rest)
 
     def _bad_row(self, request: Request, raw: RawEvent, outcome: _Outcome, now_ms: int) -> BadRow:

@@ -43,6 +43,20 @@ _MAX_ERROR = 512
 Message = dict[str, Any]
 
 
+class Violation(Message):
+    """A message that also knows what it is about; bad rows have that elsewhere.
+
+    Attributes:
+        data: the object, or the columns with their texts; None where it is neither.
+    """
+
+    __slots__ = ("data",)
+
+    def __init__(self, message: Message, data: object) -> None:
+        super().__init__(message)
+        self.data: Mapping[str, Any] | None = data if isinstance(data, dict) else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BadRows:
     """Makes bad rows for one processor.
@@ -163,16 +177,20 @@ def not_json(field: str, value: str | None, error: str) -> Message:
 
 def not_iglu(json: object, error: str) -> Message:
     """JSON that is not self-describing; `error` is one of Iglu's four codes."""
-    return {"json": json, "error": error}
+    return Violation({"json": json, "error": error}, json)
 
 
-def criterion_mismatch(schema: str, criterion: str) -> Message:
+def criterion_mismatch(schema: str, criterion: str, json: object) -> Message:
     """Self-describing JSON of another schema than the one that belongs there."""
-    return {"schemaKey": schema, "schemaCriterion": criterion}
+    return Violation({"schemaKey": schema, "schemaCriterion": criterion}, json)
 
 
-def schema_problem(schema: str, error: ResolutionError | SchemaError) -> Message:
-    """A schema that could not be found, or not be used."""
+def schema_problem(schema: str, error: ResolutionError | SchemaError, data: object) -> Message:
+    """A schema that could not be found, or not be used; `data` is what it was to judge."""
+    return Violation(_schema_problem(schema, error), data)
+
+
+def _schema_problem(schema: str, error: ResolutionError | SchemaError) -> Message:
     if isinstance(error, SchemaError):
         issues = [{"path": issue.path, "message": issue.message} for issue in error.issues]
         return {"schemaKey": schema, "error": {"error": "ValidationError", "schemaIssues": issues}}
@@ -187,37 +205,43 @@ def schema_problem(schema: str, error: ResolutionError | SchemaError) -> Message
     return {"schemaKey": schema, "error": {"error": "ResolutionError", "lookupHistory": history}}
 
 
-def invalid_data(schema: str, reports: Iterable[DataReport]) -> Message:
+def invalid_data(schema: str, reports: Iterable[DataReport], data: object) -> Message:
     """Data that its schema does not allow."""
-    return {
-        "schemaKey": schema,
-        "error": {
-            "error": "ValidationError",
-            "dataReports": [
-                {
-                    "message": report.message,
-                    "path": report.path,
-                    "keyword": report.keyword,
-                    "targets": list(report.targets),
-                }
-                for report in reports
-            ],
-        },
-    }
+    found = [
+        {
+            "message": report.message,
+            "path": report.path,
+            "keyword": report.keyword,
+            "targets": list(report.targets),
+        }
+        for report in reports
+    ]
+    error = {"error": "ValidationError", "dataReports": found}
+    return Violation({"schemaKey": schema, "error": error}, data)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class ColumnFault:
-    """A column whose text could not be converted, or is too long."""
+    """A column whose text could not be converted, or is too long.
+
+    Attributes:
+        column: its name.
+        message: what is wrong with it.
+        keyword: the same as Snowplow's word for it.
+        value: the text.
+        targets: what the text would have to be.
+    """
 
     column: str
     message: str
     keyword: str
+    value: str | None
     targets: tuple[str, ...] = ()
 
 
 def atomic_violation(faults: Iterable[ColumnFault]) -> Message:
     """All columns of one phase that are not as they must be, in one message."""
+    faults = list(faults)
     reports = [
         {
             "message": f"{fault.column}: {fault.message}",
@@ -227,10 +251,9 @@ def atomic_violation(faults: Iterable[ColumnFault]) -> Message:
         }
         for fault in faults
     ]
-    return {
-        "schemaKey": ATOMIC_SCHEMA,
-        "error": {"error": "ValidationError", "dataReports": reports},
-    }
+    error = {"error": "ValidationError", "dataReports": reports}
+    data = {fault.column: fault.value for fault in faults}
+    return Violation({"schemaKey": ATOMIC_SCHEMA, "error": error}, data)
 
 
 def enrichment_failure(

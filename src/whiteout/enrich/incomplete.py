@@ -2,8 +2,8 @@
 
 What is not valid is taken out, and one entity a failure is put before the derived ones.
 
-Source: reference section 2.12. Unlike there, `data` of these entities is always null: it would
-repeat what privacy enrichments take away (W6); the bad row of the event has it, masked.
+Source: reference section 2.12. Unlike there, `data` of these entities is null where privacy
+enrichments are on or the event is anonymous: it would repeat what is taken away (W6).
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from whiteout.enrich import timestamps
 from whiteout.enrich.atomic import COLUMN_INDEX
+from whiteout.enrich.failure import Violation
 from whiteout.enrich.schemas import write_parts
 from whiteout.iglu.embedded.enrichments import FAILURE
 from whiteout.protocol.self_describing import SelfDescribingJson
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from whiteout.enrich.event import EnrichedEvent
     from whiteout.enrich.failure import BadRows, ColumnFault, Message
@@ -30,6 +31,7 @@ def complete(
     *,
     now_ms: int,
     bad_rows: BadRows,
+    with_data: bool,
 ) -> EnrichedEvent:
     """Make an event that can be written of one that failed.
 
@@ -39,21 +41,35 @@ def complete(
         too_long: columns that become null.
         now_ms: when it failed, Unix epoch milliseconds.
         bad_rows: who found out.
+        with_data: whether the entities hold what was wrong.
     """
     for fault in too_long:
         event.fields[COLUMN_INDEX[fault.column]] = None
     common = {
-        "data": None,
         "timestamp": timestamps.to_iso(now_ms),
         "componentName": bad_rows.artifact,
         "componentVersion": bad_rows.version,
     }
     failures = [
-        SelfDescribingJson(FAILURE, {**_failure(message), **common}) for message in messages
+        SelfDescribingJson(
+            FAILURE,
+            {**_failure(message), "data": _data(message) if with_data else None, **common},
+        )
+        for message in messages
     ]
     event.derived_contexts = [*failures, *event.derived_contexts]
     write_parts(event)
     return event
+
+
+def _data(message: Message) -> Mapping[str, Any] | None:
+    """What the failure is about."""
+    if isinstance(message, Violation):
+        return message.data
+    inner = message.get("message", message)
+    if "field" not in inner or inner["value"] is None:
+        return None
+    return {inner["field"]: inner["value"]}
 
 
 def _failure(message: Message) -> dict[str, Any]:

@@ -48,6 +48,7 @@ def too_long(fields: Sequence[str | None], limits: Limits) -> list[ColumnFault]:
             ATOMIC_COLUMNS[position].name,
             f"longer than {limit} characters",
             LENGTH_EXCEEDED,
+            text,
             (str(limit),),
         )
         for position, limit in limits

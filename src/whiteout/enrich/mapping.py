@@ -146,7 +146,7 @@ def map_parameters(
             try:
                 fields[column] = convert(value)
             except ConversionError as error:
-                mapped.faults.append(_fault(column, error))
+                mapped.faults.append(_fault(column, error, value))
         elif name in _COMPOSITES:
             _map_composite(mapped, name, value)
     network_user_id = parameters.get("tnuid")
@@ -163,7 +163,7 @@ def _map_request(request: Request, mapped: Mapped) -> None:
         fields[_COLLECTOR_TSTAMP] = timestamps.to_text(payload.timestamp)
     else:
         error = ConversionError("not a timestamp between the years 1 and 9999")
-        mapped.faults.append(_fault(_COLLECTOR_TSTAMP, error))
+        mapped.faults.append(_fault(_COLLECTOR_TSTAMP, error, str(payload.timestamp)))
     fields[_V_COLLECTOR] = conversions.text(payload.collector)
     fields[_USER_IPADDRESS] = conversions.ip_address(payload.ip_address)
     fields[_NETWORK_USERID] = payload.network_user_id
@@ -183,8 +183,8 @@ def _map_composite(mapped: Mapped, name: str, value: str) -> None:
             fields[width], fields[height] = conversions.dimensions(value)
     except ConversionError as error:
         column = _TIMESTAMPS[name] if name in _TIMESTAMPS else _DIMENSIONS[name][0]
-        mapped.faults.append(_fault(column, error))
+        mapped.faults.append(_fault(column, error, value))
 
 
-def _fault(column: int, error: ConversionError) -> ColumnFault:
-    return ColumnFault(ATOMIC_COLUMNS[column].name, str(error), PARSE_ERROR)
+def _fault(column: int, error: ConversionError, value: str) -> ColumnFault:
+    return ColumnFault(ATOMIC_COLUMNS[column].name, str(error), PARSE_ERROR, value)

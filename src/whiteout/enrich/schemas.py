@@ -164,7 +164,7 @@ def _validate(
     try:
         newer = resolver.superseding(key)
     except ResolutionError as error:
-        violations.append(failure.schema_problem(key.uri, error))
+        violations.append(failure.schema_problem(key.uri, error, data))
         return None
     if not _is_valid(newer, data, resolver, violations):
         return None
@@ -189,11 +189,11 @@ def _is_valid(key: SchemaKey, data: object, resolver: Resolver, violations: list
     try:
         validator = resolver.validator(key)
     except (ResolutionError, SchemaError) as error:
-        violations.append(failure.schema_problem(key.uri, error))
+        violations.append(failure.schema_problem(key.uri, error, data))
         return False
     if validator.is_valid(data):
         return True
-    violations.append(failure.invalid_data(key.uri, validator.reports(data)))
+    violations.append(failure.invalid_data(key.uri, validator.reports(data), data))
     return False
 
 
@@ -221,7 +221,7 @@ def _read_envelope(sent: _Sent, schema: str, resolver: Resolver, violations: lis
     if isinstance(key, str):
         violations.append(failure.not_iglu(document, key))
     elif not document["schema"].startswith(schema[:-1]):
-        violations.append(failure.criterion_mismatch(key.uri, f"{schema[:-1]}*"))
+        violations.append(failure.criterion_mismatch(key.uri, f"{schema[:-1]}*", document))
     elif _is_valid(key, document["data"], resolver, violations):
         return document["data"]
     return None
