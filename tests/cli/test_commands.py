@@ -541,6 +541,27 @@ def test_what_undoes_pseudonyms_is_kept_only_where_it_is_asked_for(tmp_path: Pat
     assert stored == [{"size": 64}]
 
 
+def test_what_is_left_of_failed_events_is_kept_where_it_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And settings of enrich hold: one of them is what the event fails by."""
+    limits = ("--set", "enrich.atomic_limits={page_title = 3}")
+    with up(tmp_path, "--incomplete", *limits, "--retention", "incomplete_events=30d") as running:
+        running.post({"page": "long", "uid": "somebody"})
+        assert running.stop() == (0, "")
+
+    where = ("--data", str(tmp_path))
+    (shown,) = output(capsys, "events", "--incomplete", "--format", "json", *where).splitlines()
+    event = json.loads(shown)
+    (failure,) = event["contexts_com_snowplowanalytics_snowplow_failure_1"]
+    assert (event["user_id"], event["page_title"]) == ("somebody", None)
+    assert failure["data"] == {"page_title": "long"}
+    (line,) = output(capsys, "events", "--incomplete", "--format", "tsv", *where).splitlines()
+    assert len(line.split("\t")) == 131
+    assert "page_view" in output(capsys, "events", "--incomplete", *where)
+    assert run(["events", "--incomplete", "--failed", *where]) == 2
+
+
 def test_a_data_folder_that_cannot_be_made_is_said_with_the_cure(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

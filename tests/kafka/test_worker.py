@@ -78,8 +78,9 @@ def test_events_bad_rows_and_what_is_left_of_them_go_to_their_topics(shared_brok
     assert event["event_id"] == "11111111-1111-4111-8111-111111111111"
     assert (failed.value() or b"").startswith(b'{"schema":"iglu:com.snowplowanalytics.snowplow.bad')
     assert read_tsv((rest.value() or b"").decode()).derived_contexts[0].key.name == "failure"
-    partition, origin = place(failed)
-    assert (partition, origin.offset, origin.number) == (0, 0, 1)
+    for message in (failed, rest):
+        partition, origin = place(message)
+        assert (partition, origin.offset, origin.number) == (0, 0, 1)
     assert [message.key() for message in (good, failed, rest)] == [None] * 3
     assert good.headers() is None
 

@@ -56,7 +56,9 @@ def enrich(record: bytes) -> list[EnrichedEvent | BadRow]:
     results: list[EnrichedEvent | BadRow] = []
     for item in json.loads(record):
         if "bad" in item:
-            results.append(BadRow(item["bad"], item["data"]))
+            rest = item.get("rest")
+            incomplete = None if rest is None else make_event(rest.pop("columns"), **rest)
+            results.append(BadRow(item["bad"], item["data"], incomplete))
         else:
             results.append(make_event(item.pop("columns"), **item))
     return results
@@ -77,6 +79,7 @@ class Kitchen:
     bad: Log
     schemas: dict[str, dict[str, Any]] = field(default_factory=dict)
     now_ms: int = NOW_MS
+    incomplete: bool = False
     enrich: Callable[[bytes], list[EnrichedEvent | BadRow]] = enrich
     open_loaders: list[Loader] = field(default_factory=list)
 
@@ -100,6 +103,7 @@ class Kitchen:
             lookup=Resolver([EmbeddedRegistry(self.schemas)]).lookup,
             settings=LoaderSettings(**settings),
             now_ms=lambda: self.now_ms,
+            incomplete=self.incomplete,
         )
         self.open_loaders = [loader]
         return loader

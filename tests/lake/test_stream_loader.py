@@ -23,8 +23,8 @@ from whiteout.errors import WhiteoutError
 from whiteout.iglu import EmbeddedRegistry, Resolver
 from whiteout.lake import tables
 from whiteout.lake.settings import LoaderSettings
-from whiteout.lake.stream_loader import StreamLoader, TakenOverError
-from whiteout.lake.stream_records import StreamRecord
+from whiteout.lake.stream_loader import StreamLoader
+from whiteout.lake.stream_records import StreamRecord, TakenOverError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,6 +12,7 @@ import typer
 
 from whiteout.cli.options import Data, LakeAddress, data_folder, lake_address
 from whiteout.cli.output import cell, json_line, print_line, print_table
+from whiteout.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,9 +23,11 @@ Format = Literal["table", "json", "tsv"]
 
 _POLL_S = 0.5
 _FOLLOW_ROWS = 1_000  # at once, so that memory stays bounded
+_OF_EVENTS = ("collector_tstamp", "app_id", "platform", "event_name", "event_id")
 _SHOWN: dict[Table, tuple[str, ...]] = {
-    "events": ("collector_tstamp", "app_id", "platform", "event_name", "event_id"),
+    "events": _OF_EVENTS,
     "failed_events": ("load_tstamp", "type", "app_id", "event_id"),
+    "incomplete_events": _OF_EVENTS,
 }
 
 
@@ -41,6 +44,10 @@ def events(  # noqa: PLR0913 - the options
         bool, typer.Option("--follow", "-f", help="Go on with what is loaded, until Ctrl-C.")
     ] = False,
     failed: Annotated[bool, typer.Option("--failed", help="Show failed events.")] = False,
+    incomplete: Annotated[
+        bool,
+        typer.Option("--incomplete", help="Show what is left of failed events, where it is kept."),
+    ] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="How many of the last.")] = 20,
     format_: Annotated[
         Format, typer.Option("--format", help="A table, JSON lines, or lines with tabs.")
@@ -52,7 +59,11 @@ def events(  # noqa: PLR0913 - the options
 
     place = lake_place(lake_address(lake, data_folder(data)), os.environ)
     opened = Lake(place)
-    table: Table = "failed_events" if failed else "events"
+    if failed and incomplete:
+        raise ConfigurationError("--failed and --incomplete are two tables; choose one")
+    table: Table = "events"
+    if failed or incomplete:
+        table = "failed_events" if failed else "incomplete_events"
     rows = opened.rows(table, limit=limit)
     if not rows.table.num_rows and not follow:
         sys.stderr.write(f"whiteout: no {table.replace('_', ' ')} yet in {place.url}\n")
@@ -82,10 +93,10 @@ def _show(lake: Lake, table: Table, rows: pa.Table, format_: Format) -> None:
     if format_ == "table":
         shown = rows.select(_SHOWN[table])
         print_table(shown.column_names, zip(*(c.to_pylist() for c in shown.columns), strict=True))
-    elif table == "events":
+    elif table != "failed_events":
         as_json = format_ == "json"
-        lines = map(json_line, lake.json_objects(rows)) if as_json else lake.tsv_lines(rows)
-        for line in lines:
+        objects, lines = lake.json_objects(rows, table), lake.tsv_lines(rows, table)
+        for line in map(json_line, objects) if as_json else lines:
             print_line(line)
     elif format_ == "json":
         for text in rows["bad_row"].to_pylist():

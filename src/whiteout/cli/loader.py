@@ -15,6 +15,7 @@ from whiteout.cli.options import (
     Data,
     DurabilityOption,
     Iglu,
+    Incomplete,
     KafkaOptions,
     LogFormat,
     NoIgluCentral,
@@ -66,6 +67,7 @@ def loader(  # noqa: PLR0913 - the options
     retention: Retention = None,
     config: Config = None,
     options: StageOptions = None,
+    incomplete: Incomplete = False,
     kafka: KafkaOptions = None,
     log_format: LogFormat = "text",
     format_: FormatOption = "text",
@@ -73,6 +75,7 @@ def loader(  # noqa: PLR0913 - the options
 ) -> None:
     """Load enriched events from Kafka into the lake. Several share the partitions."""
     settings = kafka_from(from_, config, kafka)
+    settings = replace(settings, keep_incomplete=incomplete or settings.keep_incomplete)
     check_registries(iglu)
     check_all_known(options, "lake")
     log_to_stderr(log_format)

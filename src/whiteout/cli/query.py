@@ -21,7 +21,10 @@ def register(app: typer.Typer) -> None:
 
 def query(
     sql: Annotated[
-        str, typer.Argument(metavar="SQL", help="One SELECT over events and failed_events.")
+        str,
+        typer.Argument(
+            metavar="SQL", help="One SELECT over events, failed_events, incomplete_events."
+        ),
     ],
     data: Data = None,
     *,

@@ -121,8 +121,7 @@ def up(  # noqa: PLR0913 - the options
     enriching = [*registries, *enrichment_options(resolver, enrichments, pii_events)]
     enriching += repeated("--set", *prefixed(given, "enrich"))
     loading += repeated("--set", *prefixed(given, "lake"))
-    if incomplete:
-        enriching.append("--incomplete")
+    kept = ["--incomplete"] if incomplete else []
     if kafka is not None:
         enrich_settings(config, options)
         loader_settings(config, options)
@@ -139,10 +138,10 @@ def up(  # noqa: PLR0913 - the options
             counts={"collector": collectors, "enrich": enrichers, "loader": loaders},
             options={
                 "collector": [*common, *repeated("--set", *given["collector"])],
-                "enrich": [*common, *enriching],
+                "enrich": [*common, *enriching, *kept],
                 "loader": [
                     *(*common, *registries, *enrichment_options(resolver, None, None)),
-                    *("--data", str(folder), *loading),
+                    *("--data", str(folder), *loading, *kept),
                 ],
                 "page": [
                     *(*common, *registries, *enrichment_options(resolver, None, None)),
@@ -169,7 +168,7 @@ def up(  # noqa: PLR0913 - the options
         command=[
             *(sys.executable, "-P", "-m", "whiteout.cli", "enrich", "--until-eof"),
             *("--from", f"{SPOOL}{folder}", "--to", str(folder)),
-            *(*enriching, *loading, *logging, "--least-group", str(least_group)),
+            *(*enriching, *kept, *loading, *logging, "--least-group", str(least_group)),
             *repeated("--config", config),
         ],
         must_check=bool(resolver or enrichments or pii_events or lake or retention)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from whiteout.enrich import failure, schemas
 from whiteout.enrich.adapter import Rejected, adapt
+from whiteout.enrich.atomic import COLUMN_INDEX
 from whiteout.enrich.derived import derive
 from whiteout.enrich.enrichments.interface import DropEventError, EnrichmentError
 from whiteout.enrich.enrichments.parse_user_agent import ParseUserAgent
@@ -211,10 +212,11 @@ class Enricher:
         row = self._bad_row(request, raw, outcome, now_ms)
         if not self._incomplete:
             return row
+        for fault in long:
+            event.fields[COLUMN_INDEX[fault.column]] = None
         rest = complete(
             event,
             outcome.all(),
-            long,
             now_ms=now_ms,
             bad_rows=self._bad_rows,
             with_data=not (self._has_masks or request.anonymous),

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from whiteout.enrich import timestamps
-from whiteout.enrich.atomic import COLUMN_INDEX
 from whiteout.enrich.failure import Violation
 from whiteout.enrich.schemas import write_parts
 from whiteout.iglu.embedded.enrichments import FAILURE
@@ -21,13 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from whiteout.enrich.event import EnrichedEvent
-    from whiteout.enrich.failure import BadRows, ColumnFault, Message
+    from whiteout.enrich.failure import BadRows, Message
 
 
 def complete(
     event: EnrichedEvent,
     messages: Iterable[Message],
-    too_long: Iterable[ColumnFault],
     *,
     now_ms: int,
     bad_rows: BadRows,
@@ -36,15 +34,12 @@ def complete(
     """Make an event that can be written of one that failed.
 
     Args:
-        event: what is left of it; changed.
+        event: what is left of it, with no column that is too long; changed.
         messages: all failures of all phases, as bad rows have them.
-        too_long: columns that become null.
         now_ms: when it failed, Unix epoch milliseconds.
         bad_rows: who found out.
         with_data: whether the entities hold what was wrong.
     """
-    for fault in too_long:
-        event.fields[COLUMN_INDEX[fault.column]] = None
     common = {
         "timestamp": timestamps.to_iso(now_ms),
         "componentName": bad_rows.artifact,

@@ -7,7 +7,8 @@ lag can be watched, but nothing is read from there.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from whiteout.errors import LogError
 from whiteout.kafka import clients
@@ -28,6 +29,22 @@ _NAMES = ("enriched", "failed", "bad")
 _ANSWER_S = 10.0
 
 
+_Item = TypeVar("_Item")
+
+
+@dataclass(slots=True)
+class _Sorted(Generic[_Item]):
+    """Partitions, or their records, by the table that they are for."""
+
+    events: list[_Item] = field(default_factory=list)
+    failed: list[_Item] = field(default_factory=list)
+    incomplete: list[_Item] = field(default_factory=list)
+
+    def of(self, name: str) -> list[_Item]:
+        """Those of a topic, by the settings' name for it."""
+        return {"enriched": self.events, "incomplete": self.incomplete}.get(name, self.failed)
+
+
 class LoadingSession:
     """From its first poll to its first fault. One thread.
 
@@ -44,25 +61,26 @@ class LoadingSession:
         self._loader = loader
         self._max_records = max_records
         self._kafka = clients.library()
-        self._topics = ensure_topics(settings, _NAMES)
+        names = _NAMES if loader.incomplete is None else (*_NAMES, "incomplete")
+        self._topics = ensure_topics(settings, names)
         self._sources = {topic.name: topic for topic in self._topics.values()}
+        self._names = {topic.name: name for name, topic in self._topics.items()}
         self._keeps_house = False
         self._consumer: Consumer = clients.consumer(settings, settings.loading)
         self._consumer.subscribe(list(self._sources), on_assign=self._assigned)
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        events: list[str] = []
-        failed: list[str] = []
-        enriched = self._topics["enriched"].name
+        taken: _Sorted[str] = _Sorted()
         for one in partitions:
-            source = self._sources[one.topic].source(one.partition)
-            (events if one.topic == enriched else failed).append(source)
-        offsets = self._loader.take_over(events, failed)
+            taken.of(self._names[one.topic]).append(self._sources[one.topic].source(one.partition))
+        offsets = self._loader.take_over(taken.events, taken.failed)
+        if self._loader.incomplete is not None:
+            offsets |= self._loader.incomplete.take_over(taken.incomplete)
         for one in partitions:
             one.offset = offsets[self._sources[one.topic].source(one.partition)]
             self._check_end(consumer, one)
         # One loader of all is enough to merge files.
-        self._keeps_house = self._topics["enriched"].source(0) in events
+        self._keeps_house = self._topics["enriched"].source(0) in taken.events
         consumer.assign(partitions)
 
     def _check_end(self, consumer: Consumer, one: TopicPartition) -> None:
@@ -105,15 +123,15 @@ class LoadingSession:
             raise LogError(f"Kafka failed: {error.args[0].name()}") from error
         if not messages:
             return 0
-        events: list[StreamRecord] = []
-        failed: list[StreamRecord] = []
-        enriched = self._topics["enriched"].name
+        read: _Sorted[StreamRecord] = _Sorted()
         for message in messages:
             problem = message.error()
             if problem is not None:
                 raise LogError(f"a topic cannot be read: {problem.name()}")
-            (events if message.topic() == enriched else failed).append(self._record(message))
-        self._loader.load(events, failed)
+            read.of(self._names[message.topic() or ""]).append(self._record(message))
+        self._loader.load(read.events, read.failed)
+        if self._loader.incomplete is not None:
+            self._loader.incomplete.load(read.incomplete)
         self._show_lag(messages)
         return len(messages)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from whiteout.errors import WhiteoutError
@@ -78,6 +79,8 @@ def run_enrich(
         ConfigurationError: a registry or an enrichment is wrong.
     """
     identities, counts, limits = Identities(), WorkerCounts(), Limits()
+    enrich = replace(settings.enrich, incomplete_events=kafka.keep_incomplete)
+    settings = replace(settings, enrich=enrich)
     with contextlib.ExitStack() as stack:
         enricher = make_enricher(settings, make_resolver(settings), stack, new_uuid=identities)
 
@@ -123,6 +126,7 @@ def run_load(
         settings=settings.loader,
         now_ms=now_ms,
         place=settings.place,
+        incomplete=kafka.keep_incomplete,
     )
     with contextlib.closing(loader):
         run_sessions(

@@ -199,16 +199,15 @@ class Worker:
                 self._counts.incomplete += 1
                 line = result.incomplete.tsv().encode("utf-8", "replace")
                 home = partition % self._topics["incomplete"].partitions
-                self._send("incomplete", line, home, None, partition)
+                if len(line) <= self._limits.message_bytes:  # else its bad row has to do
+                    self._send("incomplete", line, home, origin, partition)
 
     def _fail(self, row: BadRow, origin: Origin, partition: int) -> None:
         self._counts.failed += 1
         home = partition % self._topics["failed"].partitions
         self._send("failed", row.json().encode("utf-8", "replace"), home, origin, partition)
 
-    def _send(
-        self, name: str, value: bytes, home: int, origin: Origin | None, partition: int
-    ) -> None:
+    def _send(self, name: str, value: bytes, home: int, origin: Origin, partition: int) -> None:
         if len(value) > self._limits.message_bytes:
             self._replace(len(value), origin, partition)
             return
@@ -224,7 +223,7 @@ class Worker:
             sent.problems[problem.code()] += 1
 
         headers: dict[str, str | bytes | None] | None = None
-        if origin is not None and name == "failed":
+        if name != "enriched":
             headers = {ORIGIN: origin.header()}
         deadline_s = self._monotonic_s() + _FLUSH_S
         while True:
@@ -244,13 +243,12 @@ class Worker:
                 sent.unacknowledged += 1
                 return
 
-    def _replace(self, size: int, origin: Origin | None, partition: int) -> None:
+    def _replace(self, size: int, origin: Origin, partition: int) -> None:
         """In place of what no topic takes: a bad row that says how large it was."""
-        if origin is not None:
-            self._counts.too_large += 1
-            limit = self._limits.message_bytes
-            row = self._bad_rows.size_violation(self._now_ms(), size=size, limit=limit)
-            self._fail(row, origin, partition)
+        self._counts.too_large += 1
+        limit = self._limits.message_bytes
+        row = self._bad_rows.size_violation(self._now_ms(), size=size, limit=limit)
+        self._fail(row, origin, partition)
 
     def _settle(self) -> None:
         """Wait until everything is acknowledged."""

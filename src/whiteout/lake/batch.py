@@ -23,7 +23,7 @@ from whiteout.lake.failed import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from whiteout.enrich.event import EnrichedEvent
     from whiteout.lake.families import Families, Part
@@ -49,6 +49,13 @@ FAILED_SCHEMA = pa.schema(
     ]
 )
 """The failed events table."""
+
+SCHEMAS: Mapping[str, pa.Schema] = {
+    "events": EVENTS_SCHEMA,
+    "failed_events": FAILED_SCHEMA,
+    "incomplete_events": EVENTS_SCHEMA,
+}
+"""The tables of a lake, before their first rows; the last is there only where it is asked for."""
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ In this order, so that nothing on its way slips through:
 1. What the collector accepted so far must reach the lake: while a loader is at work it is waited
    for; while none is, none may start, and records that wait lose the person where they lie.
 2. Records of the logs that were loaded, and are only still on the disk, are blanked.
-3. Rows are deleted from both tables. A Delta delete writes new files without them; a loader may
+3. Rows are deleted from all tables. A Delta delete writes new files without them; a loader may
    append meanwhile, and where its tidying gets in between, the delete is tried again.
 4. The old files are deleted, and files that no version of a table names.
 
@@ -27,6 +27,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from whiteout.errors import ProtocolError, WhiteoutError
 from whiteout.lake.batch import LOAD_TSTAMP
 from whiteout.lake.finding import KEY_OF, find_rows
+from whiteout.lake.incomplete import NAME as INCOMPLETE
 from whiteout.lake.orphans import remove_orphans
 from whiteout.lake.seen import lake_lock, recovery_lock
 from whiteout.log import open_log
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from whiteout.lake.place import LakePlace
     from whiteout.lake.subject import Subject
 
-TABLES = ("events", "failed_events")
+TABLES = tuple(KEY_OF)
 LOGS = ("raw", "bad")
 
 TOPICS = (
@@ -122,6 +123,8 @@ def erase(erasure: Erasure) -> Erased:
                 directory = erasure.data / "log" / name
                 erased.records[name] = _erase_from_log(erasure, directory, is_alone=is_alone)
         for name in TABLES:
+            if name == INCOMPLETE and erasure.place.open_table(name) is None:
+                continue  # nobody has asked for it
             erased.rows[name] = _erase_from_table(erasure, name)
             if not erasure.dry_run:
                 erased.files += _remove_files(erasure.place, name, is_alone=is_alone)

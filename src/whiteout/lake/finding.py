@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from whiteout.lake.batch import LOAD_DATE, LOAD_TSTAMP
+from whiteout.lake.incomplete import NAME as INCOMPLETE
 from whiteout.lake.subject import IDENTIFYING_NAME, KINDS
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 KEY_OF = {
     "events": ("event_id", LOAD_TSTAMP, LOAD_DATE),
     "failed_events": ("bad_row", LOAD_TSTAMP, LOAD_DATE),
+    INCOMPLETE: ("event_id", LOAD_TSTAMP, LOAD_DATE),
 }
 """Columns that name a row well enough to delete it, for each table."""
 
@@ -40,9 +42,10 @@ def find_rows(
 
     Args:
         table: which.
-        name: `events` or `failed_events`.
+        name: of the table.
         subject: who.
-        anywhere: whether a mention within a longer text counts; in `failed_events` it always does.
+        anywhere: whether a mention within a longer text counts; it always does in `failed_events`,
+            and in `incomplete_events`, which repeat what could not be read.
         seen: told how many rows were looked at.
     """
     dataset = table.to_pyarrow_dataset()
@@ -54,7 +57,7 @@ def find_rows(
         if name == "failed_events":
             found = _said(batch["bad_row"], subject)
         else:
-            found = rows_of(batch, subject, anywhere=anywhere)
+            found = rows_of(batch, subject, anywhere=anywhere or name == INCOMPLETE)
         if seen is not None:
             seen(batch.num_rows)
         keys = pa.Table.from_batches([batch.select(list(KEY_OF[name]))]).filter(found)

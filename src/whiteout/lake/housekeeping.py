@@ -7,8 +7,9 @@ import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from whiteout.lake.batch import EVENTS_SCHEMA, FAILED_SCHEMA
+from whiteout.lake.batch import SCHEMAS
 from whiteout.lake.clock import DAY_US
+from whiteout.lake.incomplete import NAME as INCOMPLETE
 from whiteout.lake.tables import LakeTable
 
 if TYPE_CHECKING:
@@ -106,8 +107,10 @@ class Housekeeper:
             self._thread.join()
 
     def _run(self, today_us: int) -> None:
-        for name, schema in (("events", EVENTS_SCHEMA), ("failed_events", FAILED_SCHEMA)):
+        for name, schema in SCHEMAS.items():
             try:
+                if name == INCOMPLETE and self._place.open_table(name) is None:
+                    continue  # nobody has asked for it
                 table = LakeTable(self._place, name, schema, durable=self._settings.durable)
                 tidy(table, self._settings.retention_days.get(name), self._settings, today_us)
             except Exception as error:  # noqa: BLE001 - whatever the store says; the next hour tries again

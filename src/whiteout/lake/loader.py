@@ -7,7 +7,9 @@ Invariants, which `tests/e2e/test_pipeline_kills.py` attacks with `kill -9`:
 2. `failed_events` commits first, with the positions (offset, number of the result) of what it took.
    When the commit to `events` does not follow, the records are enriched again and results at those
    positions are passed over, even if a registry that was down now answers otherwise.
-3. The log is told of an offset only when both tables have it on the disk.
+   `incomplete_events`, where it is asked for, commits between the two in the same way. Should a
+   record that was killed right there pass the second time, its row there is missing.
+3. The log is told of an offset only when all tables have it on the disk.
 4. The index of seen events is written last, and caught up from the lake when it is behind.
 """
 
@@ -38,6 +40,8 @@ from whiteout.lake.failed import FailedEvent, error_name, from_bad_row, from_tex
 from whiteout.lake.families import Families
 from whiteout.lake.faults import is_index_broken, is_store_at_fault
 from whiteout.lake.housekeeping import Housekeeper
+from whiteout.lake.incomplete import NAME as INCOMPLETE
+from whiteout.lake.incomplete import IncompleteEvents
 from whiteout.lake.keys import KEY_COLUMNS, key_of, keys_of
 from whiteout.lake.loaded import Loaded
 from whiteout.lake.place import LakePlace
@@ -47,7 +51,7 @@ from whiteout.lake.tables import LakeTable
 from whiteout.log.rewriting import is_erased
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -75,6 +79,7 @@ class _Batch:
     keys: list[bytes] = field(default_factory=list)
     failed: list[FailedEvent] = field(default_factory=list)
     positions: list[Position] = field(default_factory=list)
+    incomplete: dict[Position, EnrichedEvent] = field(default_factory=dict)
     duplicates: int = 0
     loaded: Loaded | None = None  # for the observer, where there is one
 
@@ -99,6 +104,7 @@ class Loader:
         lookup: the JSON Schema of a key.
         now_ms: the wall clock.
         observe: is told of each commit.
+        incomplete: whether what is left of failed events is loaded, into `incomplete_events`.
         fault: the bad row of a record that could not be stored, and the kind of fault; by default
             it keeps nothing of the record, which may be anonymous.
 
@@ -123,6 +129,7 @@ class Loader:
         place: LakePlace | None = None,
         observe: Observer | None = None,
         fault: Callable[[bytes, str], BadRow] | None = None,
+        incomplete: bool = False,
     ) -> None:
         self.counts = Counts()
         self.is_behind = False
@@ -137,6 +144,9 @@ class Loader:
         self._place = place = place or LakePlace(str(directory))
         self._events = LakeTable(place, "events", EVENTS_SCHEMA, durable=durable)
         self._failed = LakeTable(place, "failed_events", FAILED_SCHEMA, durable=durable)
+        self._incomplete = (
+            IncompleteEvents(place, lookup, now_ms, durable=durable) if incomplete else None
+        )
         self._seen = SeenEvents(directory / "seen.sqlite3", self._events.table_id)
         self._is_stale = True
         self._resume()
@@ -160,6 +170,12 @@ class Loader:
         self._stored_failed: frozenset[Position] = frozenset()
         if self._failed_until > self._raw_next:
             self._stored_failed = _positions(self._failed.last_note(_POSITIONS))
+        self._stored_incomplete: frozenset[Position] = frozenset()
+        if self._incomplete is not None:
+            self._incomplete.reload()
+            if self._incomplete.table.offset(self._raw.name) > self._raw_next:
+                note = self._incomplete.table.last_note(_POSITIONS)
+                self._stored_incomplete = _positions(note)
         last_event_us = self._events.last_load_us()
         self._last_load_us = max(last_event_us, self._failed.last_load_us())
         self._catch_up(last_event_us)
@@ -311,6 +327,10 @@ class Loader:
             results = [self._fault(record, error_name(error))]
         for number, result in enumerate(results):
             position = (offset, number)
+            if self._incomplete is not None and position not in self._stored_incomplete:
+                rest = result.incomplete if isinstance(result, BadRow) else None
+                if rest is not None:
+                    batch.incomplete[position] = rest
             if position in self._stored_failed:
                 continue
             if isinstance(result, BadRow):
@@ -364,6 +384,8 @@ class Loader:
         try:
             if batch.failed or batch.bad_next is not None:
                 self._commit_failed(batch)
+            if batch.incomplete:
+                self._commit_incomplete(batch)
             if batch.raw_next is not None:
                 self._events.append(batch.events, {self._raw.name: batch.raw_next})
         except Exception as error:
@@ -395,19 +417,36 @@ class Loader:
             self._failed_until = max(self._failed_until, batch.raw_next)
             offsets[self._raw.name] = self._failed_until
             stored = self._stored_failed.union(batch.positions)
-            notes[_POSITIONS] = " ".join(f"{offset}:{number}" for offset, number in sorted(stored))
+            notes[_POSITIONS] = _note(stored)
         if batch.bad_next is not None and self._bad is not None:
             offsets[self._bad.name] = batch.bad_next
         self._failed.append(failed_table(batch.failed, load_us=batch.load_us), offsets, notes=notes)
+
+    def _commit_incomplete(self, batch: _Batch) -> None:
+        if self._incomplete is None or batch.raw_next is None:
+            return
+        name = self._raw.name
+        stored = self._stored_incomplete.union(batch.incomplete)
+        self._incomplete.append(
+            [*batch.incomplete.values()],
+            {name: max(self._incomplete.table.offset(name), batch.raw_next)},
+            load_us=batch.load_us,
+            notes={_POSITIONS: _note(stored)},
+        )
 
     def _count(self, batch: _Batch) -> None:
         counts = self.counts
         counts.commits += 1
         counts.events += len(batch.keys)
         counts.failed += len(batch.failed)
+        counts.incomplete += len(batch.incomplete)
         counts.duplicates += batch.duplicates
         if self._raw_next >= self._failed_until:
             self._stored_failed = frozenset()
+        if self._incomplete is not None and self._raw_next >= self._incomplete.table.offset(
+            self._raw.name
+        ):
+            self._stored_incomplete = frozenset()
 
     def settle(self) -> None:
         """Tell the logs what the lake has, so that they can drop it."""
@@ -424,12 +463,18 @@ class Loader:
                 files are kept long enough for readers that they outlive what is being written.
         """
         tables = {"events": self._events, "failed_events": self._failed}
+        if self._incomplete is not None:
+            tables[INCOMPLETE] = self._incomplete.table
         return self._housekeeper.tend(tables, force=force)
 
     def close(self) -> None:
         """Release the lake for another loader."""
         self._housekeeper.close()
         self._seen.close()
+
+
+def _note(positions: Iterable[Position]) -> str:
+    return " ".join(f"{offset}:{number}" for offset, number in sorted(positions))
 
 
 def _positions(note: str | None) -> frozenset[Position]:

@@ -1,6 +1,6 @@
 """Reading the lake: SQL over Arrow in DuckDB, rows as events, following what is loaded.
 
-SQL comes from whoever sits at the machine, or from a local page: it sees the two tables and nothing
+SQL comes from whoever sits at the machine, or from a local page: it sees the tables and nothing
 else. DuckDB runs in memory, without files, network, extensions or Python variables, with a limit on
 memory, time and rows. Each query reads one version of each table, and blocks nobody.
 """
@@ -10,13 +10,13 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import duckdb
 import pyarrow as pa
 
 from whiteout.errors import WhiteoutError
-from whiteout.lake.batch import EVENTS_SCHEMA, FAILED_SCHEMA
+from whiteout.lake.batch import SCHEMAS
 from whiteout.lake.place import LakePlace
 from whiteout.lake.rebuild import Rebuilder
 
@@ -26,13 +26,15 @@ if TYPE_CHECKING:
 
     from deltalake import DeltaTable
 
-Table = Literal["events", "failed_events"]
+Table = Literal["events", "failed_events", "incomplete_events"]
 Order = Literal["newest", "oldest"]
 
-_SCHEMAS: dict[Table, pa.Schema] = {"events": EVENTS_SCHEMA, "failed_events": FAILED_SCHEMA}
+TABLES: tuple[Table, ...] = get_args(Table)
+_OF_EVENTS = "collector_tstamp, event_id, dvce_created_tstamp, event_name"
 _TIE_BREAKERS = {
-    "events": "collector_tstamp, event_id, dvce_created_tstamp, event_name",
+    "events": _OF_EVENTS,
     "failed_events": "failure_tstamp, type, event_id, bad_row",
+    "incomplete_events": _OF_EVENTS,
 }
 _READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 _BATCH_ROWS = 2_048
@@ -74,11 +76,10 @@ class Rows:
 
 
 class Lake:
-    """The two tables of a lake, for reading. May be used by several threads.
+    """The tables of a lake, for reading. May be used by several threads.
 
     Args:
-        place: with `events` and `failed_events`, a folder or a `LakePlace`; tables that are not
-            there yet are empty.
+        place: with the tables, a folder or a `LakePlace`; those that are not there are empty.
         memory_limit: of one query, as DuckDB writes it.
         time_limit_s: of one query.
         row_limit: of one query's result.
@@ -98,7 +99,7 @@ class Lake:
         self._row_limit = row_limit
 
     def query(self, sql: str) -> pa.Table:
-        """Run one SELECT over `events` and `failed_events`.
+        """Run one SELECT over the tables.
 
         Raises:
             QueryError: it is not one reading statement, it is wrong, or it goes over a limit.
@@ -109,7 +110,7 @@ class Lake:
     def schema(self, table: Table = "events") -> pa.Schema:
         """The columns of a table, as Arrow fields with their metadata."""
         opened = self._open(table)
-        return _SCHEMAS[table] if opened is None else pa.schema(opened.schema().to_arrow())
+        return SCHEMAS[table] if opened is None else pa.schema(opened.schema().to_arrow())
 
     def version(self, table: Table = "events") -> int | None:
         """The version of a table, which every commit raises; None where there is none yet."""
@@ -127,7 +128,7 @@ class Lake:
         """Rows in the order of loading.
 
         Args:
-            table: which of the two.
+            table: which.
             since: only rows after this position.
             order: `newest` first takes the last `limit` rows, `oldest` first the first ones.
             limit: at most that many.
@@ -169,13 +170,18 @@ class Lake:
         (row,) = times.to_pylist()
         return row["low"], row["high"]
 
-    def json_objects(self, rows: pa.Table) -> Iterator[dict[str, Any]]:
-        """Rows of `events` as the official analytics SDKs' JSON objects; see `rebuild`."""
-        return Rebuilder(self.schema()).json_objects(rows)
+    def json_objects(self, rows: pa.Table, table: Table = "events") -> Iterator[dict[str, Any]]:
+        """Rows of events as the official analytics SDKs' JSON objects; see `rebuild`.
 
-    def tsv_lines(self, rows: pa.Table) -> Iterator[str]:
-        """Rows of `events` as enriched TSV lines of 131 columns; see `rebuild`."""
-        return Rebuilder(self.schema()).tsv_lines(rows)
+        Args:
+            rows: with all columns.
+            table: they are of; not `failed_events`.
+        """
+        return Rebuilder(self.schema(table)).json_objects(rows)
+
+    def tsv_lines(self, rows: pa.Table, table: Table = "events") -> Iterator[str]:
+        """Rows of events as enriched TSV lines of 131 columns; as `json_objects`."""
+        return Rebuilder(self.schema(table)).tsv_lines(rows)
 
     def _open(self, table: Table) -> DeltaTable | None:
         return self._place.open_table(table)
@@ -194,9 +200,11 @@ class Lake:
         )
         try:
             connection.execute("SET TimeZone='UTC'")
-            for table, schema in _SCHEMAS.items():
+            for table in TABLES:
                 opened = self._open(table)
-                data = schema.empty_table() if opened is None else opened.to_pyarrow_dataset()
+                data = (
+                    SCHEMAS[table].empty_table() if opened is None else opened.to_pyarrow_dataset()
+                )
                 connection.register(table, data)
             connection.execute("SET enable_external_access=false")
             connection.execute("SET lock_configuration=true")

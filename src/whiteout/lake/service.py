@@ -220,6 +220,7 @@ def open_pipeline(
             now_ms=now_ms,
             place=settings.place,
             observe=observe,
+            incomplete=settings.enrich.incomplete_events,
         )
         stack.callback(loader.close)
         yield loader

@@ -60,7 +60,7 @@ _LEAST = {
     "compact_after": 1,
     "retention_hours": 0,
 }
-TABLES = ("events", "failed_events")
+TABLES = ("events", "failed_events", "incomplete_events")
 
 _DAYS = re.compile(r"([0-9]{1,5})d")
 
@@ -105,5 +105,6 @@ class Counts:
     events: int = 0
     duplicates: int = 0
     failed: int = 0
+    incomplete: int = 0
     quarantined: int = 0
     commits: int = 0

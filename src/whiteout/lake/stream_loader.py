@@ -42,11 +42,19 @@ from whiteout.lake.failed import FailedEvent, error_name, from_text
 from whiteout.lake.families import Families
 from whiteout.lake.faults import is_index_broken, is_store_at_fault
 from whiteout.lake.housekeeping import Housekeeper
+from whiteout.lake.incomplete import IncompleteEvents
+from whiteout.lake.incomplete_stream import IncompleteStream
 from whiteout.lake.keys import KEY_COLUMNS, keys_of
 from whiteout.lake.place import LakePlace
 from whiteout.lake.seen import SeenEvents
 from whiteout.lake.settings import Counts, LoaderSettings
-from whiteout.lake.stream_records import NOT_STORED, StreamRecord, as_bytes, read_record
+from whiteout.lake.stream_records import (
+    NOT_STORED,
+    StreamRecord,
+    TakenOverError,
+    as_bytes,
+    read_record,
+)
 from whiteout.lake.tables import LakeTable
 
 if TYPE_CHECKING:
@@ -61,10 +69,6 @@ _POSITIONS = "whiteout.positions."
 _SLACK_US = 3_600 * 1_000_000  # how far the clocks of loaders may be apart
 _WRITE_ATTEMPTS = 3  # of a batch, before a smaller one is tried
 _LOADERS = 8  # loaders on one folder, at most
-
-
-class TakenOverError(LogError):
-    """Another loader has loaded from a partition that this one thought its own."""
 
 
 @dataclass(slots=True)
@@ -93,12 +97,16 @@ class StreamLoader:
         settings: see there.
         now_ms: the wall clock.
         place: of the lake, where it is elsewhere.
+        incomplete: whether what is left of failed events is loaded too.
+
+    Attributes:
+        incomplete: loads that; None where it is not asked for.
 
     Raises:
         LogError: too many loaders are at work in `directory`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all keyword-only, none with a sensible default
         self,
         directory: Path,
         *,
@@ -106,6 +114,7 @@ class StreamLoader:
         settings: LoaderSettings,
         now_ms: Callable[[], int],
         place: LakePlace | None = None,
+        incomplete: bool = False,
     ) -> None:
         self.counts = Counts()
         self._lookup, self._settings, self._now_ms = lookup, settings, now_ms
@@ -128,6 +137,10 @@ class StreamLoader:
             commit_us=self._events.last_commit_us(),
         )
         self._housekeeper = Housekeeper(place, settings, self._clock, self._seen)
+        self.incomplete: IncompleteStream | None = None
+        if incomplete:
+            table = IncompleteEvents(place, lookup, now_ms, durable=durable)
+            self.incomplete = IncompleteStream(table, self._clock.load_us)
         self._alone = True
         self._place = place
         self._assigned: tuple[list[str], list[str]] = ([], [])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from whiteout.enrich.event import BadRow
 from whiteout.enrich.tsv import NotEnrichedError, read_tsv
+from whiteout.errors import LogError
 from whiteout.lake.batch import Row
 from whiteout.lake.failed import (
     LOADER_PARSING_ERROR,
@@ -41,6 +42,10 @@ class StreamRecord:
     offset: int
     value: bytes
     origin: tuple[str, int] | None = None
+
+
+class TakenOverError(LogError):
+    """Another loader has loaded from a partition that this one thought its own."""
 
 
 def read_record(record: StreamRecord, *, now_ms: int) -> Row | FailedEvent:
