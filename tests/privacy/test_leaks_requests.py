@@ -47,11 +47,13 @@ SETS_COOKIE = Reply(headers=(("Set-Cookie", f"sp={COOKIE}; Path=/; Max-Age=31536
 def test_A8_A9_A10_A11_the_header_is_there_exactly_when_asked_for(
     scene: Scene, collector: Collector, level: Anonymisation, method: HttpMethod
 ) -> None:
+    """A9: otherwise than natively, an anonymous event does not go by GET, and has the header."""
     tracker = scene.tracker(level, network={"method": method})
     tracker.track(screen())
     assert tracker.flush()
 
     (request,) = collector.requests
+    assert request.method == ("POST" if level else method.value)
     assert request.headers.get("sp-anonymous") == ("*" if SERVER in level else None)
     assert tracker.emitter.server_anonymisation is (SERVER in level)
 

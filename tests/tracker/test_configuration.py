@@ -200,6 +200,10 @@ def test_the_defaults_are_those_of_the_reference_where_nothing_else_is_said() ->
     emitter = EmitterConfiguration()
     assert emitter.buffer_option is BufferOption.SINGLE
     assert emitter.byte_limit_get == 40_000
+    # Not those of the reference: 25, 40,000 and 1,000 (`docs/tracker/differences.md`).
+    assert emitter.emit_range == 200
+    assert emitter.byte_limit_post == 500_000
+    assert emitter.max_event_store_size == 100_000
     assert emitter.retry_failed_requests
     assert emitter.max_event_store_age == 30 * 86_400
     session = SessionConfiguration()

@@ -99,6 +99,30 @@ def test_e6_e8_what_fails_stays_in_the_store(
         assert tracker.drops == {}
 
 
+def test_e8_the_second_event_is_not_tried_while_the_first_is_under_way(tmp_path: Path) -> None:
+    begun, released = threading.Event(), threading.Event()
+
+    class Slow(Wire):
+        def send(self, request: OutgoingRequest) -> Answer:
+            answer = super().send(request)
+            begun.set()
+            assert released.wait(10)
+            return answer
+
+    wire = Slow(status=500)
+    with a_tracker(wire.network, tmp_path) as tracker:
+        track(tracker, 1)
+        assert begun.wait(10)
+        assert tracker.emitter.is_sending
+        track(tracker, 1)
+        assert not poll(lambda: len(wire.requests) > 1, timeout_s=0.3)
+
+        released.set()
+
+        assert is_stored(tracker, 2)
+        assert tracker.drops == {}
+
+
 def test_e10_a_paused_emitter_stores_and_sends_on_resuming(
     tmp_path: Path, collector: Collector
 ) -> None:
@@ -148,6 +172,14 @@ def test_e13_without_retries_a_failure_drops(tmp_path: Path, collector: Collecto
         track(tracker, 1)
 
         assert tracker.flush(10)
+        assert tracker.drops == {DropReason.REJECTED: 1}
+
+        tracker.emitter.retry_failed_requests = True
+        before = len(collector.requests)
+        track(tracker, 1)
+        assert collector.wait_for_requests(before + 1)
+        assert not tracker.flush(0.2)
+        assert tracker.emitter.db_count == 1
         assert tracker.drops == {DropReason.REJECTED: 1}
 
 

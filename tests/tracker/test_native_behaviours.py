@@ -33,12 +33,16 @@ IN_NAME = re.compile(r"(?<=_)([saepgrm]\d{1,2})(?=_)", re.IGNORECASE)
 IN_DOCSTRING = re.compile(r"\b([SAEPGRM]\d{1,2})\b")
 DIFFERENT = {
     "S17": "Without lifecycle tracking",
+    "S22": "Turning the session context off and on again",
     "A5": "`appSetId`",
+    "A9": "An anonymous event goes by GET",
     "A13": "FocalMeter",
+    "E3": "A change of `bufferOption`",
     "E29": "Legacy files",
     "E30": "all namespaces but some",
     "E33": "made lazily",
     "G13": "State machines of the app's own",
+    "M1": "the default tracker",
     "M2": "controller of a removed tracker",
 }
 """Behaviours that are not wholly copied, and the words by which the documentation says so."""

@@ -260,6 +260,29 @@ def test_e23_cookies_can_be_stored_and_restored(
     assert collector.requests[-1].headers["cookie"] == "sp=test"
 
 
+def test_e23_cookies_stay_with_their_host(collector: Collector, connection: HttpConnection) -> None:
+    """A stored one too; and nobody sets one for another domain."""
+    collector.reply(
+        Reply(headers=(("Set-Cookie", "sp=test; Path=/; Max-Age=1000"),)),
+        Reply(headers=(("Set-Cookie", "other=test; Path=/; Domain=collector.example"),)),
+    )
+    connection.send(a_request(collector.url))
+    connection.send(a_request(collector.url))
+    stored = connection.cookies()
+    again = HttpConnection()
+    again.restore_cookies(stored)
+
+    again.send(a_request(collector.url.replace("127.0.0.1", "localhost")))
+    again.close()
+
+    assert [cookie["name"] for cookie in stored] == ["sp"]
+    assert [request.headers.get("cookie") for request in collector.requests] == [
+        None,
+        "sp=test",
+        None,
+    ]
+
+
 def test_a_cookie_that_an_anonymous_answer_sets_is_not_kept(
     collector: Collector, connection: HttpConnection
 ) -> None:

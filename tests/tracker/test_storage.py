@@ -586,6 +586,35 @@ def test_e26_events_wait_in_memory_until_the_database_opens(tmp_path: Path) -> N
         blocker.close()
 
 
+def test_e26_removing_all_events_before_the_database_opens_removes_those_in_memory_alone(
+    tmp_path: Path,
+) -> None:
+    """It says so by False; the next call removes the rest."""
+    path = tmp_path / "app.events.sqlite"
+    with a_tracker(NOWHERE, tmp_path) as tracker:
+        tracker.emitter.pause()
+        track_many(tracker, 3)
+    blocker = sqlite3.connect(path, isolation_level=None)
+    blocker.execute("PRAGMA locking_mode = EXCLUSIVE")
+    blocker.execute("BEGIN EXCLUSIVE")
+    with a_tracker(NOWHERE, tmp_path) as tracker:
+        tracker.emitter.pause()
+        track_many(tracker, 2)
+        assert poll(lambda: tracker.emitter.db_count == 2)
+
+        assert not tracker.emitter.remove_all_events()
+
+        assert tracker.emitter.db_count == 0
+        assert tracker.drops == {DropReason.FORGOTTEN: 2}
+        blocker.close()
+        with sqlite3.connect(path) as reader:
+            assert reader.execute("SELECT count(*) FROM events").fetchone() == (3,)
+        reader.close()
+        assert poll(tracker.emitter.remove_all_events)
+        assert tracker.emitter.db_count == 0
+        assert tracker.drops == {DropReason.FORGOTTEN: 5}
+
+
 def test_e20_forget_empties_the_store_in_every_view(tmp_path: Path) -> None:
     with a_tracker(NOWHERE, tmp_path) as tracker:
         track_many(tracker, 10)

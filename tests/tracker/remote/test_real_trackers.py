@@ -97,7 +97,12 @@ def test_r2_r4_without_a_file_the_defaults_go_on(scene: RemoteScene, answer: Rep
 
 def test_r3_r5_r6_a12_the_cache_holds_at_the_next_start(scene: RemoteScene) -> None:
     scene.serve(
-        scene.bundle(tracker={"appId": "one"}, emitter={"serverAnonymisation": True}), version=1
+        scene.bundle(
+            tracker={"appId": "one"},
+            session={"foregroundTimeout": 60},
+            emitter={"serverAnonymisation": True},
+        ),
+        version=1,
     )
     assert scene.setup(scene.default()).wait(10)
     scene.restart()
@@ -106,6 +111,9 @@ def test_r3_r5_r6_a12_the_cache_holds_at_the_next_start(scene: RemoteScene) -> N
     tracker = shop()
     assert tracker.app_id == "one"
     assert tracker.emitter.server_anonymisation
+    assert tracker.session is not None
+    timeouts = (tracker.session.foreground_timeout, tracker.session.background_timeout)
+    assert timeouts == (60, 1800)  # what was not given is not stored as given
     assert setup.wait(10)
     assert scene.states == [(["shop"], CACHED)]
 
