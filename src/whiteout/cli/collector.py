@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from whiteout.cli.logs import log_to_stderr
 from whiteout.cli.options import (
     CollectorOptions,
     Config,
@@ -23,7 +24,6 @@ from whiteout.cli.options import (
     configured,
     is_kafka,
     kafka_from,
-    log_to_stderr,
     make_private,
     spool_folder,
     stop_at_end_of_input,

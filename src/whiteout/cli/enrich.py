@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from whiteout.cli.logs import log_to_stderr
 from whiteout.cli.options import (
     DRAIN_S,
     CommitInterval,
@@ -37,7 +38,6 @@ from whiteout.cli.options import (
     is_kafka,
     kafka_from,
     lake_address,
-    log_to_stderr,
     make_private,
     spool_folder,
     stop_when_asked,

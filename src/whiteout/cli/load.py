@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
+from whiteout.cli.logs import log_to_stderr
 from whiteout.cli.options import (
     CommitInterval,
     Data,
     LakeAddress,
+    LogFormat,
     data_folder,
     lake_address,
-    log_to_stderr,
     stop_when_asked,
 )
 from whiteout.cli.progress import progress
@@ -71,13 +72,14 @@ def load(  # noqa: PLR0913 - the options
         bool, typer.Option("--follow", help="Go on with what the lake gets, until Ctrl-C.")
     ] = False,
     commit_interval: CommitInterval = 1.0,
+    log_format: LogFormat = "text",
     format_: FormatOption = "text",
 ) -> None:
     """Fill PostgreSQL, or files of JSON lines, from the lake."""
     from whiteout.lake.place import lake_place  # noqa: PLC0415 - heavy: only where it runs
 
     make, target = _destination(postgres, jsonl, schema)
-    log_to_stderr()
+    log_to_stderr(log_format)
     place = lake_place(lake_address(lake, data_folder(data)), os.environ)
     report = Report(format_)
     if follow:

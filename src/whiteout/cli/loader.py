@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from whiteout.cli.logs import log_to_stderr
 from whiteout.cli.options import (
     DRAIN_S,
     CommitInterval,
@@ -27,7 +28,6 @@ from whiteout.cli.options import (
     data_folder,
     kafka_from,
     lake_address,
-    log_to_stderr,
     make_private,
     stop_when_asked,
 )

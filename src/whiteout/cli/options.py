@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 import signal
 import sys
 import threading
 import tomllib
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -406,29 +403,6 @@ def make_private(folder: Path, option: str = "--data or WHITEOUT_DATA") -> None:
             f"the data folder must be one that can be made, got {str(folder)!r}"
             f" ({error.strerror}); choose another with {option}"
         ) from error
-
-
-def log_to_stderr(log_format: Literal["text", "json"] = "text") -> None:
-    """Warnings of this package on standard error, one line each."""
-    handler = logging.StreamHandler(sys.stderr)
-    text = logging.Formatter("whiteout: %(message)s")
-    handler.setFormatter(text if log_format == "text" else _JsonLines())
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
-
-
-class _JsonLines(logging.Formatter):
-    """One JSON object a line. No trace: a text of it may hold what was sent."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Write `timestamp` (UTC), `level`, `logger` and `event`."""
-        timestamp = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        line = {
-            "timestamp": timestamp.replace("+00:00", "Z"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "event": record.getMessage(),
-        }
-        return json.dumps(line)
 
 
 def say(message: str) -> None:

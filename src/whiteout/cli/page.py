@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whiteout.cli.collector import cannot_listen
+from whiteout.cli.logs import log_to_stderr
 from whiteout.cli.options import (
     Config,
     Host,
@@ -25,7 +26,6 @@ from whiteout.cli.options import (
     UntilEof,
     check_registries,
     kafka_from,
-    log_to_stderr,
     stop_when_asked,
 )
 from whiteout.cli.page_place import TOKEN, Page, missing, token_for

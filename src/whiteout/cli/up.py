@@ -15,6 +15,7 @@ import typer
 
 from whiteout.cli.alone import LITTLE_MEMORY, Alone
 from whiteout.cli.collector import settings_from
+from whiteout.cli.logs import log_to_stderr
 from whiteout.cli.options import (
     SPOOL,
     CollectorOptions,
@@ -42,7 +43,6 @@ from whiteout.cli.options import (
     kafka_address,
     kafka_from,
     lake_address,
-    log_to_stderr,
     make_private,
 )
 from whiteout.cli.report import FormatOption, Report
