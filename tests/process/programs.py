@@ -10,9 +10,11 @@ import multiprocessing
 import os
 import signal
 import socket
+import sqlite3
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.support.child import create, say, track
@@ -69,6 +71,34 @@ def unresolved_tool(folder: str, endpoint: str, events: int) -> None:
     """Track where the resolver never answers, whatever the machine's network is like."""
     socket.getaddrinfo = lambda *_, **__: threading.Event().wait()  # type: ignore[assignment] # it hangs
     tool(folder, endpoint, events)
+
+
+def locked_out_tool(folder: str, endpoint: str, events: int) -> None:
+    """Track while another connection keeps everybody out of the event store, and end."""
+    tracker = create(folder, endpoint)
+    tracker.flush(0.05)
+    other = sqlite3.connect(Path(folder) / "app.events.sqlite", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    for number in range(events):
+        track(tracker, f"screen {number}")
+    time.sleep(0.2)  # the writer is waiting for the store by then
+    stamp()
+
+
+def many_unresolved_tools(folder: str, endpoint: str, trackers: int) -> None:
+    """Track with several trackers whose emitters all wait for a resolver that never answers."""
+    asked = threading.Semaphore(0)
+
+    def hang(*_: object, **__: object) -> None:
+        asked.release()
+        threading.Event().wait()
+
+    socket.getaddrinfo = hang  # type: ignore[assignment] # it hangs
+    for number in range(trackers):
+        track(create(folder, endpoint, f"app{number}"), f"screen {number}")
+    for _ in range(trackers):
+        asked.acquire()
+    stamp()
 
 
 def sending_tool(folder: str, endpoint: str, events: int, wait_s: float) -> None:

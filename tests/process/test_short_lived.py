@@ -15,6 +15,7 @@ from tests.process.support import (
     run,
 )
 from tests.support.collector import Collector, Reply
+from tests.support.trackers import a_tracker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,6 +92,48 @@ def test_the_exit_is_quick_while_the_resolver_hangs(tmp_path: Path) -> None:
     exit_s = quickest("unresolved_tool", tmp_path, endpoint="http://collector.example", events=20)
 
     assert exit_s < bare_s + EXTRA_S
+
+
+def test_the_exit_is_quick_while_another_process_locks_the_event_store(tmp_path: Path) -> None:
+    bare_s = quickest_bare()
+
+    exit_s = quickest("locked_out_tool", tmp_path, endpoint=NOWHERE, events=20)
+
+    assert exit_s < bare_s + EXTRA_S
+
+
+def test_the_exit_is_quick_however_much_waits(tmp_path: Path) -> None:
+    """It stays in the journal, and the next start takes it up."""
+    bare_s = quickest_bare()
+
+    exit_s = quickest("tool", tmp_path, endpoint=NOWHERE, events=5_000)
+
+    assert exit_s < bare_s + EXTRA_S
+
+
+def test_the_exit_is_quick_while_all_of_many_trackers_wait_for_the_resolver(tmp_path: Path) -> None:
+    """They end together: the time is that of one."""
+    bare_s = quickest_bare()
+    seconds = []
+    for number in range(TRIES):
+        own = tmp_path / f"try {number}"
+        ended = run(
+            "many_unresolved_tools",
+            folder=str(own),
+            endpoint="http://collector.example",
+            trackers=8,
+        )
+        assert ended.status == 0, ended.errors
+        seconds.append(ended.exit_s or LIMIT_S)
+        if seconds[-1] < bare_s + EXTRA_S:
+            break
+
+    assert min(seconds) < bare_s + EXTRA_S
+    with Collector() as collector:
+        for number in range(8):
+            with a_tracker(collector.url, own, namespace=f"app{number}") as tracker:
+                assert tracker.flush(10)
+    assert dict(collector.accepted_ids) == dict.fromkeys(ended.ids, 1)
 
 
 @pytest.mark.parametrize(

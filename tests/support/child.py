@@ -14,6 +14,10 @@ from typing import TYPE_CHECKING
 
 import whiteout
 from whiteout import EmitterConfiguration, ScreenView, SessionConfiguration, TrackerConfiguration
+
+if sys.platform != "win32":
+    import resource
+
 from whiteout.tracker.clock import SystemClock
 from whiteout.tracker.counters import Counters
 from whiteout.tracker.event_store import NewEvent
@@ -155,6 +159,20 @@ def answer_until_killed(folder: str, endpoint: str) -> None:
         tracker.consent.withdraw()
         say("withdrawn")
         tracker.track(ScreenView(name="hidden"))
+
+
+def track_with_small_files(folder: str, endpoint: str, count: int, most_bytes: int) -> None:
+    """Track where no file can grow beyond so many bytes, as on a full disk; then send."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+    tracker = create(folder, endpoint)
+    tracker.emitter.pause()
+    for number in range(count):
+        track(tracker, f"screen {number}")
+    while tracker.emitter.db_count < count:
+        time.sleep(0.01)
+    tracker.emitter.resume()
+    say(f"delivered {tracker.flush(60)} dropped {dict(tracker.drops)}")
+    tracker.close(10)
 
 
 def keep(folder: str) -> None:

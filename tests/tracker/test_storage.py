@@ -7,6 +7,7 @@ import logging
 import os
 import sqlite3
 import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ import pytest
 from tests.support.clock import ManualClock
 from tests.support.collector import Collector, closed_port
 from tests.support.processes import Child
-from tests.support.trackers import CONTEXT_FREE, a_tracker, poll
+from tests.support.trackers import CONTEXT_FREE, Wire, a_tracker, poll
 
 from whiteout import DropReason, EmitterConfiguration, ScreenView
 from whiteout.errors import EventStoreError
@@ -30,6 +31,7 @@ from whiteout.tracker.process_lock import ProcessLock
 from whiteout.tracker.storage import Storage
 
 if TYPE_CHECKING:
+    import mmap
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -525,6 +527,32 @@ def test_a_full_disk_loses_nothing_that_memory_has_room_for(small_disk: Path) ->
         assert tracker.drops == {}
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there files have no such limit")
+@pytest.mark.parametrize(
+    "most_bytes", [4 * 1024 * 1024, 512 * 1024], ids=["journal fits, store not", "neither fits"]
+)
+def test_files_that_cannot_grow_lose_nothing_that_memory_has_room_for(
+    tmp_path: Path, most_bytes: int
+) -> None:
+    """A full disk that anybody can have."""
+    with (
+        Collector() as collector,
+        Child(
+            "track_with_small_files",
+            folder=str(tmp_path),
+            endpoint=collector.url,
+            count=10_000,
+            most_bytes=most_bytes,
+        ) as child,
+    ):
+        child.join(60)
+
+        assert child.lines[-1] == "delivered True dropped {}"
+        assert collector.accepted_ids == dict.fromkeys(child.ids, 1)
+    assert child.errors.count("events are kept in memory meanwhile") == 1
+    assert child.errors.count("a kill loses what waits") == (most_bytes < 4 * 1024 * 1024)
+
+
 def test_a_disk_that_is_full_from_the_start_is_no_reason_to_fail(small_disk: Path) -> None:
     filler = small_disk / "filler"
     filler.write_bytes(bytes(6 * 1024 * 1024 - 65_536))
@@ -570,6 +598,59 @@ def test_a_disk_that_never_works_again_does_not_stop_events_from_going_out(
 
         assert tracker.drops == {}
         lock.release()
+
+
+def test_what_the_journal_has_no_room_for_beside_memory_is_told_not_to_survive_a_kill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "whiteout")
+    monkeypatch.setattr(journal_module, "SEGMENT_BYTES", 64 * 1024)
+    with a_tracker(NOWHERE, tmp_path) as tracker:
+        tracker.flush(0.1)
+        lock = Lock(tmp_path / "app.events.sqlite")
+        assert tracker.emitter.survives_kill
+        for _ in range(100):
+            track_many(tracker, 100)
+            tracker.flush(0.01)  # which moves what is in the journal
+            if not tracker.emitter.survives_kill:
+                break
+        assert poll(lambda: "a kill loses what waits" in caplog.text)
+
+        lock.release()
+        assert poll(lambda: tracker.emitter.survives_kill)
+
+        assert poll(lambda: "survives a kill again" in caplog.text)
+        assert caplog.text.count("a kill loses what waits") == 1
+        assert tracker.drops == {}
+
+
+def test_a_journal_that_cannot_be_made_on_the_disk_is_told_once_and_once_it_can_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "whiteout")
+    has_room = threading.Event()
+    map_file = journal_module._map_file
+
+    def fail_at_first(path: Path, number: int) -> mmap.mmap:
+        if not has_room.is_set():
+            raise OSError(errno.ENOSPC, "full")
+        return map_file(path, number)
+
+    monkeypatch.setattr(journal_module, "SEGMENT_BYTES", 64 * 1024)
+    monkeypatch.setattr(journal_module, "_map_file", fail_at_first)
+    with a_tracker(Wire().network, tmp_path) as tracker:
+        track_many(tracker, 10)
+        assert poll(lambda: "a kill loses what waits" in caplog.text)
+        assert not tracker.emitter.survives_kill
+
+        has_room.set()
+        for _ in range(10):
+            track_many(tracker, 100)
+            assert tracker.flush(10)
+
+        assert tracker.emitter.survives_kill
+        assert poll(lambda: "survives a kill again" in caplog.text)
+        assert caplog.text.count("a kill loses what waits") == 1
 
 
 def test_e26_events_wait_in_memory_until_the_database_opens(tmp_path: Path) -> None:

@@ -49,7 +49,6 @@ from whiteout.tracker.consent_record import ConsentRecord, ConsentState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from contextlib import AbstractContextManager
 
     from whiteout.events.event import Event
     from whiteout.tracker.consent_record import ConsentFile
@@ -110,7 +109,7 @@ class Consent(NoStrayAttributes):
         self._lock = threading.RLock()
 
     @property
-    def lock(self) -> AbstractContextManager[object]:
+    def lock(self) -> threading.RLock:
         """Held while an answer changes."""
         return self._lock
 

@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from whiteout.tracker.network import NetworkConnection
     from whiteout.tracker.tracker import Tracker
 
-_PLUGINS_S: Final = 0.05  # arbitrary: what an exit may take for plugins that have yet to be told
+PLUGINS_S: Final = 0.05  # arbitrary: what an exit may take for plugins that have yet to be told
 
 
 class Core:
@@ -183,17 +183,51 @@ class Core:
         """Stop, once; True: everything was delivered."""
         self.errors.close()
         if self._app_code is not None:  # before any lock: its functions may call the tracker
-            timeout_s -= self._app_code.close(max(_PLUGINS_S, timeout_s / 2))
+            timeout_s -= self._app_code.close(max(PLUGINS_S, timeout_s / 2))
         with self.consent.lock, self.privacy.lock:
-            with self.lock:
-                if self.passage.closed:
-                    return True
-                self.passage.closed = self.is_closed = True
-            self.shared.close()
+            if not self._stop_tracking():
+                return True
             delivered = self.engine.close(timeout_s)
-            self.privacy.keep_identity()
-            self.connection.close()
+            self._let_go()
             return delivered
+
+    def prepare_exit(self, left_s: Callable[[], float]) -> None:
+        """Before `close_at_exit`: let the threads end, and tell plugins of what was tracked.
+
+        Args:
+            left_s: seconds for the plugins.
+        """
+        self.engine.stop()
+        self.errors.close()
+        if self._app_code is not None:
+            self._app_code.close(left_s())
+
+    def close_at_exit(self, left_s: Callable[[], float]) -> None:
+        """As `close` at the end of the process, where nothing may take longer than is left.
+
+        Args:
+            left_s: seconds until then.
+        """
+        with ExitStack() as held:
+            for lock in (self.consent.lock, self.privacy.lock):
+                if not lock.acquire(timeout=left_s()):
+                    return
+                held.callback(lock.release)
+            if self._stop_tracking():
+                self.engine.close_at_exit(left_s)
+                self._let_go()
+
+    def _stop_tracking(self) -> bool:
+        with self.lock:
+            if self.passage.closed:
+                return False
+            self.passage.closed = self.is_closed = True
+        self.shared.close()
+        return True
+
+    def _let_go(self) -> None:
+        self.privacy.keep_identity()
+        self.connection.close()
 
     def app_code(self, configurations: Sequence[object] = ()) -> AppCode:
         """What runs the app's functions, made when it is first asked for."""

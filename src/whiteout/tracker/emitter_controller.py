@@ -26,6 +26,7 @@ class _Owner(Protocol):
     def waiting_events(self) -> int: ...
     def remove_waiting_events(self) -> bool: ...
     def is_sending(self) -> bool: ...
+    def survives_kill(self) -> bool: ...
     def flush(self, timeout: float) -> bool: ...
 
 
@@ -148,6 +149,11 @@ class EmitterController(Controlled):
     def is_sending(self) -> bool:
         """Whether a request is under way."""
         return self._owner.is_sending()
+
+    @property
+    def survives_kill(self) -> bool:
+        """Whether all that waits is on the disk; False: in part in memory, as with a full disk."""
+        return self._owner.survives_kill()
 
     def pause(self) -> None:
         """Keep events, send none; a tracker made again for the namespace stays paused."""

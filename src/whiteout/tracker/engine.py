@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 MAX_EVENT_BYTES: Final = 1_000_000  # what collectors take in one request
 _ADOPT_EVERY_S: Final = 5.0
 _TRIM_EVERY_S: Final = 3600.0  # it reads the whole store
+_STORED_AT_EXIT: Final = 500  # events: one transaction
 
 
 class Engine:
@@ -276,13 +277,48 @@ class Engine:
         self.writer.close(1.0)
         self.drain()
         with self.writer.lock:
-            self._is_closed = True
-            self.fresh.close()
-            if self.journal.is_drained:
-                self._forget_own_journal()
-            self.journal.close()
-            self.storage.close()
+            self._close_files()
         return delivered
+
+    def stop(self) -> None:
+        """At the end of the process: let the threads come to theirs; nobody waits for that."""
+        self.fresh.is_ending = True
+        self.emitter.close(0.0)
+        self.writer.close(0.0)
+
+    def close_at_exit(self, left_s: Callable[[], float]) -> None:
+        """Close at the end of the process: in the time that is left, or as a kill would.
+
+        The journal outlives the process, and the next start takes it up. So what waits is only
+        moved to the event store where that takes no time, or where the disk has no journal of it.
+
+        Args:
+            left_s: seconds until the end.
+        """
+        if self._folder is None:
+            return
+        if not self.writer.close(left_s()) or not self.writer.lock.acquire(timeout=left_s()):
+            return
+        try:
+            if not self.storage.stops_waiting(left_s()):
+                return
+            to_store = self.fresh.waiting + self.storage.overflow.count
+            is_little = to_store <= _STORED_AT_EXIT and not self.writer.left
+            if not self.fresh.survives_kill or (is_little and left_s() > 0):
+                self.fresh.is_ending = False
+                self.drain()
+            if left_s() > 0:  # SQLite syncs its file to the disk
+                self._close_files()
+        finally:
+            self.writer.lock.release()
+
+    def _close_files(self) -> None:
+        self._is_closed = True
+        self.fresh.close()
+        if self.journal.is_drained:
+            self._forget_own_journal()
+        self.journal.close()
+        self.storage.close()
 
     def _forget_own_journal(self) -> None:
         try:
@@ -296,10 +332,22 @@ class Engine:
         self.emitter.after_fork()
         self.writer.abandon()
 
+    def _tell_of_journal(self) -> None:
+        if self._folder is None:
+            return  # which was told, or is wanted
+        if self.fresh.survives_kill:
+            self._counters.mend("journal", "what is tracked survives a kill again")
+        else:
+            self._counters.fail(
+                "journal",
+                "the journal cannot be kept on the disk: until it can, a kill loses what waits",
+            )
+
     def _keep_house(self) -> None:
         self._housekeeping()
         self.emitter.notify()  # perhaps other processes have stored events
         self.storage.check()
+        self._tell_of_journal()
         now_s = self._clock.monotonic_s()
         if now_s >= self._trim_at_s:
             self._trim_at_s = now_s + _TRIM_EVERY_S

@@ -500,6 +500,27 @@ class EventStore:
         with self._transaction("write") as connection:
             connection.execute(f"PRAGMA user_version = {_VERSION}")
 
+    def stops_waiting(self, timeout_s: float) -> bool:
+        """Let no call wait for another process any more; False: one does, or would have to.
+
+        Args:
+            timeout_s: seconds that a call of another thread may take meanwhile.
+        """
+        if not self._lock.acquire(timeout=timeout_s):
+            return False
+        try:
+            if self._connection is None:
+                return False
+            self._connection.execute("PRAGMA busy_timeout = 0")
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            return False
+        else:
+            return True
+        finally:
+            self._lock.release()
+
     def close(self) -> None:
         """Close the database for good."""
         with self._lock:

@@ -38,6 +38,7 @@ class FreshEvents:
 
     def __init__(self, journal: Journal, storage: Storage) -> None:
         self.lock = threading.RLock()
+        self.is_ending = False  # moving stops after the next group: the process ends
         self.moves = 0  # how often events were moved, which gives them other ids
         self._journal = journal
         self._storage = storage
@@ -51,6 +52,12 @@ class FreshEvents:
         self._rows: dict[int, tuple[EventStore, int]] = {}  # and the ones moved meanwhile
         self._waiting_since_s: float | None = None
         self._is_closed = False
+        self._gave_up = False  # the journal has no copy of some events that memory has taken over
+
+    @property
+    def survives_kill(self) -> bool:
+        """Whether what is tracked, and not delivered, is on the disk, in one place or another."""
+        return self._journal.on_disk and (not self._gave_up or self._storage.is_settled)
 
     @property
     def count(self) -> int:
@@ -145,15 +152,17 @@ class FreshEvents:
         """Move everything that is in the journal now to the event store."""
         with self.lock:
             end = self._journal.end
-            while self._position < end:
+            while self._position < end and not self.is_ending:
                 records = self._journal.read(_GROUP, after=self._position)
                 if not records:
                     break
                 self._move(records)
                 on_stored()
                 self._journal.prepare()
-            if self._storage.settle() or self._journal.is_crowded:
+            is_settled = self._storage.settle()
+            if is_settled or self._journal.is_crowded:
                 # Crowded: no room for a copy of what memory has taken over, new events need it.
+                self._gave_up = not is_settled
                 self._journal.release(self._position)
 
     def _move(self, records: list[tuple[int, int, bytes]]) -> None:
@@ -184,6 +193,7 @@ class FreshEvents:
             self._finished = self._counted = self._journal.events
             self._taken.clear()
             self._done.clear()
+            self._gave_up = not self._storage.is_settled
 
     def close(self) -> None:
         """The journal is about to be closed: let go of it."""

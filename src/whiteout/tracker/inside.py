@@ -162,6 +162,10 @@ class Inside:
         """Whether a request is under way."""
         return self.core.engine.emitter.is_sending
 
+    def survives_kill(self) -> bool:
+        """Whether all that waits is on the disk."""
+        return self.core.engine.fresh.survives_kill
+
     def flush(self, timeout: float) -> bool:
         """As `Tracker.flush`."""
         self.core.check_process()

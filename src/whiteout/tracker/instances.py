@@ -53,6 +53,9 @@ _KINDS: Final = (
     SessionConfiguration,
     SubjectConfiguration,
 )
+# Of the 100 ms that all trackers together may add to an exit; their modules, too, take time to end.
+_SENDING_S: Final = 0.02  # for requests under way: one to a near collector is done by then
+_CLOSING_S: Final = 0.01  # after which no tracker begins to store or to close anything
 _MAX_NAMESPACE: Final = 128  # the width of the atomic column `name_tracker`
 
 
@@ -91,8 +94,27 @@ class _Registry:
     def _at_exit(self) -> None:
         if self.remote is not None:  # else it might make a tracker while they are closed
             self.remote.close()
-        for tracker in list(self.live):
-            tracker.close(timeout=0.0)
+        from whiteout.tracker.clock import SystemClock  # noqa: PLC0415 - see below
+        from whiteout.tracker.core import PLUGINS_S  # noqa: PLC0415 - see below
+        from whiteout.tracker.inside import inside_of  # noqa: PLC0415 - see below
+
+        clock = SystemClock()
+
+        def within(seconds: float) -> Callable[[], float]:
+            until_s = clock.monotonic_s() + seconds
+            return lambda: max(0.0, until_s - clock.monotonic_s())
+
+        # A fork's child that has not tracked since has nothing to end.
+        cores = [inside_of(tracker).core for tracker in list(self.live)]
+        cores = [core for core in cores if not core.is_forked]
+        for_plugins, for_sending = within(PLUGINS_S), within(_SENDING_S)
+        for core in cores:
+            core.prepare_exit(for_plugins)
+        for core in cores:
+            core.engine.emitter.close(for_sending())
+        for_closing = within(_CLOSING_S)
+        for core in cores:
+            core.close_at_exit(for_closing)
 
     def _before_fork(self) -> None:
         from whiteout.tracker.inside import inside_of  # noqa: PLC0415 - see below

@@ -100,7 +100,6 @@ class Journal:
 
     def __init__(self, folder: Path | None, name: str, instance: str) -> None:
         self.instance = instance
-        self.in_memory = 0  # segments that could not be made on disk
         self.events = 0  # appended so far
         self._folder = folder
         self._name = name
@@ -125,8 +124,8 @@ class Journal:
 
     @property
     def on_disk(self) -> bool:
-        """Whether the current segment survives a kill."""
-        return self._current.path is not None
+        """Whether all that is in it survives a kill."""
+        return all(segment.path is not None for segment in tuple(self._segments))
 
     def append(self, kind: int, body: bytes) -> bool:
         """Write a record; False: the journal is full, or the body larger than a record may be."""
@@ -274,7 +273,6 @@ class Journal:
             except (OSError, ValueError):
                 with contextlib.suppress(OSError):
                     path.unlink()
-        self.in_memory += 1
         return _Segment(number, bytearray(SEGMENT_BYTES), None)
 
 

@@ -250,6 +250,15 @@ class Storage:
         with self._lock, self.primary.held(), self.overflow.held():
             yield
 
+    def stops_waiting(self, timeout_s: float) -> bool:
+        """Let no call wait for another process any more; False: one does, or would have to."""
+        if not self._lock.acquire(timeout=timeout_s):
+            return False
+        try:
+            return self.disk_serves() and self.primary.stops_waiting(timeout_s)
+        finally:
+            self._lock.release()
+
     def close(self) -> None:
         """Close the databases."""
         with self._lock:
