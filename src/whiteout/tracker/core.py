@@ -428,6 +428,7 @@ class Core:
             background_timeout_ms=int(session.background_timeout * 1000),
         )
         lines.limit_anonymous(tracker.anonymous_session_lifetime)
+        lines.listener = session.on_session_update
         states = States(
             gate,
             share_lifecycle=self._share_lifecycle,
@@ -493,9 +494,10 @@ class Core:
         is_due = bool(started) or self.live.session.current.continue_session_on_restart
         self.privacy.keep_identity_if_free(is_due=is_due)
         self.consent.take_up(waits=False)
-        callback = self.live.session.current.on_session_update
-        for state in started if callback is not None else ():
+        for state, callback in started:
+            if callback is None:
+                continue
             try:
-                callback(state)  # type: ignore[misc] # not None: see the line above
+                callback(state)
             except Exception as error:  # noqa: BLE001 - the app's code
                 self.counters.warn("callback", f"on_session_update raised {type(error).__name__}")

@@ -85,7 +85,9 @@ class Lines:
         self.checks = True
         self.in_background = False
         self.foreground_index = self.background_index = 0
-        self.started: list[SessionState] = []  # as they began, masked; since last emptied
+        self.listener: Callable[[SessionState], None] | None = None  # to hear of new sessions
+        # Sessions begun since this was last emptied, masked as of then, and who listened then.
+        self.started: list[tuple[SessionState, Callable[[SessionState], None] | None]] = []
         self.installation_id: str | None = None
         self._anonymous_lifetime_ms: int | None = None
         self.has_lifetime = False  # whether the running line ends by itself
@@ -330,7 +332,7 @@ class Lines:
     def _start_session(self, session: SessionLine, event_id: bytes, now_ms: int) -> None:
         state = session.start(uuid_text(self._new_uuid()), uuid_text(event_id), now_ms)
         self._templates.clear()
-        self.started.append(state.masked(self.level))
+        self.started.append((state.masked(self.level), self.listener))
 
     def _single_event(self, bits: int, event_id: bytes, now_ms: int) -> tuple[Template, int]:
         number = int.from_bytes(self._new_uuid()[:6], "big") + 1

@@ -172,6 +172,7 @@ class LiveChanges:
                 foreground_ms=int(changed.foreground_timeout * 1000),
                 background_ms=int(changed.background_timeout * 1000),
             )
+            self._passage.lines.listener = changed.on_session_update
         self._live.session.current = changed
 
 
