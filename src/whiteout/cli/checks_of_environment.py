@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from whiteout.collector.settings import CollectorSettings
+    from whiteout.enrich import EnrichSettings
 
 _PREFIX: Final = "WHITEOUT_"
 _NAMES: Final = (
@@ -88,14 +89,17 @@ def options(
     return settings, Finding(check="settings", state="ok", found="can be used")
 
 
-def anonymity(settings: CollectorSettings, enrichments: Path | None) -> Iterator[Finding]:
+def anonymity(
+    settings: CollectorSettings, enrichments: Path | None, enrich: EnrichSettings
+) -> Iterator[Finding]:
     """Whether both stages let trackers' own identifiers pass, where one is told to (L15)."""
     from whiteout.enrich.configuration import read_folder  # noqa: PLC0415 - when it runs
 
     by_enrich = False
     if enrichments is not None:
         try:
-            by_enrich = read_folder(enrichments).anonymity.keep_tracker_identifiers
+            configured = read_folder(enrichments, unsupported=enrich.unsupported)
+            by_enrich = configured.anonymity.keep_tracker_identifiers
         except ConfigurationError as error:
             cure = "mend the file, or leave --enrichments out"
             yield Finding(check="enrichments", state="broken", found=str(error), cure=cure)

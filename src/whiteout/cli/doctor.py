@@ -31,6 +31,7 @@ from whiteout.cli.options import (
 )
 from whiteout.cli.output import json_line, print_line, print_table
 from whiteout.cli.progress import progress
+from whiteout.cli.stages import enrich_settings
 from whiteout.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def doctor(  # noqa: PLR0913 - the options
         ("environment", checks_of_environment.variables(os.environ)),
         ("environment", checks_of_environment.token(os.environ)),
         ("environment", [finding]),
-        ("environment", _of_settings(settings, enrichments)),
+        ("environment", _of_settings(settings, enrichments, config, options)),
         ("environment", checks_of_environment.page()),
         ("data folder", checks_of_data.data_folder(folder)),
         ("data folder", checks_of_data.disk_space(folder, limits)),
@@ -140,9 +141,15 @@ def _looked(groups: Sequence[tuple[str, Iterable[Finding]]]) -> Iterator[Finding
             yield from found
 
 
-def _of_settings(settings: CollectorSettings | None, enrichments: Path | None) -> Iterator[Finding]:
+def _of_settings(
+    settings: CollectorSettings | None,
+    enrichments: Path | None,
+    config: Path | None,
+    given: list[str] | None,
+) -> Iterator[Finding]:
     if settings is not None:
-        yield from checks_of_environment.anonymity(settings, enrichments)
+        enrich = enrich_settings(config, given)
+        yield from checks_of_environment.anonymity(settings, enrichments, enrich)
         yield from checks_of_environment.certificate(settings)
         yield from checks_of_environment.open_files(settings)
 

@@ -6,12 +6,14 @@ databases, scripts, keys) lie in the same folder: nothing is downloaded.
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from whiteout.enrich.enrichments import CURES, KINDS
+from whiteout.enrich.enrichments import CURES, KINDS, PYTHON
 from whiteout.enrich.enrichments.anonymise_ip import AnonymiseIp
 from whiteout.enrich.enrichments.interface import (
     OWN_VENDOR,
@@ -19,6 +21,7 @@ from whiteout.enrich.enrichments.interface import (
     Enrichment,
     GeoLevel,
     Surroundings,
+    Unsupported,
     read_parameters,
 )
 from whiteout.enrich.enrichments.pseudonymise import Pseudonymise
@@ -35,7 +38,8 @@ if TYPE_CHECKING:
 ANONYMITY = f"iglu:{OWN_VENDOR}/anonymity_config/jsonschema/1-0-0"
 """What is done with anonymous events; not an enrichment, but configured beside them."""
 
-_NOT_READ = frozenset({".js", ".hocon", ".conf"})
+_HOCON = frozenset({".hocon", ".conf"})
+_LOGGER = logging.getLogger(__name__)
 
 
 class Anonymity(msgspec.Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
@@ -72,8 +76,13 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     data: Configuration
 
 
-def read_folder(folder: Path) -> Configured:
+def read_folder(folder: Path, *, unsupported: Unsupported = "refuse") -> Configured:
     """The enrichments that the JSON files of a folder switch on.
+
+    Args:
+        folder: with the files.
+        unsupported: what becomes of Snowplow's enrichments that are not here: the start is refused,
+            or they are left out with a warning. None of these takes anything away from events.
 
     Raises:
         ConfigurationError: there is no such folder, or a file of it cannot be used; the message
@@ -81,24 +90,36 @@ def read_folder(folder: Path) -> Configured:
     """
     if not folder.is_dir():
         raise ConfigurationError(f"--enrichments must be a folder that exists, got {str(folder)!r}")
-    _refuse_other_formats(folder)
+    _judge_other_formats(folder, unsupported)
     files = [
-        (path, file) for path in sorted(folder.glob("*.json")) if (file := _read(path)) is not None
+        (path, file)
+        for path in sorted(folder.glob("*.json"))
+        if (file := _read(path, unsupported)) is not None
     ]
-    return _assemble(folder, files)
+    return _assemble(folder, files, unsupported)
 
 
-def _refuse_other_formats(folder: Path) -> None:
+def _judge_other_formats(folder: Path, unsupported: Unsupported) -> None:
     for path in sorted(folder.iterdir()):
-        if path.suffix in _NOT_READ:
-            raise ConfigurationError(
-                f"{path.name}: only .json files are read; convert HOCON to JSON, and write"
-                " JavaScript as a Python enrichment (python_script_config)"
-            )
+        if path.suffix in _HOCON:  # it may be one that takes away, so it is never left out
+            raise ConfigurationError(f"{path.name}: only .json files are read; convert it to JSON")
+        if path.suffix == ".js":
+            _leave_out(path, f"JavaScript is not run; {PYTHON}", unsupported)
 
 
-def _read(path: Path) -> _File | None:
-    """A configuration that is switched on; None for other JSON, such as a list of sites."""
+def _leave_out(path: Path, cure: str, unsupported: Unsupported) -> None:
+    if unsupported == "refuse":
+        raise ConfigurationError(
+            f"{path.name}: {cure}; or leave it out with --set enrich.unsupported=warn"
+        )
+    _LOGGER.warning("%s is left out: %s", path.name, cure)
+
+
+def _read(path: Path, unsupported: Unsupported) -> _File | None:
+    """A configuration that is switched on; None for other JSON, such as a list of sites.
+
+    And for one that is left out.
+    """
     content = path.read_bytes()
     try:
         document = msgspec.json.decode(content)
@@ -109,15 +130,28 @@ def _read(path: Path) -> _File | None:
     data = document.get("data")
     if isinstance(data, dict) and data.get("enabled") is False:
         return None
+    name = _name_of(document)
+    if name in CURES:
+        _leave_out(path, f"{name}: {CURES[name]}", unsupported)
+        return None
     try:
         return msgspec.convert(document, _File)
     except msgspec.ValidationError as error:
-        name = data.get("name") if isinstance(data, dict) else None
-        cure = CURES.get(name) if isinstance(name, str) else None
-        raise ConfigurationError(f"{path.name}: {cure or error}") from error
+        raise ConfigurationError(f"{path.name}: {error}") from error
 
 
-def _assemble(folder: Path, files: Iterable[tuple[Path, _File]]) -> Configured:
+def _name_of(document: dict[str, Any]) -> str:
+    """The name in the schema, else the one in the data; empty where there is neither."""
+    with contextlib.suppress(ProtocolError, TypeError):
+        return parse_schema_key(document["schema"]).name
+    data = document.get("data")
+    name = data.get("name") if isinstance(data, dict) else None
+    return name if isinstance(name, str) else ""
+
+
+def _assemble(
+    folder: Path, files: Iterable[tuple[Path, _File]], unsupported: Unsupported
+) -> Configured:
     found: list[tuple[int, Path, Configuration]] = []
     anonymity = Anonymity()
     for path, file in files:
@@ -134,11 +168,14 @@ def _assemble(folder: Path, files: Iterable[tuple[Path, _File]]) -> Configured:
             )
         found.append((order, path, file.data))
     found.sort(key=lambda one: one[:2])
-    return _make(folder, found, anonymity)
+    return _make(folder, found, anonymity, unsupported)
 
 
 def _make(
-    folder: Path, found: list[tuple[int, Path, Configuration]], anonymity: Anonymity
+    folder: Path,
+    found: list[tuple[int, Path, Configuration]],
+    anonymity: Anonymity,
+    unsupported: Unsupported,
 ) -> Configured:
     """Make them, those first that take away: the others ask what is hidden."""
     privacy = _Privacy()
@@ -150,6 +187,7 @@ def _make(
             key_of=privacy.pseudonyms.key_of if privacy.pseudonyms else None,
             hidden_parameters=privacy.hidden,
             anonymous_geo=anonymity.geo_level,
+            unsupported=unsupported,
         )
         made[path] = enrichment = _make_one(KINDS[order], path, configuration, surroundings)
         privacy.add(enrichment, configuration)
@@ -198,15 +236,14 @@ def _order_of(file: _File) -> int:
         key = parse_schema_key(file.schema)
     except ProtocolError as error:
         raise ConfigurationError(str(error)) from error
-    if key.name in CURES:
-        raise ConfigurationError(f"{key.name}: {CURES[key.name]}")
     for order, kind in enumerate(KINDS):
         if (key.vendor, key.name) != (kind.vendor, kind.name):
             continue
         newest = parse_schema_key(kind.schema)
-        if (key.model, key.revision) != (newest.model, newest.revision) or (
-            key.addition > newest.addition
-        ):
+        is_read = (key.model, key.revision) == (newest.model, newest.revision) and (
+            key.addition <= newest.addition
+        )
+        if not is_read and key.version not in kind.older:
             raise ConfigurationError(
                 f"{key.name} is read up to version {newest.version} of its configuration, got"
                 f" {key.version}; write it in that version"

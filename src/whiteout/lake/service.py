@@ -132,7 +132,7 @@ def make_enricher(
     """
     if settings.enrichments is None:
         return Enricher(resolver, settings.enrich, now_ms=now_ms, new_uuid=new_uuid)
-    configured = read_folder(settings.enrichments)
+    configured = read_folder(settings.enrichments, unsupported=settings.enrich.unsupported)
     if settings.pii_events is not None:
         _keep_pii_events(configured, settings.pii_events, stack)
     return Enricher(

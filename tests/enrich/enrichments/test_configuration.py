@@ -56,10 +56,11 @@ def test_each_enrichment_stands_in_the_table_in_its_place(kind: Kind) -> None:
     "kind", [kind for kind in KINDS if kind.vendor != "whiteout"], ids=lambda kind: kind.name
 )
 def test_each_official_configuration_is_of_a_version_that_there_is(kind: Kind) -> None:
-    key = parse_schema_key(kind.schema)
-    folder = (CENTRAL / key.path).parent
+    for version in (kind.version, *kind.older):
+        assert (CENTRAL / kind.vendor / kind.name / "jsonschema" / version).is_file()
 
-    assert any(path.name.startswith(f"{key.model}-{key.revision}-") for path in folder.iterdir())
+
+LIST = {"uri": "http://a/", "note": "the schema allows it"}
 
 
 def official(name: str, vendor: str, version: str) -> Any:  # noqa: ANN401 - a JSON schema
@@ -99,6 +100,74 @@ def official(name: str, vendor: str, version: str) -> Any:  # noqa: ANN401 - a J
         ),
         (
             ENRICHMENTS,
+            "pii_enrichment_config",
+            "1-0-0",
+            {
+                "pii": [{"pojo": {"field": "user_id"}}],
+                "strategy": {"pseudonymize": {"hashFunction": "SHA-1"}},
+            },
+            {},
+        ),
+        (
+            SNOWPLOW,
+            "campaign_attribution",
+            "1-0-1",
+            {
+                "mapping": "static",
+                "fields": {
+                    "mktMedium": ["utm_medium"],
+                    "mktSource": ["utm_source"],
+                    "mktTerm": [],
+                    "mktContent": [],
+                    "mktCampaign": ["utm_campaign"],
+                    "mktClickId": {"gclid": "Google"},
+                },
+            },
+            {},
+        ),
+        (SNOWPLOW, "referer_parser", "1-0-0", {"internalDomains": ["a.example"]}, {}),
+        (
+            SNOWPLOW,
+            "referer_parser",
+            "2-0-1",
+            {
+                "internalDomains": [],
+                "database": "referers.json",
+                "uri": "http://a/",
+                "referrers": {"search": {"A": {"domains": ["a.example"], "parameters": ["q"]}}},
+            },
+            {},
+        ),
+        (SNOWPLOW, "ip_lookups", "1-0-0", {}, {}),
+        (SNOWPLOW, "ip_lookups", "2-0-1", {}, {}),
+        (
+            ENRICHMENTS,
+            "asn_lookups",
+            "1-0-0",
+            {
+                "botAsnsFile": {"database": "asns.csv", "uri": "http://a/"},
+                "botAsns": [{"asn": 64496, "name": "A"}],
+                "bypassPlatforms": ["srv"],
+            },
+            {},
+        ),
+        (
+            ENRICHMENTS,
+            "iab_spiders_and_robots_enrichment",
+            "1-0-1",
+            {
+                "ipFile": {**LIST, "database": "ip_exclude_current_cidr.txt"},
+                "excludeUseragentFile": {**LIST, "database": "exclude_current.txt"},
+                "includeUseragentFile": {**LIST, "database": "include_current.txt"},
+                "includeUseragents": ["us"],
+                "excludeUseragents": ["them"],
+            },
+            {},
+        ),
+        (ENRICHMENTS, "cross_navigation_config", "1-0-0", None, {}),
+        (SNOWPLOW, "user_agent_utils_config", "1-0-0", {}, {}),
+        (
+            ENRICHMENTS,
             "bot_detection_enrichment_config",
             "1-0-1",
             {
@@ -115,10 +184,14 @@ def test_what_the_official_schema_allows_is_read(  # noqa: PLR0913, PLR0917 - pa
     vendor: str,
     name: str,
     version: str,
-    parameters: dict[str, Any],
+    parameters: dict[str, Any] | None,
     data: dict[str, Any],
     tmp_path: Path,
 ) -> None:
+    for file in ("asns.csv", *(f"{one}_current.txt" for one in ("exclude", "include"))):
+        write(tmp_path, "", file)
+    write(tmp_path, "", "ip_exclude_current_cidr.txt")
+    write(tmp_path, "{}", "referers.json")
     configure(tmp_path, vendor, name, version, parameters, **data)
     document = json.loads((tmp_path / f"{name}.json").read_text())
     schema = compile_schema(parse_schema_key(document["schema"]), official(name, vendor, version))
@@ -136,7 +209,69 @@ def test_an_enrichment_that_is_not_here_is_an_error_that_names_the_cure(
     with pytest.raises(ConfigurationError) as caught:
         read_folder(tmp_path)
 
-    assert str(caught.value) == f"{name}.json: {name}: {CURES[name]}"
+    said = f"{name}.json: {name}: {CURES[name]}; or leave it out with --set enrich.unsupported=warn"
+    assert str(caught.value) == said
+
+
+@pytest.mark.parametrize("name", CURES)
+def test_one_that_is_not_here_is_left_out_with_a_warning_where_that_is_asked_for(
+    name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    configure(tmp_path, SNOWPLOW, name, "1-0-0", {"anything": 1}, surprise=1)
+    configure(tmp_path, SNOWPLOW, "anon_ip", "1-0-1", {"anonOctets": 1})
+
+    (enrichment,) = read_folder(tmp_path, unsupported="warn").enrichments
+
+    assert enrichment.identifier == "anon-ip"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{name}.json is left out: {name}: {CURES[name]}"
+    ]
+
+
+def test_what_takes_away_is_never_left_out(tmp_path: Path) -> None:
+    """Not one that is misspelt, nor one in a format that nobody reads."""
+    assert not {kind.name for kind in KINDS if kind.is_privacy} & CURES.keys()
+    configure(tmp_path / "a", SNOWPLOW, "anon_ip", "9-0-0", {"anonOctets": 1})
+    with pytest.raises(ConfigurationError, match="anon_ip is read up to version"):
+        read_folder(tmp_path / "a", unsupported="warn")
+    (tmp_path / "b").mkdir()
+    with pytest.raises(ConfigurationError, match=r"pii\.hocon: only \.json files are read"):
+        read_folder(write(tmp_path / "b", "", "pii.hocon"), unsupported="warn")
+
+
+def test_bots_are_told_without_yauaa_where_that_is_asked_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    parameters = {"useYauaa": True, "useIab": True, "useAsnLookups": False}
+    configure(tmp_path, ENRICHMENTS, "bot_detection_enrichment_config", "1-0-0", parameters)
+    with pytest.raises(
+        ConfigurationError, match=r"leave it out with --set enrich\.unsupported=warn"
+    ):
+        read_folder(tmp_path)
+
+    assert len(read_folder(tmp_path, unsupported="warn").enrichments) == 1
+    assert "useYauaa is left out" in caplog.text
+
+
+def test_a_salt_is_left_out_only_where_the_official_configuration_has_none(tmp_path: Path) -> None:
+    parameters = {
+        "pii": [{"pojo": {"field": "user_id"}}],
+        "strategy": {"pseudonymize": {"hashFunction": "SHA-1"}},
+    }
+    name = "pii_enrichment_config"
+    configure(tmp_path, ENRICHMENTS, name, "2-0-1", parameters, emitEvent=False)
+
+    with pytest.raises(ConfigurationError, match="pseudonymize needs a salt"):
+        read_folder(tmp_path)
+
+
+def test_the_files_of_old_address_lookups_are_those_that_maxmind_has_now(tmp_path: Path) -> None:
+    """It gave up the format of the ones that 1-0-0 names."""
+    geo = {"database": "GeoLiteCity.dat", "uri": "http://a/"}
+    configure(tmp_path, SNOWPLOW, "ip_lookups", "1-0-0", {"geo": geo})
+
+    with pytest.raises(ConfigurationError, match=r"put the file GeoLite2-City\.mmdb into"):
+        read_folder(tmp_path)
 
 
 def test_one_that_is_switched_off_is_passed_over_even_if_it_is_not_here(tmp_path: Path) -> None:
@@ -192,8 +327,9 @@ def test_a_file_that_cannot_be_used_stops_the_start(
 
 
 def test_other_formats_are_not_passed_over_in_silence(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"enrich\.js: only \.json files are read"):
+    with pytest.raises(ConfigurationError, match=r"enrich\.js: JavaScript is not run; write it as"):
         read_folder(write(tmp_path, "", "enrich.js"))
+    assert read_folder(tmp_path, unsupported="warn").enrichments == ()
 
 
 def test_the_same_enrichment_twice_is_refused_and_scripts_are_not(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from whiteout.enrich.enrichments import (
     erase_values,
     extract_cookies,
     extract_headers,
+    fill_user_agent_columns,
     fingerprint_event,
     follow_cross_navigation,
     look_up_addresses,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 KINDS: tuple[Kind, ...] = (
     scrub_urls.KIND,
     detect_spiders.KIND,
+    fill_user_agent_columns.KIND,
     parse_user_agent.KIND,
     parse_referrer.KIND,
     attribute_campaign.KIND,
@@ -52,16 +54,16 @@ KINDS: tuple[Kind, ...] = (
 )
 """All enrichments, in the order in which they run."""
 
-_PYTHON = "write it as a Python enrichment (python_script_config)"
-_OUTSIDE = f"it asks an outside service, which Whiteout never does; {_PYTHON}"
+PYTHON = "write it as a Python enrichment (python_script_config)"
+_OUTSIDE = f"it asks an outside service, which Whiteout never does; {PYTHON}"
 CURES: Mapping[str, str] = {
-    "javascript_script_config": f"JavaScript is not run; {_PYTHON}",
-    "user_agent_utils_config": "it is deprecated; use ua_parser_config",
-    "yauaa_enrichment_config": "there is no YAUAA in Python; use ua_parser_config",
+    "javascript_script_config": f"JavaScript is not run; {PYTHON}",
+    "yauaa_enrichment_config": "there is no YAUAA in Python; use ua_parser_config or"
+    " user_agent_utils_config",
     "currency_conversion_config": _OUTSIDE,
     "weather_enrichment_config": _OUTSIDE,
     "sql_query_enrichment_config": _OUTSIDE,
     "api_request_enrichment_config": _OUTSIDE,
-    "event_spec_enrichment_config": f"its list comes from an outside service; {_PYTHON}",
+    "event_spec_enrichment_config": f"its list comes from an outside service; {PYTHON}",
 }
 """What to do instead, for enrichments of Snowplow's that are not here, by name."""

@@ -5,6 +5,7 @@ Source: reference section 2.10.6.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from whiteout.enrich.adapter import Parameters
     from whiteout.enrich.event import EnrichedEvent
     from whiteout.enrich.load import Request
+
+_LOGGER = logging.getLogger(__name__)
 
 # Indicator to the entity that it reads and the property that says so.
 _INDICATORS = {
@@ -84,10 +87,13 @@ class _Parameters(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
 def make(configuration: Configuration, surroundings: Surroundings) -> DetectBots:
     """From the official configuration."""
     parameters = read_parameters(configuration, _Parameters)
-    if parameters.use_yauaa:
+    if parameters.use_yauaa and surroundings.unsupported == "refuse":
         raise ConfigurationError(
-            "useYauaa must be false: there is no YAUAA in Python; use iab, ASN or the client's word"
+            "useYauaa must be false: there is no YAUAA in Python; use iab, ASN or the client's"
+            " word, or leave it out with --set enrich.unsupported=warn"
         )
+    if parameters.use_yauaa:
+        _LOGGER.warning("bot_detection_enrichment_config: useYauaa is left out")
     used = {
         "iab": parameters.use_iab,
         "asnLookups": parameters.use_asn_lookups,

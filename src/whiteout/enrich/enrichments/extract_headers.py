@@ -99,5 +99,5 @@ def make(configuration: Configuration, surroundings: Surroundings) -> ExtractHea
 
 
 KIND = Kind(
-    vendor=ENRICHMENTS_VENDOR, name="http_header_extractor_config", version="1-0-1", make=make
+    vendor=ENRICHMENTS_VENDOR, name="http_header_extractor_config", version="1-0-0", make=make
 )

@@ -23,6 +23,7 @@ ENRICHMENTS_VENDOR = "com.snowplowanalytics.snowplow.enrichments"
 OWN_VENDOR = "whiteout"
 
 GeoLevel = Literal["none", "country", "region", "city", "full"]
+Unsupported = Literal["refuse", "warn"]
 GEO_LEVELS: tuple[GeoLevel, ...] = get_args(GeoLevel)
 """How finely an address may be placed, coarsest first."""
 
@@ -94,6 +95,7 @@ class Surroundings:
         key_of: the key for a hash over what is pseudonymised, for requests where it is (W12).
         hidden_parameters: parameters that hold what is taken away otherwise (W12).
         anonymous_geo: how finely the address of an anonymous event may be placed.
+        unsupported: what becomes of what a configuration asks for and is not here.
     """
 
     folder: Path
@@ -101,6 +103,7 @@ class Surroundings:
     key_of: Callable[[Request], bytes | None] | None = None
     hidden_parameters: frozenset[str] = frozenset()
     anonymous_geo: GeoLevel = "none"
+    unsupported: Unsupported = "refuse"
 
 
 class Configuration(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
@@ -118,8 +121,11 @@ class NoParameters(msgspec.Struct, forbid_unknown_fields=True):
     """Of an enrichment that has nothing to configure."""
 
 
-class Asset(msgspec.Struct, forbid_unknown_fields=True):
-    """A file that a configuration names. Only `database` is read: nothing is downloaded."""
+class Asset(msgspec.Struct):
+    """A file that a configuration names. Only `database` is read: nothing is downloaded.
+
+    Official schemas allow other keys beside these two.
+    """
 
     database: str
     uri: str = ""
@@ -159,6 +165,7 @@ class Kind:
         name: of its configuration.
         version: the newest version of the configuration's schema; older ones of the same model are
             read too.
+        older: versions of other models that are read.
         make: makes the enrichment.
         repeatable: whether there may be several.
         is_privacy: whether it takes away; such ones are made first, since others ask them.
@@ -168,6 +175,7 @@ class Kind:
     name: str
     version: str
     make: Callable[[Configuration, Surroundings], Enrichment] = field(repr=False)
+    older: tuple[str, ...] = ()
     repeatable: bool = False
     is_privacy: bool = False
 

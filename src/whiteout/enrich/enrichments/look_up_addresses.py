@@ -173,6 +173,26 @@ class _Parameters(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     domain: Asset | None = None
     connection_type: Asset | None = None
     asn: Asset | None = None
+    organization: Asset | None = None
+    netspeed: Asset | None = None
+
+
+# 1-0-0 names files of a format that MaxMind gave up; these say the same.
+_SUCCESSORS: Mapping[str, tuple[str, str]] = {
+    "GeoLiteCity.dat": ("geo", "GeoLite2-City.mmdb"),
+    "GeoIPCity.dat": ("geo", "GeoIP2-City.mmdb"),
+    "GeoIPISP.dat": ("isp", "GeoIP2-ISP.mmdb"),
+    "GeoIPOrg.dat": ("isp", "GeoIP2-ISP.mmdb"),
+    "GeoIPDomain.dat": ("domain", "GeoIP2-Domain.mmdb"),
+    "GeoIPNetSpeed.dat": ("connection_type", "GeoIP2-Connection-Type.mmdb"),
+    "GeoIPNetSpeedCell.dat": ("connection_type", "GeoIP2-Connection-Type.mmdb"),
+}
+
+
+def _successor(name: str, asset: Asset) -> tuple[str, Asset]:
+    """The database that stands for one of 1-0-0; others as they are."""
+    kind, file = _SUCCESSORS.get(asset.database, (name, asset.database))
+    return kind, asset if file == asset.database else Asset(file)
 
 
 def open_database(path: Path) -> Reader:
@@ -196,10 +216,13 @@ def open_database(path: Path) -> Reader:
 def make(configuration: Configuration, surroundings: Surroundings) -> LookUpAddresses:
     """From the official configuration."""
     parameters = read_parameters(configuration, _Parameters)
-    databases = {
-        name: open_database(asset.required(surroundings.folder))
+    named = dict(
+        _successor(name, asset)
         for name in parameters.__struct_fields__
         if (asset := getattr(parameters, name)) is not None
+    )
+    databases = {
+        name: open_database(asset.required(surroundings.folder)) for name, asset in named.items()
     }
     return LookUpAddresses(
         databases,
@@ -208,4 +231,4 @@ def make(configuration: Configuration, surroundings: Surroundings) -> LookUpAddr
     )
 
 
-KIND = Kind(vendor=SNOWPLOW, name="ip_lookups", version="2-0-1", make=make)
+KIND = Kind(vendor=SNOWPLOW, name="ip_lookups", version="2-0-1", older=("1-0-0",), make=make)

@@ -159,4 +159,5 @@ def read_list(content: bytes, name: str) -> Referrers:
         ) from error
 
 
-KIND = Kind(vendor=SNOWPLOW, name="referer_parser", version="2-0-1", make=make)
+# 1-0-0 names no list: Snowplow's enrich had one built in.
+KIND = Kind(vendor=SNOWPLOW, name="referer_parser", version="2-0-1", older=("1-0-0",), make=make)

@@ -244,7 +244,7 @@ class _Pii(msgspec.Struct, forbid_unknown_fields=True):
 
 class _Salted(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     hash_function: HashFunction
-    salt: str
+    salt: str | None = None  # 1-0-0 has none
 
 
 class _Keyed(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
@@ -266,6 +266,9 @@ class _Parameters(msgspec.Struct, forbid_unknown_fields=True):
 def make(configuration: Configuration, surroundings: Surroundings) -> Pseudonymise:
     """From the official configuration, or the same with the strategy `hmac`."""
     parameters = read_parameters(configuration, _Parameters)
+    salted = parameters.strategy.pseudonymize
+    if salted is not None and salted.salt is None and configuration.emit_event is not None:
+        raise ConfigurationError("pseudonymize needs a salt")  # not so in 1-0-0, without emitEvent
     columns, locators = [], []
     for pii in parameters.pii:
         if (pii.pojo is None) == (pii.json is None):
@@ -287,7 +290,9 @@ def _pseudonyms(strategy: _Strategy, surroundings: Surroundings) -> Pseudonyms:
     if (strategy.pseudonymize is None) == (strategy.hmac is None):
         raise ConfigurationError("strategy must be either pseudonymize or hmac")
     if strategy.pseudonymize is not None:
-        return SaltedPseudonyms(strategy.pseudonymize.hash_function, strategy.pseudonymize.salt)
+        return SaltedPseudonyms(
+            strategy.pseudonymize.hash_function, strategy.pseudonymize.salt or ""
+        )
     keyed = strategy.hmac
     assert keyed is not None  # noqa: S101 - said above
     path = surroundings.folder / keyed.key_file
@@ -304,6 +309,7 @@ KIND = Kind(
     vendor=ENRICHMENTS_VENDOR,
     name="pii_enrichment_config",
     version="2-0-1",
+    older=("1-0-0",),
     make=make,
     is_privacy=True,
 )
