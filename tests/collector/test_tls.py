@@ -8,11 +8,12 @@ import shutil
 import socket
 import ssl
 import subprocess
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from whiteout.collector.settings import CollectorSettings, Tls
+from whiteout.collector.settings import CollectorSettings, Limits, Tls
 from whiteout.collector.tls import Certificates
 from whiteout.errors import ConfigurationError
 
@@ -71,6 +72,29 @@ def test_events_come_over_tls(start: Callable[..., Any], tmp_path: Path) -> None
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
     assert [payload.querystring for payload in collector.payloads()] == ["e=pv"]
     assert [payload.ip_address for payload in collector.payloads()] == ["127.0.0.1"]
+
+
+def test_sockets_that_begin_no_handshake_are_bounded(
+    start: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Else anybody could keep any number of files open, half a minute each."""
+    tls = make_certificate(tmp_path, "first")
+    collector = start(CollectorSettings(tls=tls, limits=Limits(connections=2)))
+
+    def silent() -> socket.socket:
+        return socket.create_connection(("127.0.0.1", collector.port), timeout=10)
+
+    with silent(), silent(), silent() as third, contextlib.suppress(ConnectionResetError):
+        assert third.recv(1) == b""  # closed, in the order of arrival
+
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            with connect(collector.port, tls) as client:
+                assert subject(client) == "first"
+            break
+        except OSError:  # the two may not have been missed yet
+            assert time.monotonic() < deadline
 
 
 def test_old_versions_are_refused(start: Callable[..., Any], tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import signal
 import threading
 from typing import TYPE_CHECKING
 
+from whiteout.collector.handshakes import TlsListener
 from whiteout.collector.server import Server
 from whiteout.collector.sink import LogSink
 from whiteout.collector.tls import Certificates
@@ -132,20 +133,20 @@ async def _listen(  # noqa: PLR0913 - for one caller
     certificates: Certificates | None,
     *,
     reuse_port: bool,
-) -> asyncio.Server:
-    if certificates is None:
-        return await loop.create_server(
-            server.connection, host, port, backlog=_BACKLOG, reuse_port=reuse_port or None
-        )
-    return await loop.create_server(
+) -> asyncio.Server | TlsListener:
+    listener = await loop.create_server(
         server.connection,
         host,
         port,
         backlog=_BACKLOG,
         reuse_port=reuse_port or None,
-        ssl=certificates.context,
-        ssl_handshake_timeout=server.limits.head_timeout_s,
+        start_serving=certificates is None,
     )
+    if certificates is None:
+        return listener
+    sockets = [bound.dup() for bound in listener.sockets]
+    listener.close()
+    return TlsListener(server, sockets, certificates.context, backlog=_BACKLOG)
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

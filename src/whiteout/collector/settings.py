@@ -33,7 +33,8 @@ class Limits:
     """What one client may cost. Breaking one is answered and the connection closed.
 
     Attributes:
-        connections: at once; further ones are answered 503.
+        connections: at once; further ones are answered 503. With TLS as many more may be in their
+            handshake; further ones are closed.
         request_line_bytes: of method, target and version; 400 beyond.
         header_bytes: of all names and values; 400 beyond.
         header_count: 400 beyond.
