@@ -20,6 +20,7 @@ from whiteout import (
     ConfigurationError,
     ConsentDocument,
     ConsentState,
+    InspectableEvent,
     Pending,
     PluginConfiguration,
     ScreenView,
@@ -134,6 +135,26 @@ def test_a_withdrawal_through_a_tracker_that_is_gone_reaches_the_one_that_runs(
 
     assert kinds(collector) == ["se", "consent_withdrawn"]
     assert not any("uid" in event for event in collector.events)
+
+
+def test_the_apps_code_in_a_tracker_that_is_gone_is_asked_nothing(tmp_path: Path) -> None:
+    """Its screen had no end; a switch of its level would have ended it."""
+    asked: list[object] = []
+
+    def entities(event: InspectableEvent) -> tuple[()]:
+        asked.append(event.schema)
+        return ()
+
+    plugin = PluginConfiguration(identifier="p", entities=entities)
+    states = configured(screen_context=True, screen_engagement_autotracking=True)
+    with a_tracker(Wire().network, tmp_path, states, plugin) as gone:
+        gone.track(ScreenView(name="Start"))
+    asked.clear()
+
+    gone.consent.give(FULL)
+    gone.consent.withdraw()
+
+    assert not asked
 
 
 def test_a_withdrawal_through_a_tracker_that_is_gone_is_owed_to_what_it_left(

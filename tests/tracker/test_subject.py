@@ -101,3 +101,10 @@ def test_forget_clears_who_the_user_is_and_keeps_the_device(tmp_path: Path) -> N
 
 def read(tracker: Tracker) -> list[object]:
     return [getattr(tracker.subject, name) for name, _, _, _ in PROPERTIES]
+
+
+def test_there_is_no_property_but_those_of_the_configuration(tmp_path: Path) -> None:
+    with a_tracker(Wire().network, tmp_path) as tracker:
+        for name in ("nickname", "_values", "close"):
+            with pytest.raises(ConfigurationError, match="name must be one of user_id"):
+                tracker.subject.change(name, None)

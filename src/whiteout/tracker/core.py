@@ -309,7 +309,7 @@ class Core:
 
     def prepare_switch(self, level: Anonymisation) -> InspectableEvent | None:
         """Have the app see what a switch to `level` ends; before any lock."""
-        return self.passage.extended_end(level)
+        return None if self.is_closed else self.passage.extended_end(level)
 
     def switch_level(
         self, level: Anonymisation, pending: Pending, ended: InspectableEvent | None
