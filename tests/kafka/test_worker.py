@@ -6,21 +6,23 @@ import threading
 from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from confluent_kafka import Producer
 from tests.kafka.conftest import read_topic, read_until
-from tests.kafka.support import record, wait_until
+from tests.kafka.support import record, wait_for, wait_until
 
 from whiteout.enrich.event import BadRow
 from whiteout.enrich.tsv import read_tsv
 from whiteout.kafka.origin import ORIGIN, read_origin
-from whiteout.kafka.service import run_enrich
+from whiteout.kafka.service import run_enrich, run_load
 from whiteout.kafka.topics import ensure_topics
 from whiteout.kafka.worker import Identities, Limits, Worker, WorkerCounts
 from whiteout.lake.service import ServiceSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from confluent_kafka import Message
     from tests.support.broker import Broker
@@ -83,6 +85,24 @@ def test_events_bad_rows_and_what_is_left_of_them_go_to_their_topics(shared_brok
         assert (partition, origin.offset, origin.number) == (0, 0, 1)
     assert [message.key() for message in (good, failed, rest)] == [None] * 3
     assert good.headers() is None
+
+
+def test_what_is_left_of_failed_events_is_loaded_where_that_is_asked_for(
+    shared_broker: Broker, tmp_path: Path
+) -> None:
+    kafka = shared_broker.settings(keep_incomplete=True)
+    names = [str(UUID(int=number)) for number in range(8)]
+    put(kafka, *(record({"eid": name, "p": "nonsense"}) for name in names))
+    stop = threading.Event()
+    loader = threading.Thread(target=run_load, args=(kafka, tmp_path, SETTINGS, stop))
+    with enriching(kafka):
+        loader.start()
+        try:
+            wait_for(tmp_path, {*names}, "incomplete_events")
+            wait_for(tmp_path, {*names}, "failed_events")
+        finally:
+            stop.set()
+            loader.join(30)
 
 
 def test_poison_becomes_a_failed_event_and_what_is_behind_it_goes_on(kafka: KafkaSettings) -> None:

@@ -61,6 +61,7 @@ def configure_all(folder: Path, *, privacy: bool) -> None:
     fields = {**names, "mktCampaign": ["utm_campaign"], "mktClickId": {}}
     sites = {"internalDomains": [], "database": "referers.json", **asset}
     configure(folder, SNOWPLOW, "ua_parser_config", "1-0-1", {})
+    configure(folder, SNOWPLOW, "user_agent_utils_config", "1-0-0", {})
     configure(folder, SNOWPLOW, "referer_parser", "2-0-1", sites)
     configure(folder, SNOWPLOW, "campaign_attribution", "1-0-1", {"fields": fields})
     configure(folder, ENRICHMENTS, "cross_navigation_config", "1-0-0", {})
