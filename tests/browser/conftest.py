@@ -29,21 +29,28 @@ FILLED = {"total": 6, "good": 5, "bad": 1}
 SESSION = "6f0ec5c4-5d0a-4c5e-9d0f-000000000001"
 
 
-def screen(name: object, index: int | None = None, **more: str) -> dict[str, str]:
+def screen(
+    name: object,
+    index: int | None = None,
+    *,
+    session: str = SESSION,
+    previous: str | None = None,
+    **more: str,
+) -> dict[str, str]:
     """A screen view; with an index it is of the session."""
     event = self_describing(SCREEN, {"name": name, "id": str(uuid.uuid4())})
     if index is not None:
-        session = {
+        data = {
             "userId": "1e449528-e676-4602-8f86-773a6449dc42",
-            "sessionId": SESSION,
-            "previousSessionId": None,
+            "sessionId": session,
+            "previousSessionId": previous,
             "sessionIndex": 1,
             "eventIndex": index,
             "storageMechanism": "SQLITE",
             "firstEventId": "7e93c5f8-e336-488f-a68c-0f9031006572",
             "firstEventTimestamp": "2026-01-31T12:00:00.000Z",
         }
-        event |= entities((f"{SNOWPLOW}/client_session/jsonschema/1-0-2", session))
+        event |= entities((f"{SNOWPLOW}/client_session/jsonschema/1-0-2", data))
     return {**event, **more}
 
 

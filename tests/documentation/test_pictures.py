@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from docs.pictures import PICTURES as SHOTS
 from docs.pictures import page_of
+from tests.support.contrast import contrast
 from tests.support.pages import PAGES, REPOSITORY, page_id
 
 if TYPE_CHECKING:
@@ -63,18 +64,6 @@ def fills(rules: str) -> dict[str, str]:
     """The colours of a style sheet, by selector."""
     found = re.findall(r"([\w.]+) \{[^}]*?fill: (#[0-9a-f]{6})", rules)
     return dict(found)
-
-
-def luminance(colour: str) -> float:
-    """Relative luminance, as WCAG defines it."""
-    channels = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
-    linear = [one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(one: str, other: str) -> float:
-    brighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
-    return (brighter + 0.05) / (darker + 0.05)
 
 
 def too_faint(picture: str) -> Iterator[tuple[str, str]]:

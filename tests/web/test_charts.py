@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whiteout.web.charts import Mark, Words, bar, ceiling, stacked_bars, strip
+from whiteout.web.charts import MOST_SERIES, Mark, Words, bar, ceiling, stacked_bars, strip
 from whiteout.web.tables import Series, Table
 
 WORDS = Words(id="types", title="Events by type", description="15 events: a 10, b 5")
@@ -46,13 +46,24 @@ def test_bars_stand_on_each_other_in_proportion() -> None:
 
     # The axis ends at 20: 10 events are half of the height.
     assert rectangles(svg) == [(0.5, 50, 9, 50), (20.5, 75, 9, 25), (0.5, 25, 9, 25)]
-    assert [group.get("class") for group in svg.iter("g")] == ["series-1", "series-2"]
+    assert [group.get("fill") for group in svg.iter("g")] == ["url(#types-1)", "url(#types-2)"]
     assert [title.text for title in svg.iter("title")] == [
         "Events by type",
         "bucket 0 a: 10",
         "bucket 2 a: 5",
         "bucket 0 b: 5",
     ]
+
+
+def test_each_series_has_a_pattern_of_its_own() -> None:
+    """They are told apart without their colours."""
+    series = [(name, (1,)) for name in "abcdef"]
+    svg = parse(stacked_bars(table(*series), WORDS, moment=str))
+
+    hatches = {element.get("d") for element in svg.iter("path") if element.get("class") == "hatch"}
+    assert len(hatches) == MOST_SERIES == 6
+    drawn = [group.get("fill") for group in svg.iter("g")]
+    assert drawn == [f"url(#{pattern.get('id')})" for pattern in svg.iter("pattern")]
 
 
 def test_a_drawing_is_an_image_with_a_title_and_a_description() -> None:
@@ -96,7 +107,7 @@ def test_markup_holds_nothing_that_the_policy_would_refuse(
 
     for svg in (parse(chart), parse(marks)):
         found = {element.tag for element in svg.iter()}
-        assert found <= {"svg", "title", "desc", "path", "g", "rect"}
+        assert found <= {"svg", "title", "desc", "path", "g", "rect", "pattern"}
         names = {attribute for element in svg.iter() for attribute in element.attrib}
         assert "style" not in names
         assert not any(attribute.startswith("on") for attribute in names)

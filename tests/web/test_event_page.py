@@ -111,10 +111,55 @@ def test_the_stream_tells_of_new_events_that_meet_the_question(pipeline: Pipelin
     assert "page_view" not in news["rows"]
 
 
+def test_who_knows_events_of_another_run_is_told_to_empty_the_list(pipeline: Pipeline) -> None:
+    """Numbers of this run are beyond those of earlier ones."""
+    pipeline.send(screen_view("Checkout"))
+    assert pipeline.get("/micro/all").json()["good"] == 1
+    with pipeline.stream("/ui/stream?after=500") as lines:
+        news = first_news(lines)
+    assert (news["is_emptied"], news["count"]) == (True, 1)
+    assert pipeline.get("/ui/events/500").status == 404
+
+
+def test_a_page_that_was_away_during_a_reset_is_told_to_empty_the_list(pipeline: Pipeline) -> None:
+    pipeline.send(screen_view("Checkout"))
+    assert pipeline.get("/micro/all").json()["good"] == 1
+    last = re.findall(r"/ui/events/(\d+)", pipeline.get("/ui").body.decode())[0]
+
+    with pipeline.stream(f"/ui/stream?after={last}") as lines:
+        assert not next_news(lines)["is_emptied"]
+        pipeline.get("/micro/reset")
+        news = next_news(lines)
+        assert (news["is_emptied"], news["good"]) == (True, 0)
+    with pipeline.stream(f"/ui/stream?after={last}") as lines:
+        assert next_news(lines)["is_emptied"]
+
+
+def test_an_event_opened_leads_back_to_the_list_it_was_opened_from(pipeline: Pipeline) -> None:
+    pipeline.send(screen_view("Checkout"))
+    assert pipeline.get("/micro/all").json()["good"] == 1
+    question = "type=screen_view&amp;q=%3CCheckout"
+    listed = pipeline.get("/ui?type=screen_view&q=Checkout").body.decode()
+    (address,) = re.findall(r'href="(/ui/events/[^"]*)"', listed)
+
+    page = pipeline.get(address).body.decode()
+
+    assert 'href="/ui?type=screen_view&amp;q=Checkout" data-back' in page
+    number = address.partition("?")[0]
+    hostile = pipeline.get(f"{number}?from=type%3Dscreen_view%26q%3D%253CCheckout%26x%3D//evil")
+    assert f'href="/ui?{question}" data-back' in hostile.body.decode()
+
+
 def first_news(lines: http.client.HTTPResponse) -> dict[str, Any]:
+    """The first that tells of events."""
+    while not (news := next_news(lines))["count"]:
+        pass
+    return news
+
+
+def next_news(lines: http.client.HTTPResponse) -> dict[str, Any]:
     for line in lines:
         if line.startswith(b"data: "):
             news: dict[str, Any] = json.loads(line[6:])
-            if news["count"]:
-                return news
+            return news
     raise AssertionError("the stream ended")

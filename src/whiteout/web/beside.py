@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import TYPE_CHECKING
 
 from whiteout.lake.service import make_resolver
@@ -11,7 +12,7 @@ from whiteout.web.app import Parts
 from whiteout.web.freshness import Freshness
 from whiteout.web.guard import Access
 from whiteout.web.process import PageServer
-from whiteout.web.recent import RecentEvents
+from whiteout.web.recent import RecentEvents, first_of_run
 from whiteout.web.schemas import Schemas
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def page_beside(  # noqa: PLR0913 - all keyword-only, none with a sensible defau
         least_group: see `Parts`.
     """
     with contextlib.ExitStack() as stack:
-        recent = RecentEvents()
+        recent = RecentEvents(first=first_of_run(int(time.time())))
         stack.callback(recent.close)
         logs = []
         for name in ("raw", "bad"):

@@ -29,6 +29,20 @@ _DRAWING = Markup(
 )
 _RECTANGLE = Markup('<rect x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>')
 _GROUP = Markup('<g class="{}">{}</g>')
+_BARS = Markup('<g fill="url(#{})">{}</g>')
+# Series can be told apart without their colours; legends fill their swatches with these, too.
+_PATTERN = Markup(
+    '<pattern id="{}" width="6" height="6" patternUnits="userSpaceOnUse">'
+    '<path class="series-{}" d="M0 0H6V6H0Z"/><path class="hatch" d="{}"/></pattern>'
+)
+_HATCHES = (
+    "",
+    "M0 3H6",
+    "M-1 1L1 -1M0 6L6 0M5 7L7 5",
+    "M3 0V6",
+    "M3 1V5M1 3H5",
+    "M-1 5L1 7M0 0L6 6M5 -1L7 1",
+)
 _LINE = Markup('<path class="grid" d="{}"/>')
 
 
@@ -85,7 +99,7 @@ def stacked_bars(table: Table, words: Words, *, moment: Callable[[int], str]) ->
     """
     scale = _HEIGHT / ceiling(max(table.sums(), default=0))
     below = [0] * len(table.starts_ms)
-    groups = []
+    groups, patterns = [], Markup()
     for number, one in enumerate(table.series, 1):
         bars = Markup()
         for index, value in enumerate(one.values):
@@ -98,10 +112,12 @@ def stacked_bars(table: Table, words: Words, *, moment: Callable[[int], str]) ->
                     _short(value * scale),
                     f"{moment(table.starts_ms[index])} {one.name}: {value}",
                 )
-        groups.append(_GROUP.format(f"series-{number}", bars))
+        name = f"{words.id}-{number}"
+        patterns += _PATTERN.format(name, number, _HATCHES[number - 1])
+        groups.append(_BARS.format(name, bars))
     width = _SLOT * len(table.starts_ms)
     lines = "".join(f"M0 {_short(_HEIGHT * part)}H{width}" for part in _FRACTIONS)
-    drawn = _LINE.format(lines) + Markup().join(groups)
+    drawn = patterns + _LINE.format(lines) + Markup().join(groups)
     return _DRAWING.format(
         "chart", width, _HEIGHT, words.title, words.description, drawn, id=words.id
     )

@@ -25,7 +25,7 @@ from whiteout.web.opened import (
     parts_of,
     way_of,
 )
-from whiteout.web.questions import LEVELS, read_number
+from whiteout.web.questions import LEVELS, origin_of, read_number, read_origin
 from whiteout.web.views import line_of
 
 if TYPE_CHECKING:
@@ -60,24 +60,31 @@ class EventPage:
     async def _event(self, request: Request) -> Response:
         number = read_number(request.path_params["number"])
         asked = read_number(request.query_params.get("level"))
-        return await run_in_threadpool(self._show, number, asked)
+        back = read_origin(request.query_params.get("from", ""))
+        return await run_in_threadpool(self._show, number, asked, back)
 
-    def _show(self, number: int | None, asked: int | None) -> Response:
+    def _show(self, number: int | None, asked: int | None, back: str) -> Response:
         row = None if number is None else self._recent.get(number)
         if row is None:
             return self._rendering.page(
                 "no_event.html", status=404, totals=self._recent.totals(), number=number
             )
-        if row["status"] == "failed":
-            return self._show_failed(row, asked)
-        return self._show_good(row, asked)
+        is_good = row["status"] == "good"
+        return self._rendering.page(
+            "event.html" if is_good else "failed_event.html",
+            totals=self._recent.totals(),
+            row=row,
+            line=line_of(row),
+            way=way_of(row),
+            back=back,
+            origin=origin_of(back),
+            **(self._good(row, asked) if is_good else self._failed(row, asked)),
+        )
 
-    def _show_good(self, row: Row, asked: int | None) -> Response:
-        event = enriched(row["document"])
-        seen = _look(event, row["level"], asked, write=json_of)
-        return self._page("event.html", row, **seen)
+    def _good(self, row: Row, asked: int | None) -> dict[str, Any]:
+        return _look(enriched(row["document"]), row["level"], asked, write=json_of)
 
-    def _show_failed(self, row: Row, asked: int | None) -> Response:
+    def _failed(self, row: Row, asked: int | None) -> dict[str, Any]:
         document: str = row["document"]
         try:
             text = json.dumps(json.loads(document), indent=2, ensure_ascii=False)
@@ -87,25 +94,13 @@ class EventPage:
         seen: dict[str, Any] = {}
         if body is not None:
             seen = _look(body.event, row["level"], asked, body.parameters, write=json_of_failed)
-        return self._page(
-            "failed_event.html",
-            row,
-            faults=faults_of(document, self._find_schema),
-            bad_row=text[:MOST_JSON],
-            is_cut=len(text) > MOST_JSON,
-            has_event=body is not None,
+        return {
+            "faults": faults_of(document, self._find_schema),
+            "bad_row": text[:MOST_JSON],
+            "is_cut": len(text) > MOST_JSON,
+            "has_event": body is not None,
             **seen,
-        )
-
-    def _page(self, template: str, row: Row, **values: Any) -> Response:  # noqa: ANN401 - whatever it shows
-        return self._rendering.page(
-            template,
-            totals=self._recent.totals(),
-            row=row,
-            line=line_of(row),
-            way=way_of(row),
-            **values,
-        )
+        }
 
     def _find_schema(self, uri: str) -> dict[str, Any] | None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import TYPE_CHECKING
 
 from whiteout.kafka.ends import SHOWN, Ends
@@ -13,7 +14,7 @@ from whiteout.lake.service import make_resolver
 from whiteout.web.app import Parts
 from whiteout.web.guard import Access
 from whiteout.web.process import PageServer
-from whiteout.web.recent import MAX_EVENTS, RecentEvents
+from whiteout.web.recent import MAX_EVENTS, RecentEvents, first_of_run
 from whiteout.web.schemas import Schemas
 
 if TYPE_CHECKING:
@@ -58,7 +59,9 @@ def run_page(  # noqa: PLR0913 - all keyword-only, most with no sensible default
         return
     window = Window(_begin(Ends(kafka, SHOWN).latest(*SHOWN), begin or {}))
     with contextlib.ExitStack() as stack:
-        recent = stack.enter_context(contextlib.closing(RecentEvents()))
+        recent = stack.enter_context(
+            contextlib.closing(RecentEvents(first=first_of_run(int(time.time()))))
+        )
         freshness = stack.enter_context(contextlib.closing(KafkaFreshness(kafka, window)))
         parts = Parts(
             recent=recent,

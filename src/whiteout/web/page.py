@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from starlette.concurrency import run_in_threadpool
 from starlette.routing import Route
 
-from whiteout.web.questions import read_number, read_question
+from whiteout.web.questions import origin_of, read_number, read_question
 from whiteout.web.recent import SearchTookTooLongError
 from whiteout.web.streaming import MOST_LINES, Streams
 from whiteout.web.views import line_of
@@ -65,6 +65,7 @@ class Page:
             question=question,
             totals=totals,
             lines=lines,
+            origin=origin_of(question.query(**({} if before is None else {"before": before}))),
             message=message,
             is_live=before is None,
             last=last,

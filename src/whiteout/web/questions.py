@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Literal, cast
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from whiteout.identifiers import Anonymisation
 from whiteout.web.filter import Filter
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 MOST_TEXT = 200  # letters that are searched for
 _MOST_VALUE = 500
 _MOST_DIGITS = 15
+_MOST_ORIGIN = 10_000
 
 LEVELS = {
     level.value: name
@@ -95,6 +96,18 @@ def read_question(query: Mapping[str, str]) -> Question:
         level=level if level in {str(bits) for bits in LEVELS} else "",
         q=query.get("q", "").strip()[:MOST_TEXT],
     )
+
+
+def origin_of(query: str) -> str:
+    """The query string of an event's address that leads back to the list with that query string."""
+    return f"?{urlencode({'from': query.removeprefix('?')})}" if query else ""
+
+
+def read_origin(text: str) -> str:
+    """The query string of the list that `from` tells of; empty where it tells of none."""
+    pairs = dict(parse_qsl(text[:_MOST_ORIGIN]))
+    before = read_number(pairs.get("before"))
+    return read_question(pairs).query(**({} if before is None else {"before": before}))
 
 
 def read_number(text: str | None) -> int | None:

@@ -53,6 +53,15 @@ _MOST_CHOICES = 50
 Row = dict[str, Any]
 
 
+def first_of_run(epoch_s: int) -> int:
+    """The number of the first event of a run that begins then.
+
+    It is beyond those of earlier runs, as long as none had 100,000 events a second all along: an
+    address of theirs leads nowhere, and not to another event.
+    """
+    return epoch_s * 100_000
+
+
 @dataclass(frozen=True, slots=True)
 class Totals:
     """How many events came since the start, or since they were last emptied."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
-from whiteout.web.questions import read_number, read_question
+from whiteout.web.questions import origin_of, read_number, read_question
 from whiteout.web.recent import SearchTookTooLongError
 from whiteout.web.views import line_of
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from whiteout.web.filter import Filter
+    from whiteout.web.questions import Question
     from whiteout.web.recent import RecentEvents
     from whiteout.web.rendering import Rendering
 
@@ -48,13 +48,13 @@ class Streams:
         """`/ui/stream`: the events that meet the question and come after `after`."""
         if self._open >= _MOST_STREAMS:
             return PlainTextResponse("too many pages are open", 503)
-        wanted = read_question(request.query_params).filter()
+        question = read_question(request.query_params)
         after = read_number(request.headers.get("last-event-id"))
         if after is None:
             after = read_number(request.query_params.get("after"))
-        return StreamingResponse(self._messages(wanted, after), media_type="text/event-stream")
+        return StreamingResponse(self._messages(question, after), media_type="text/event-stream")
 
-    async def _messages(self, wanted: Filter, after: int | None) -> AsyncIterator[str]:
+    async def _messages(self, question: Question, after: int | None) -> AsyncIterator[str]:
         loop = asyncio.get_running_loop()
         changed = asyncio.Event()
 
@@ -74,25 +74,31 @@ class Streams:
                     yield ":\n\n"
                     continue
                 changed.clear()
-                last, message = await run_in_threadpool(self._news, wanted, last)
+                last, message = await run_in_threadpool(self._news, question, last)
                 yield message
                 await asyncio.sleep(1 / _PER_S)
         finally:
             end()
             self._open -= 1
 
-    def _news(self, wanted: Filter, after: int) -> tuple[int, str]:
-        totals, last = self._recent.totals(), self._recent.last_number()
+    def _news(self, question: Question, after: int) -> tuple[int, str]:
+        first, last = self._recent.first_number(), self._recent.last_number()
+        # Before the first, or from a run that had more: what the page shows has been forgotten.
+        is_emptied = not first - 1 <= after <= last
+        after, totals = first - 1 if is_emptied else after, self._recent.totals()
+        wanted = question.filter()
         try:
             rows = self._recent.find(wanted, limit=MOST_LINES, after=after) if last > after else []
         except SearchTookTooLongError:
             rows = []  # the next time, of fewer events
         lines = [line_of(row) for row in rows]
+        origin = origin_of(question.query())
         news = {
             "good": totals.good,
             "failed": totals.failed,
             "count": len(lines),
             "is_cut": len(lines) == MOST_LINES,
-            "rows": self._rendering.text("rows.html", lines=lines) if lines else "",
+            "is_emptied": is_emptied,
+            "rows": self._rendering.text("rows.html", lines=lines, origin=origin) if lines else "",
         }
         return last, f"id: {last}\ndata: {json.dumps(news)}\n\n"

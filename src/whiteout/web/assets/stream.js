@@ -1,16 +1,33 @@
-// New events on top of the list, as the server renders them; at most MOST lines stay.
+// New events on top of the list, as the server renders them; at most MOST lines stay. What came
+// before a restart or a reset is gone: the server says so, and the list is emptied.
 const MOST = 300;
 
 export function startStream(list, { pause, state }) {
+  const nothing = document.getElementById("nothing");
   let isPaused = false;
   let waiting = []; // what came while paused
   let missed = 0;
 
   const show = (news) => {
-    document.getElementById("nothing")?.remove();
+    nothing.hidden = true;
     if (news.is_cut) list.replaceChildren();
     list.insertAdjacentHTML("afterbegin", news.rows);
     while (list.rows.length > MOST) list.lastElementChild.remove();
+  };
+  const empty = () => {
+    list.replaceChildren();
+    nothing.hidden = false;
+    waiting = [];
+    missed = 0;
+    tell();
+  };
+  const hold = (news) => {
+    missed += news.count;
+    waiting.push(news);
+    // What would not stay in the list need not wait for it.
+    let held = waiting.reduce((sum, one) => sum + one.count, 0);
+    while (held - waiting[0].count >= MOST) held -= waiting.shift().count;
+    tell();
   };
   const tell = () => {
     if (isPaused) state.textContent = missed ? `Paused · ${missed} new` : "Paused";
@@ -26,14 +43,10 @@ export function startStream(list, { pause, state }) {
     const news = JSON.parse(message.data);
     document.getElementById("good").textContent = news.good;
     document.getElementById("failed").textContent = news.failed;
+    if (news.is_emptied) empty();
     if (!news.count) return;
-    if (!isPaused) {
-      show(news);
-      return;
-    }
-    missed += news.count;
-    waiting = [...waiting, news].slice(-3); // of at most a hundred events each
-    tell();
+    if (isPaused) hold(news);
+    else show(news);
   });
 
   pause.hidden = false;

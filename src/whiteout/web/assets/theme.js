@@ -1,4 +1,6 @@
 // Dark or light: what the system says, until the button says otherwise. Kept in this browser.
+import { keep, read } from "./kept.js";
+
 const KEY = "whiteout-theme";
 
 export function startTheme(button) {
@@ -9,12 +11,12 @@ export function startTheme(button) {
     button.textContent = theme() === "dark" ? "Light" : "Dark";
   };
 
-  const kept = localStorage.getItem(KEY);
+  const kept = read(KEY);
   if (kept === "dark" || kept === "light") root.dataset.theme = kept;
   system.addEventListener("change", label);
   button.addEventListener("click", () => {
     root.dataset.theme = theme() === "dark" ? "light" : "dark";
-    localStorage.setItem(KEY, root.dataset.theme);
+    keep(KEY, root.dataset.theme);
     label();
   });
   button.hidden = false;
