@@ -177,6 +177,15 @@ def test_W14_the_door_opens_what_is_packed(ask: Ask, link: EntityProperty, packi
     assert b"shop" in opened
 
 
+@pytest.mark.parametrize("key", ["_sp", "_SP", " _sp "])
+def test_W14_nor_does_a_parameter_of_that_name_pass(ask: Ask, bench: Bench, key: str) -> None:
+    event = {**MINIMAL, "tid": "x", key: CANARY}
+
+    for record in (post(event, headers=MARK), get(query_of(event), headers=MARK)):
+        assert CANARY not in _text(bench.all(record))
+    assert CANARY not in repr(ask("POST", TP2, HEADERS, body_of(event).encode()).payload)
+
+
 def test_W14_a_webhook_of_an_official_schema_is_clean_too(ask: Ask, bench: Bench) -> None:
     link = f"https://shop.example/?_sp={CANARY}"
     schema = "iglu:com.snowplowanalytics.snowplow/link_click/jsonschema/1-0-0"

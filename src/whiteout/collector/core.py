@@ -31,7 +31,7 @@ from whiteout.collector.reading import (
 from whiteout.collector.redirect import is_plain_path, location, parameter
 from whiteout.collector.split import fit
 from whiteout.identifiers import NULL_UUID
-from whiteout.protocol.anonymous import DROPPED, TRACKER_IDENTIFIERS
+from whiteout.protocol.anonymous import DROPPED_PARAMETERS, TRACKER_IDENTIFIERS
 from whiteout.protocol.collector_payload import (
     SCHEMA,
     STRUCT_END,
@@ -100,7 +100,9 @@ class Core:
         self._max_bytes = settings.max_bytes
         self._privacy_control = settings.honour_global_privacy_control
         self._dropped = (
-            DROPPED - TRACKER_IDENTIFIERS if settings.keep_tracker_identifiers else DROPPED
+            DROPPED_PARAMETERS - TRACKER_IDENTIFIERS
+            if settings.keep_tracker_identifiers
+            else DROPPED_PARAMETERS
         )
         self._time_step_ms = settings.anonymous_time_step_s * 1000
         self._asks = door.anonymity_asked_by(settings.anonymous_parameter)

@@ -15,7 +15,7 @@ from urllib.parse import quote_plus, unquote_plus
 
 import orjson
 
-from whiteout.protocol.anonymous import DROPPED, UNTOUCHED, clean_value, fold
+from whiteout.protocol.anonymous import DROPPED_PARAMETERS, UNTOUCHED, clean_value, fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -93,7 +93,7 @@ def anonymity_asked_by(name: str | None) -> Callable[[bytes], bool]:
     return asks
 
 
-def strip_query(query: bytes, dropped: Collection[str] = DROPPED) -> bytes:
+def strip_query(query: bytes, dropped: Collection[str] = DROPPED_PARAMETERS) -> bytes:
     """Remove `_sp` and the parameters of `SERVER_PARAMETERS` from a raw query string.
 
     However a key is written (case, percent-encoding, also twice, spaces), what a lenient reader
@@ -129,7 +129,7 @@ def _keep(kept: list[bytes], pair: bytes, dropped: Collection[str]) -> None:
     kept.append(pair)
 
 
-def strip_body(body: bytes, dropped: Collection[str] = DROPPED) -> bytes:
+def strip_body(body: bytes, dropped: Collection[str] = DROPPED_PARAMETERS) -> bytes:
     """Remove the properties named in `SERVER_PARAMETERS`, and `_sp`, from JSON, at every depth.
 
     Links lose `_sp` too, also those in bodies and entities, in Base64 or not.

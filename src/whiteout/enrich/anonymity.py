@@ -14,9 +14,16 @@ from urllib.parse import quote_plus
 
 from whiteout.enrich.envelopes import usual_payload
 from whiteout.errors import ProtocolError
-from whiteout.identifiers import NULL_UUID, SERVER_PARAMETERS
+from whiteout.identifiers import NULL_UUID
 from whiteout.iglu import bounded_json
-from whiteout.protocol.anonymous import TIME_STEP_MS, UNTOUCHED, WITHHELD, clean_value, fold
+from whiteout.protocol.anonymous import (
+    DROPPED_PARAMETERS,
+    TIME_STEP_MS,
+    UNTOUCHED,
+    WITHHELD,
+    clean_value,
+    fold,
+)
 from whiteout.protocol.collector_payload import CollectorPayload
 
 if TYPE_CHECKING:
@@ -38,7 +45,7 @@ def is_anonymous(headers: Sequence[str]) -> bool:
     return any(header.partition(":")[0].strip().lower() == _HEADER for header in headers)
 
 
-def clean_parameters(pairs: Pairs, dropped: frozenset[str] = SERVER_PARAMETERS) -> Pairs:
+def clean_parameters(pairs: Pairs, dropped: frozenset[str] = DROPPED_PARAMETERS) -> Pairs:
     """The parameters of a query string without those in `dropped`, and with clean links."""
     clean: Pairs = []
     for name, value in pairs:
@@ -53,7 +60,7 @@ def clean_parameters(pairs: Pairs, dropped: frozenset[str] = SERVER_PARAMETERS) 
 def clean_payload(
     payload: CollectorPayload,
     parameters: Pairs,
-    dropped: frozenset[str] = SERVER_PARAMETERS,
+    dropped: frozenset[str] = DROPPED_PARAMETERS,
 ) -> tuple[CollectorPayload, object | None]:
     """The request without address, cookie, referrer, identifying parameters and needless headers.
 

@@ -35,8 +35,7 @@ from whiteout.enrich.mapping import map_parameters
 from whiteout.enrich.masking import is_privacy, masks_of
 from whiteout.enrich.settings import EnrichSettings
 from whiteout.enrich.unpacking import TooLarge, is_packed, unpack
-from whiteout.identifiers import SERVER_PARAMETERS
-from whiteout.protocol.anonymous import TIME_STEP_MS, TRACKER_IDENTIFIERS
+from whiteout.protocol.anonymous import DROPPED_PARAMETERS, TIME_STEP_MS, TRACKER_IDENTIFIERS
 from whiteout.version import __version__
 
 if TYPE_CHECKING:
@@ -83,9 +82,9 @@ class Enricher:
         self._limits = () if settings.accept_invalid else atomic_limits(settings.atomic_limits)
         self._incomplete = settings.incomplete_events
         self._dropped_parameters = (
-            SERVER_PARAMETERS - TRACKER_IDENTIFIERS
+            DROPPED_PARAMETERS - TRACKER_IDENTIFIERS
             if settings.keep_tracker_identifiers
-            else SERVER_PARAMETERS
+            else DROPPED_PARAMETERS
         )
         self._now_ms = now_ms
         self._new_uuid = new_uuid

@@ -22,8 +22,8 @@ from whiteout.enrich.anonymity import (
 )
 from whiteout.enrich.failure import Message, format_error, format_expectation
 from whiteout.errors import ProtocolError
-from whiteout.identifiers import SERVER_PARAMETERS
 from whiteout.protocol import collector_payload
+from whiteout.protocol.anonymous import DROPPED_PARAMETERS
 
 if TYPE_CHECKING:
     from whiteout.protocol.collector_payload import CollectorPayload
@@ -89,7 +89,7 @@ class Unreadable:
     record: bytes | None
 
 
-def load(record: bytes, dropped: frozenset[str] = SERVER_PARAMETERS) -> Request | Unreadable:
+def load(record: bytes, dropped: frozenset[str] = DROPPED_PARAMETERS) -> Request | Unreadable:
     """Read one record of the log; never raises.
 
     Args:

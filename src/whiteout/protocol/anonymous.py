@@ -28,12 +28,12 @@ TIME_STEP_MS: Final = 1_000
 """Times that the pipeline gives to anonymous events are multiples of this: an exact one names the
 request that an event came with, and so what else came with it (W23)."""
 
-DROPPED: Final = SERVER_PARAMETERS | {CROSS_NAVIGATION_KEY}
+DROPPED_PARAMETERS: Final = SERVER_PARAMETERS | {CROSS_NAVIGATION_KEY}
 """Names whose values are dropped."""
 
 _LINKS = frozenset({"url", "refr", "u"})  # `u` is where a redirect leads
 _PACKED = {"ue_px": True, "cx": True, "ue_pr": False, "co": False}  # whether in Base64
-UNTOUCHED: Final = PARAMETERS - DROPPED - _LINKS - _PACKED.keys()
+UNTOUCHED: Final = PARAMETERS - DROPPED_PARAMETERS - _LINKS - _PACKED.keys()
 """Parameters that pass as they are: the event's own content."""
 
 _PLAIN_NAME = re.compile(rb"[a-z0-9_]*")
