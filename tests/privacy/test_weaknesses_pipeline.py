@@ -14,6 +14,7 @@ from tests.support.pipeline import Pipeline
 
 from whiteout.cli.checks_of_environment import anonymity
 from whiteout.collector.settings import CollectorSettings
+from whiteout.enrich.settings import EnrichSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,6 +125,7 @@ def test_L15_half_of_the_permission_is_noted(
     if enrich:
         _let_pass(tmp_path)
 
-    found = list(anonymity(CollectorSettings(keep_tracker_identifiers=collector), tmp_path))
+    settings = CollectorSettings(keep_tracker_identifiers=collector)
+    found = list(anonymity(settings, tmp_path, EnrichSettings()))
 
     assert [one.state for one in found] == ([] if state is None else [state])
