@@ -21,7 +21,7 @@ from whiteout.lake.loader import Loader
 from whiteout.lake.place import LakeError, LakePlace, lake_place
 from whiteout.lake.reader import Lake
 from whiteout.lake.settings import LoaderSettings, Source
-from whiteout.lake.stream_loader import TakenOverError
+from whiteout.lake.stream_records import TakenOverError
 from whiteout.lake.subject import Subject
 from whiteout.lake.tables import LakeTable
 
