@@ -38,7 +38,7 @@ from whiteout.lake.batch import (
 from whiteout.lake.clock import DAY_US, ClockError, LakeClock
 from whiteout.lake.failed import FailedEvent, error_name, from_bad_row, from_text, generic_error
 from whiteout.lake.families import Families
-from whiteout.lake.faults import is_index_broken, is_store_at_fault
+from whiteout.lake.faults import is_index_broken
 from whiteout.lake.housekeeping import Housekeeper
 from whiteout.lake.incomplete import NAME as INCOMPLETE
 from whiteout.lake.incomplete import IncompleteEvents
@@ -47,7 +47,7 @@ from whiteout.lake.loaded import Loaded
 from whiteout.lake.place import LakePlace
 from whiteout.lake.seen import SeenEvents
 from whiteout.lake.settings import Counts, LoaderSettings, Source
-from whiteout.lake.tables import LakeTable
+from whiteout.lake.tables import LakeTable, RefusedRowsError
 from whiteout.log.rewriting import is_erased
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class Loader:
         self._limit = settings.max_records
         self._failures = 0
         durable = settings.durable
-        self._place = place = place or LakePlace(str(directory))
+        place = place or LakePlace(str(directory))
         self._events = LakeTable(place, "events", EVENTS_SCHEMA, durable=durable)
         self._failed = LakeTable(place, "failed_events", FAILED_SCHEMA, durable=durable)
         self._incomplete = (
@@ -246,8 +246,8 @@ class Loader:
             raise
         except Exception as error:
             self._is_stale = True
-            size = sum(len(data) for _, data in (*raw, *bad))
-            if isinstance(error, _WriteError) and self._is_store_at_fault(error, size):
+            is_write = isinstance(error, _WriteError)
+            if is_write and not isinstance(error.__cause__, RefusedRowsError):
                 raise
             self._resume()
             self._after_failure(raw, error)
@@ -256,9 +256,6 @@ class Loader:
             self._limit = min(self._limit * 4, self._settings.max_records)
             self.counts.records += len(raw) + len(bad)
         return len(raw) + len(bad)
-
-    def _is_store_at_fault(self, error: Exception, size: int) -> bool:
-        return is_store_at_fault(self._place, error.__cause__ or error, size)
 
     def _after_failure(self, raw: Sequence[Record], error: Exception) -> None:
         """Take a smaller batch next time; a record that fails alone becomes a failed event."""

@@ -40,7 +40,7 @@ from whiteout.lake.batch import (
 from whiteout.lake.clock import DAY_US, ClockError, LakeClock
 from whiteout.lake.failed import FailedEvent, error_name, from_text
 from whiteout.lake.families import Families
-from whiteout.lake.faults import is_index_broken, is_store_at_fault
+from whiteout.lake.faults import is_index_broken
 from whiteout.lake.housekeeping import Housekeeper
 from whiteout.lake.incomplete import IncompleteEvents
 from whiteout.lake.incomplete_stream import IncompleteStream
@@ -55,7 +55,7 @@ from whiteout.lake.stream_records import (
     as_bytes,
     read_record,
 )
-from whiteout.lake.tables import LakeTable
+from whiteout.lake.tables import LakeTable, RefusedRowsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -142,7 +142,6 @@ class StreamLoader:
             table = IncompleteEvents(place, lookup, now_ms, durable=durable)
             self.incomplete = IncompleteStream(table, self._clock.load_us)
         self._alone = True
-        self._place = place
         self._assigned: tuple[list[str], list[str]] = ([], [])
         self._limit = settings.max_records
         self._failures = 0
@@ -225,31 +224,34 @@ class StreamLoader:
         waiting = [*((one, True) for one in events), *((one, False) for one in failed)]
         while waiting:
             some = waiting[: self._limit]
+            records = [record for record, _ in some]
             try:
-                self._load_some(some)
+                batch = self._prepare(some)
             except (LogError, ClockError, sqlite3.DatabaseError):
                 raise
             except Exception as error:  # noqa: BLE001 - one bad record stops nothing
-                self._after_failure([record for record, _ in some], error)
-            else:
-                del waiting[: len(some)]
-                self._failures = 0
-                self._limit = min(self._limit * 4, self._settings.max_records)
+                self._after_failure(records, error)
+                continue
+            try:
+                self._commit(batch)
+            except RefusedRowsError as error:
+                self._after_failure(records, error)
+                continue
+            del waiting[: len(some)]
+            self._failures = 0
+            self._limit = min(self._limit * 4, self._settings.max_records)
 
-    def _load_some(self, some: Sequence[tuple[StreamRecord, bool]]) -> None:
+    def _prepare(self, some: Sequence[tuple[StreamRecord, bool]]) -> _Batch:
         batch = _Batch(self._clock.load_us(self._last_load_us))
         events = [record for record, is_event in some if is_event]
         self._add_events([one for one in events if self._is_next(one, batch.event_offsets)], batch)
         for record, is_event in some:
             if not is_event and self._is_next(record, batch.failed_offsets):
                 self._add_failed(record, batch)
-        self._commit(batch)
+        return batch
 
     def _after_failure(self, records: Sequence[StreamRecord], error: Exception) -> None:
         """Try a smaller batch; a record that fails alone becomes a failed event, as bytes."""
-        size = sum(len(record.value) for record in records)
-        if is_store_at_fault(self._place, error, size):
-            raise error
         _LOGGER.warning("loading a batch failed: %s", error_name(error))
         if self._outcast is not None and len(records) == 1:
             raise error  # as bytes neither: that is for whoever reads the log

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 
+from whiteout.errors import WhiteoutError
 from whiteout.lake.batch import LOAD_DATE, LOAD_TSTAMP
+from whiteout.lake.faults import are_rows_at_fault
 from whiteout.lake.orphans import remove_orphans
 from whiteout.lake.place import LakeError
 
@@ -34,6 +37,8 @@ A merge holds decoded rows: of a table of 220,000 events it adds 270 MB at 8 MiB
 and 67 to 79 MB with the row groups below. Whoever wants larger files runs OPTIMIZE on the table.
 """
 
+_OWN = frozenset({LOAD_TSTAMP, LOAD_DATE, "event_id"})  # columns that every table of ours has
+
 _ROW_GROUP_ROWS = 8192
 
 _WORTH_COMPACTING = 2  # files
@@ -44,6 +49,10 @@ _CONFIGURATION: Mapping[str, str | None] = {
     # Statistics of the columns that readers filter by; of all 130 they would cost more than data.
     "delta.dataSkippingStatsColumns": LOAD_TSTAMP,
 }
+
+
+class RefusedRowsError(WhiteoutError):
+    """Rows that no table takes; the message names the kind of failure."""
 
 
 class LakeTable:
@@ -57,7 +66,7 @@ class LakeTable:
             `append` returns. What an object store has answered is durable in any case.
 
     Raises:
-        LakeError: the lake cannot be reached.
+        LakeError: the lake cannot be reached, or somebody else's table is there.
     """
 
     def __init__(self, place: LakePlace, name: str, schema: pa.Schema, *, durable: bool) -> None:
@@ -69,6 +78,7 @@ class LakeTable:
             _set_broken_commits_aside(self._folder / _LOG)
             self._folder.mkdir(parents=True, exist_ok=True)
         self._table = place.open_table(name) or self._create(schema)
+        self._check_origin()
         self._synced = self._table.version() if durable else 0
 
     def _create(self, schema: pa.Schema) -> DeltaTable:
@@ -81,6 +91,17 @@ class LakeTable:
             storage_options=self._place.storage_options,
         )
         return self._open()
+
+    def _check_origin(self) -> None:
+        """Rows of ours in somebody else's table would spoil both."""
+        names = {field.name for field in self._table.schema().fields}
+        partitions = list(self._table.metadata().partition_columns)
+        if not names >= _OWN or partitions != [LOAD_DATE]:
+            raise LakeError(
+                f"{self._place.table(self._name)} is a Delta table that whiteout has not made"
+                f" (partitioned by {', '.join(partitions) or 'nothing'}, not by {LOAD_DATE}):"
+                " name another place with --lake, or move that table away"
+            )
 
     def _open(self) -> DeltaTable:
         table = self._place.open_table(self._name)
@@ -123,6 +144,10 @@ class LakeTable:
             rows: None commits offsets alone.
             offsets: of each source, the next one to load.
             notes: kept with the commit; see `last_note`.
+
+        Raises:
+            RefusedRowsError: it is the rows that cannot be stored, whatever the store.
+            Exception: another commit came in between, or the store does not take it now.
         """
         properties = CommitProperties(
             custom_metadata=dict(notes or {}),
@@ -138,14 +163,18 @@ class LakeTable:
             )
             self._table.update_incremental()
         else:
-            write_deltalake(
-                self._table,
-                rows,
-                mode="append",
-                schema_mode="merge",
-                commit_properties=properties,
-            )
+            try:
+                _write(self._table, rows, properties)
+            except Exception as error:
+                if are_rows_at_fault(self._place, error, rows.nbytes, partial(self._try, rows)):
+                    raise RefusedRowsError(type(error).__name__) from error
+                raise
         self._sync()
+
+    def _try(self, rows: pa.Table, folder: str) -> None:
+        """Write rows to a table in a folder that is like this one."""
+        table = DeltaTable.create(folder, self._table.schema(), partition_by=[LOAD_DATE])
+        _write(table, rows, None)
 
     def last_note(self, name: str) -> str | None:
         """The latest note of that name; of the last commits first, as it is nearly always there."""
@@ -237,6 +266,10 @@ class LakeTable:
         for folder in folders:
             _sync_path(folder)
         self._synced = version
+
+
+def _write(table: DeltaTable, rows: pa.Table, properties: CommitProperties | None) -> None:
+    write_deltalake(table, rows, mode="append", schema_mode="merge", commit_properties=properties)
 
 
 def _added_paths(entry: Path) -> list[str]:
