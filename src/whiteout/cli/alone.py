@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from whiteout.log import Durability
 
 # An arena of memory for each of the many threads of Arrow and Delta Lake, and memory that is kept
-# in case it is needed again, would add a quarter to what the child takes.
+# in case it is needed again (a pool of Arrow's own holds 10 MB), would add a quarter to what the
+# child takes.
 LITTLE_MEMORY = {
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
     "MALLOC_ARENA_MAX": "2",
     "_RJEM_MALLOC_CONF": "dirty_decay_ms:100,muzzy_decay_ms:0,narenas:2",
 }
