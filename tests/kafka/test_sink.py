@@ -84,9 +84,7 @@ def test_more_than_may_wait_is_refused(own_broker: Broker) -> None:
 
 
 def test_without_a_broker_a_waiter_is_told_no_and_the_sink_is_ill() -> None:
-    nowhere = KafkaSettings(
-        servers=f"127.0.0.1:{free_port()}", producer={"message.timeout.ms": 1500}
-    )
+    nowhere = KafkaSettings(servers=f"127.0.0.1:{free_port()}")
 
     async def test(sink: KafkaSink) -> None:
         waiter = Waiter()
@@ -95,7 +93,7 @@ def test_without_a_broker_a_waiter_is_told_no_and_the_sink_is_ill() -> None:
         assert not sink.healthy
         assert sink.metrics.unavailable == 1
 
-    with_sink(nowhere, test)
+    with_sink(nowhere, test, answer_ms=1500)
 
 
 def test_closing_waits_for_what_is_under_way(kafka: KafkaSettings) -> None:
@@ -121,7 +119,7 @@ def test_closing_waits_for_what_is_under_way(kafka: KafkaSettings) -> None:
 
 def test_a_cluster_that_forgot_its_producers_is_written_to_again(own_broker: Broker) -> None:
     """What an idempotent producer cannot repair itself: the sink makes another one."""
-    kafka = own_broker.settings(producer={"message.timeout.ms": 4000})
+    kafka = own_broker.settings()
     ensure_topics(kafka, ("raw", "bad"))
 
     async def test(sink: KafkaSink) -> None:
@@ -141,4 +139,4 @@ def test_a_cluster_that_forgot_its_producers_is_written_to_again(own_broker: Bro
             pytest.fail("nothing was stored any more")
         assert sink.healthy
 
-    with_sink(kafka, test)
+    with_sink(kafka, test, answer_ms=4000)

@@ -73,6 +73,7 @@ class KafkaSink:
         settings: of Kafka. The topics must be there (`topics.ensure_topics`).
         loop: whose callbacks the waiters are.
         pending_bytes: how much may wait for its acknowledgement; more is refused.
+        answer_ms: after which a record that is not acknowledged is not stored.
 
     Attributes:
         healthy: whether what was last sent was acknowledged.
@@ -90,12 +91,13 @@ class KafkaSink:
         loop: asyncio.AbstractEventLoop,
         *,
         pending_bytes: int = 64 * 1024 * 1024,
+        answer_ms: int = _ANSWER_MS,
     ) -> None:
         self.metrics = Metrics()
         self.healthy = True
         self._settings = settings
         self._loop = loop
-        self._pending_bytes = pending_bytes
+        self._pending_bytes, self._answer_ms = pending_bytes, answer_ms
         self._waiting_bytes = 0
         self._logged_at = float("-inf")
         self._raw, self._bad = settings.topic("raw"), settings.topic("bad")
@@ -113,7 +115,7 @@ class KafkaSink:
             self._settings,
             # The library counts more than the records: it must not be full before we say so.
             waiting_bytes=2 * self._pending_bytes + 16 * 1024 * 1024,
-            message_timeout_ms=_ANSWER_MS,
+            message_timeout_ms=self._answer_ms,
             linger_ms=_LINGER_MS,
         )
 
