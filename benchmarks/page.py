@@ -10,8 +10,10 @@ its own defaults in another process than the pipeline's. Reported, each beside i
   is asked for once `/health` has answered, by a browser that runs, with an empty window and cache;
 - from the call of `track()` until the row stands in the list, by one clock: of the first event, and
   the median, the 95th percentile and the most of all, tracked one by one at uneven intervals;
-- with 100,000 events on the page, from the click until the view can be used: all events, those of
-  one type, those with a text anywhere, and one event.
+- with 100,000 events on the page, screen views of sessions of 20 with the entities of a mobile
+  tracker and failed ones among them, from the click until the view can be used: all events, those
+  of one type, those with a text anywhere, a page of old ones, one event, sessions, one session and
+  charts.
 
 Ends with status 1 where a limit does not hold.
 """
@@ -47,6 +49,9 @@ _DEADLINE_S = 120.0
 _POLL_S = 0.01
 _A_REQUEST = 400
 _TP2 = "/com.snowplowanalytics.snowplow/tp2"
+_SCREEN = "iglu:com.snowplowanalytics.mobile/screen_view/jsonschema/1-0-0"
+_UNSTRUCT = "iglu:com.snowplowanalytics.snowplow/unstruct_event/jsonschema/1-0-0"
+_CONTEXTS = "iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-1"
 _PAYLOAD_DATA = "iglu:com.snowplowanalytics.snowplow/payload_data/jsonschema/1-0-4"
 # When each row came to stand in the list, in seconds since the epoch, as Python has it.
 _WATCH = """() => {
@@ -108,8 +113,63 @@ def waits(page: Page, port: int, folder: Path, events: int) -> list[float]:
     return found
 
 
+def realistic(number: int) -> dict[str, str]:
+    """An event of a session; every hundredth is a failed one, every tenth a page view."""
+    event = {
+        "p": "mob",
+        "tv": "benchmark",
+        "aid": f"shop-{number % 3}",
+        "eid": str(uuid.uuid4()),
+        "dtm": str(time.time_ns() // 1_000_000),
+        "uid": f"person-{number // 100}",
+        "lang": "en-GB",
+        "tz": "Europe/London",
+        "co": json.dumps({"schema": _CONTEXTS, "data": entities(number)}),
+    }
+    if number % 10 == 0:
+        return {**event, "e": "pv", "url": f"https://shop.example/{number}?colour=red"}
+    name = number if number % 100 == 1 else f"Screen {number}"
+    screen = {"schema": _SCREEN, "data": {"name": name, "id": str(uuid.uuid4())}}
+    return {**event, "e": "ue", "ue_pr": json.dumps({"schema": _UNSTRUCT, "data": screen})}
+
+
+def entities(number: int) -> list[dict[str, object]]:
+    """What a mobile tracker attaches."""
+    session = number // 20
+    return [
+        {
+            "schema": "iglu:com.snowplowanalytics.snowplow/client_session/jsonschema/1-0-2",
+            "data": {
+                "userId": str(uuid.UUID(int=number // 100 + 1)),
+                "sessionId": str(uuid.UUID(int=session + 2)),
+                "previousSessionId": str(uuid.UUID(int=session + 1)),
+                "sessionIndex": session + 1,
+                "eventIndex": number % 20 + 1,
+                "storageMechanism": "SQLITE",
+                "firstEventId": str(uuid.UUID(int=session)),
+                "firstEventTimestamp": "2026-01-31T12:00:00.000Z",
+            },
+        },
+        {
+            "schema": "iglu:com.snowplowanalytics.snowplow/mobile_context/jsonschema/1-0-3",
+            "data": {
+                "osType": "android",
+                "osVersion": "15",
+                "deviceManufacturer": "Example",
+                "deviceModel": f"Model {number % 40}",
+                "networkType": "wifi",
+                "batteryLevel": number % 100,
+            },
+        },
+        {
+            "schema": "iglu:com.snowplowanalytics.mobile/application/jsonschema/1-0-0",
+            "data": {"version": "1.2.3", "build": "45"},
+        },
+    ]
+
+
 def fill(port: int, events: int) -> None:
-    """Send so many page views, and wait until the page has them."""
+    """Send so many events, and wait until the page has them."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_DEADLINE_S)
 
     def ask(method: str, path: str, body: str | None = None) -> bytes:
@@ -117,38 +177,50 @@ def fill(port: int, events: int) -> None:
         connection.request(method, path, body, {} if body is None else headers)
         return connection.getresponse().read()
 
-    before = json.loads(ask("GET", "/micro/all"))["good"]
+    before = json.loads(ask("GET", "/micro/all"))["total"]
     for start_at in range(0, events, _A_REQUEST):
-        data = [
-            {
-                "e": "pp" if number % 10 else "pv",
-                "p": "web",
-                "tv": "benchmark",
-                "aid": "shop",
-                "eid": str(uuid.uuid4()),
-                "url": f"https://shop.example/{number}",
-            }
-            for number in range(start_at, min(start_at + _A_REQUEST, events))
-        ]
+        numbers = range(start_at, min(start_at + _A_REQUEST, events))
+        data = [realistic(number) for number in numbers]
         ask("POST", _TP2, json.dumps({"schema": _PAYLOAD_DATA, "data": data}))
     deadline = time.monotonic() + _DEADLINE_S
-    while json.loads(ask("GET", "/micro/all"))["good"] < before + events:
+    while json.loads(ask("GET", "/micro/all"))["total"] < before + events:
         if time.monotonic() > deadline:
             raise SystemExit(f"the page had no {events} events within {_DEADLINE_S:.0f} s")
         time.sleep(0.5)
     connection.close()
 
 
-def large(page: Page, port: int) -> dict[str, float]:
+def large(page: Page, port: int, window: int) -> dict[str, float]:
     """The seconds that each view takes."""
     took = {"all events": open_page(page, port)}
-    for name, query in (("of one type", "type=page_view"), ("with a text", "q=example/77777")):
+    newest = page.locator("#events tr").first.get_attribute("data-number")
+    assert newest is not None
+    text = f"q=example/{window * 7 // 10}"
+    for name, query in (("of one type", "type=page_view"), ("with a text", text)):
         took[name] = open_page(page, port, f"?{query}")
-    started = time.monotonic()
-    page.locator("#events td.type a").first.click()
-    page.get_by_text("Its way").wait_for()
-    took["one event"] = time.monotonic() - started
+    old = int(newest) - window * 9 // 10
+    took["a page of old ones"] = open_view(page, port, f"?before={old}", "Older events")
+    took["one event"] = follow(page, "#events td.type a", "Its way")
+    took["sessions"] = open_view(page, port, "/sessions", "Duration")
+    took["one session"] = follow(page, "#sessions a", "These events in the list")
+    took["charts"] = open_view(page, port, "/charts", "Top schemas")
     return took
+
+
+def open_view(page: Page, port: int, path: str, shown: str) -> float:
+    """The seconds until a view shows a text."""
+    opened = time.monotonic()
+    page.goto(f"http://127.0.0.1:{port}/ui{path}", wait_until="commit")
+    page.get_by_text(shown, exact=True).first.wait_for()
+    return time.monotonic() - opened
+
+
+def follow(page: Page, link: str, shown: str) -> float:
+    """The seconds from the click on the first such link until its view shows a text."""
+    clicked = time.monotonic()
+    page.locator(link).first.click()
+    page.get_by_text(shown).first.wait_for()
+    return time.monotonic() - clicked
 
 
 def verdict(name: str, measured: str, limit_s: float, *, holds: bool) -> bool:
@@ -177,7 +249,7 @@ def main() -> None:
             usable_s = open_page(page, port)
             found = waits(page, port, folder / "app", arguments.events)
             fill(port, arguments.window)
-            views = large(page, port)
+            views = large(page, port, arguments.window)
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(_DEADLINE_S)
