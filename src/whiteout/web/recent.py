@@ -162,16 +162,17 @@ class RecentEvents:
         """Write what waits, with the database in hand; whether there was anything."""
         with self._state:
             batches, self._waiting, number = self._waiting, [], self._next
+        rows = [row for batch in batches for row in batch.rows]
+        numbered = [(at, *values) for at, values in enumerate(rows, number)]
+        number += len(numbered)
         for batch in batches:
-            numbered = [(at, *values) for at, values in enumerate(batch.rows, number)]
-            number += len(numbered)
             self._sizes.extend(batch.sizes)
             self._bytes += sum(batch.sizes)
-            try:
-                self._database.executemany(_ADD, numbered)
-            except sqlite3.Error as error:  # such as a full disk: the lake has the events
-                _LOGGER.warning("the page misses events: %s", type(error).__name__)
-        self._forget_oldest(number)
+        try:
+            self._database.executemany(_ADD, numbered)
+            self._forget_oldest(number)
+        except sqlite3.Error as error:  # such as a full disk: the lake has the events
+            _LOGGER.warning("the page misses events: %s", type(error).__name__)
         with self._state:
             self._next = number
             for batch in batches:
