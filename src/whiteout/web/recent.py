@@ -43,6 +43,8 @@ _MAKE = f"""
 CREATE TABLE event (number INTEGER PRIMARY KEY, {", ".join(_COLUMNS)}, folded);
 CREATE INDEX by_session ON event (session, number) WHERE session IS NOT NULL;
 CREATE INDEX by_name ON event (status, name, number);
+CREATE INDEX by_app ON event (app_id);
+CREATE INDEX by_schema ON event (event_schema, schema);
 """
 _ONE = f"SELECT {_WHOLE} FROM event WHERE number = ?"  # noqa: S608 - of literals
 _ADD = f"INSERT INTO event VALUES (?{', ?' * (len(_COLUMNS) + 1)})"  # noqa: S608 - of literals
@@ -302,10 +304,12 @@ class RecentEvents:
         for column in _CHOICES:
             # Of a failed event its own schema, which its view is of, and not that of its bad row.
             value = "coalesce(event_schema, schema)" if column == "schema" else column
+            keys = "event_schema, schema" if column == "schema" else column  # as an index has them
             try:
                 rows = self.query(
-                    f"SELECT {value} AS value FROM event WHERE value <> '' GROUP BY value"  # noqa: S608 - of literals
-                    " ORDER BY count(*) DESC LIMIT ?",
+                    "SELECT value FROM"  # noqa: S608 - of literals
+                    f" (SELECT {value} AS value, count(*) AS events FROM event GROUP BY {keys})"
+                    " WHERE value <> '' GROUP BY value ORDER BY sum(events) DESC LIMIT ?",
                     [_MOST_CHOICES],
                 )
             except SearchTookTooLongError:
