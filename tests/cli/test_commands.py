@@ -497,7 +497,7 @@ def test_a_folder_of_enrichments_and_a_resolver_are_used(tmp_path: Path) -> None
     ("name", "content", "problem"),
     [
         ("anon_ip.json", enrichment("anon_ip", {}), "anonOctets"),
-        ("my.js", "", "write JavaScript as a Python enrichment"),
+        ("my.js", "", "JavaScript is not run; write it as a Python enrichment"),
     ],
 )
 def test_an_enrichment_that_cannot_be_used_stops_it_before_it_listens(

@@ -28,9 +28,9 @@ VARIABLE = "_WHITEOUT_COMPLETE"
     [
         ("evnts", "'evnts'"),
         ("up --prot 1", "--port"),
-        ("up --port x", "--port must be a valid integer"),
+        ("up --port x", "--port must be a valid int"),
         ("up --port x", "got 'x'; see whiteout up --help"),
-        ("up --port=99999", "--port must be less than or equal to 65535, got '99999'"),
+        ("up --port=99999", "--port must be in the range 0<=x<=65535, got '99999'"),
         ("up --durability never", "--durability 'never' is not one of 'disk', 'process'"),
         ("collector", "--to is missing: where to keep"),
         ("query", "SQL is missing: one SELECT"),

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+# As typer's parser says it; the value is told behind.
+_NO_NUMBER = re.compile(r"'.*' is not a valid (int(?:eger)?|float)(?: range)?", re.DOTALL)
+_OUT_OF_RANGE = re.compile(r"\S+ is not in the range (\S+)")
 
 
 def message_of(error: Any, arguments: Sequence[str]) -> str:  # noqa: ANN401 - typer hides its types
@@ -33,8 +38,8 @@ def _complaint(error: Any, arguments: Sequence[str]) -> str:  # noqa: ANN401 - a
         meaning = str(parameter.help or "").strip().rstrip(".")
         return f"{label} is missing: {meaning[:1].lower()}{meaning[1:]}"
     said = str(error.message).strip().rstrip(".")
-    said = said.removeprefix("Value error, ").replace("Input should", "must", 1)
-    said = said.partition(", unable to parse")[0]
+    said = _NO_NUMBER.sub(r"must be a valid \1", said)
+    said = _OUT_OF_RANGE.sub(r"must be in the range \1", said)
     value = _value_of(names, arguments) if is_option else None
     got = "" if value is None or repr(value) in said else f", got {value!r}"
     return f"{label} {said[:1].lower()}{said[1:]}{got}"
