@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 import pytest
@@ -32,7 +31,7 @@ EVENT = entry(0, document(1, "Cart"))
 
 def named(*names: str) -> list[Entry]:
     """Events with these types."""
-    return [replace(EVENT, name=name) for name in names]
+    return [EVENT._replace(name=name) for name in names]
 
 
 def numbered(count: int, first: int = 0) -> list[Entry]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,7 +45,7 @@ def test_what_was_shown_stays_when_the_window_forgets_it(recent: RecentEvents) -
     counts = Counting(recent, 5)
     recent.add([EVENT] * 500)
     assert shown(counts) == {"screen_view": 500}
-    recent.add([replace(EVENT, name="login")] * 2_000)
+    recent.add([EVENT._replace(name="login")] * 2_000)
     assert shown(counts)["screen_view"] == 500
 
 
@@ -61,7 +60,7 @@ def test_all_events_are_counted_while_nobody_asks() -> None:
 
 def test_what_the_lake_had_already_is_not_counted(recent: RecentEvents) -> None:
     counts = Counting(recent, 5)
-    recent.add([EVENT] * 5 + [replace(EVENT, repeated=True)] * 5)
+    recent.add([EVENT] * 5 + [EVENT._replace(repeated=True)] * 5)
     assert shown(counts) == {"screen_view": 5}
 
 
@@ -78,7 +77,7 @@ def test_emptying_the_window_begins_afresh(recent: RecentEvents) -> None:
 
 
 def test_status_and_level_are_kept_apart(recent: RecentEvents) -> None:
-    failed = replace(EVENT, status="failed", name="schema_violations", level=None)
+    failed = EVENT._replace(status="failed", name="schema_violations", level=None)
     counts = Counting(recent, 5)
-    recent.add([EVENT] * 4 + [replace(EVENT, level=0)] * 4 + [failed] * 5)
+    recent.add([EVENT] * 4 + [EVENT._replace(level=0)] * 4 + [failed] * 5)
     assert shown(counts) == {"schema_violations": 5}

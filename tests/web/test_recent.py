@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,7 +23,7 @@ WAIT_S = 20.0
 
 def of_text(text: str) -> Entry:
     """An event in which a text stands."""
-    return replace(EVENT, document=text)
+    return EVENT._replace(document=text)
 
 
 @pytest.fixture
@@ -133,7 +132,7 @@ def kept_with(recent: RecentEvents, text: str) -> list[int]:
 
 
 def test_all_entities_that_are_asked_for_must_be_there(recent: RecentEvents) -> None:
-    recent.add([replace(EVENT, entities=("iglu:a/b/c/1-0-0", "iglu:a/b/c/1-0-10"))])
+    recent.add([EVENT._replace(entities=("iglu:a/b/c/1-0-0", "iglu:a/b/c/1-0-10"))])
 
     def found(*entities: str) -> int:
         return len(recent.find(Filter(entities=entities), limit=10))

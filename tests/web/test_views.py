@@ -7,7 +7,6 @@ import csv
 import io
 import socket
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import httpx
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 EVENT = entry(0, document(1, "Cart"))
-FAILED = replace(EVENT, status="failed", name="schema_violations", level=None, session=None)
+FAILED = EVENT._replace(status="failed", name="schema_violations", level=None, session=None)
 
 
 @pytest.fixture
@@ -65,7 +64,7 @@ def stored(recent: RecentEvents, **counts: int) -> None:
     minute_ago = time.time_ns() // 1_000_000 - 60_000
     for name, count in counts.items():
         event = FAILED if name == "schema_violations" else EVENT
-        recent.add([replace(event, name=name, stored_ms=minute_ago)] * count)
+        recent.add([event._replace(name=name, stored_ms=minute_ago)] * count)
 
 
 def test_charts_show_whole_lots_only(recent: RecentEvents, client: httpx.Client) -> None:
@@ -150,7 +149,7 @@ def test_schemas_are_searched_and_shown(client: httpx.Client) -> None:
 def test_a_schema_that_only_an_event_names_is_listed(
     recent: RecentEvents, client: httpx.Client
 ) -> None:
-    recent.add([replace(EVENT, schema="iglu:com.acme/order/jsonschema/1-0-0")])
+    recent.add([EVENT._replace(schema="iglu:com.acme/order/jsonschema/1-0-0")])
 
     assert "/ui/schemas/com.acme/order/jsonschema/1-0-0" in client.get("/ui/schemas").text
     missing = client.get("/ui/schemas/com.acme/order/jsonschema/1-0-0")
