@@ -12,6 +12,7 @@ import sys
 
 import whiteout
 from whiteout import (
+    ContextGenerator,
     EmitterConfiguration,
     GlobalContext,
     GlobalContextsConfiguration,
@@ -27,14 +28,22 @@ BRANCH = SelfDescribingJson("iglu:com.example.shop/branch/jsonschema/1-0-0", {"n
 SCREENS = SchemaRuleset(allow=["iglu:com.snowplowanalytics.mobile/screen_view/jsonschema/*-*-*"])
 
 
-def length(event: InspectableEvent) -> list[SelfDescribingJson]:
-    """An entity that is made for each event."""
-    data = {"characters": len(event.payload["name"])}
-    return [SelfDescribingJson("iglu:com.example.shop/name/jsonschema/1-0-0", data)]
+class Length:
+    """An entity that is made for each event. A `whiteout.ContextGenerator`."""
+
+    def filter(self, event: InspectableEvent) -> bool:
+        """Whether the event gets one."""
+        return bool(event.payload["name"])
+
+    def generate(self, event: InspectableEvent) -> list[SelfDescribingJson]:
+        """Make it. A plain function would do where there is nothing to decide."""
+        data = {"characters": len(event.payload["name"])}
+        return [SelfDescribingJson("iglu:com.example.shop/name/jsonschema/1-0-0", data)]
 
 
 def main(collector: str, storage: str | None = None) -> None:
     """Track with both, then without the first."""
+    length: ContextGenerator = Length()
     tracker = whiteout.create_tracker(
         "global-contexts",
         collector,

@@ -11,7 +11,21 @@ from __future__ import annotations
 import sys
 
 import whiteout
-from whiteout import EmitterConfiguration, ScreenView, TrackerConfiguration
+from whiteout import (
+    EmitterConfiguration,
+    InstallReferrer,
+    ScreenView,
+    SelfDescribingJson,
+    TrackerConfiguration,
+)
+
+
+def referrer() -> SelfDescribingJson:
+    """What the shop says that the app came from: asked for once, at the first start."""
+    return InstallReferrer(
+        google_play_instant_param=False,
+        install_referrer="utm_source=newsletter&gclid=Cj0KCQ",
+    ).self_describing()
 
 
 def main(collector: str, storage: str | None = None) -> None:
@@ -19,7 +33,7 @@ def main(collector: str, storage: str | None = None) -> None:
     tracker = whiteout.create_tracker(
         "install",
         collector,
-        TrackerConfiguration(app_id="notes", user_anonymisation=True),
+        TrackerConfiguration(app_id="notes", user_anonymisation=True, install_referrer=referrer),
         EmitterConfiguration(storage_dir=storage, server_anonymisation=True),
     )
     tracker.track(ScreenView(name="Notes"))

@@ -11,7 +11,13 @@ from __future__ import annotations
 import sys
 
 import whiteout
-from whiteout import Anonymisation, EmitterConfiguration, ScreenView, TrackerConfiguration
+from whiteout import (
+    Anonymisation,
+    CrossDeviceParameterConfiguration,
+    EmitterConfiguration,
+    ScreenView,
+    TrackerConfiguration,
+)
 
 LINK = "https://shop.example/offer?id=7&_sp=somebody-else#top"
 
@@ -27,6 +33,8 @@ def main(collector: str, storage: str | None = None) -> None:
     tracker.track(ScreenView(name="Offers"))
     known = tracker.decorate_link(LINK) or ""
     print("known:", known.partition("_sp=")[0], len(known.partition("_sp=")[2].split(".")), "parts")
+    short = CrossDeviceParameterConfiguration(session_id=False, source_id=False)
+    print("short:", len((tracker.decorate_link(LINK, short) or "").split(".")) - 1, "parts")
     tracker.anonymisation = Anonymisation.FULL
     print("hidden:", tracker.decorate_link(LINK))
     print("delivered:", tracker.close(timeout=10))

@@ -15,19 +15,23 @@ from whiteout import (
     Anonymisation,
     EmitterConfiguration,
     MessageNotification,
+    MessageNotificationAttachment,
     MessageNotificationTrigger,
     NotificationContent,
     PushNotification,
+    PushNotificationAttachment,
     PushNotificationTrigger,
     TrackerConfiguration,
 )
 
+PHOTO = "https://mail.example.com/photos/17"
 MESSAGE = MessageNotification(
     title="A new message",
     body="Alice: are you coming?",
     trigger=MessageNotificationTrigger.PUSH,
     action="open",
     category="messages",
+    attachments=[MessageNotificationAttachment(identifier="photo", type="image", url=PHOTO)],
 )
 OF_APPLE = PushNotification(
     date="2026-11-23T12:00:00Z",
@@ -35,7 +39,11 @@ OF_APPLE = PushNotification(
     trigger=PushNotificationTrigger.PUSH,
     category="messages",
     thread="alice",
-    notification=NotificationContent(title="A new message", body="Alice: are you coming?"),
+    notification=NotificationContent(
+        title="A new message",
+        body="Alice: are you coming?",
+        attachments=[PushNotificationAttachment(identifier="photo", type="image", url=PHOTO)],
+    ),
 )
 
 

@@ -20,6 +20,7 @@ from tests.support.real_collector import RealCollector
 from tests.support.trackers import poll
 
 from whiteout.identifiers import NULL_UUID
+from whiteout.protocol.collector_payload import decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -176,6 +177,43 @@ def test_diagnostics(collector: RealCollector, tmp_path: Path) -> None:
         assert entity(event, "client_session") is None
 
 
+def test_withdrawal_with_events_that_wait(collector: RealCollector, tmp_path: Path) -> None:
+    complains = "events dropped: consent was withdrawn, with pending=drop"
+    printed = run("withdrawal.py", collector, tmp_path, complains=complains)
+    assert printed == ["dropped: 1", DELIVERED]
+
+    (event,) = collector.new_events()
+    assert (event["se_ac"], event.get("uid")) == ("anonymise", None)
+    assert entity(event, "client_session") is None
+
+
+def test_live_changes(collector: RealCollector, tmp_path: Path) -> None:
+    printed = run("live.py", collector, tmp_path, complains="events dropped: forget() was called")
+
+    assert printed == ["deleted: 1", "sent 1 failed 0", DELIVERED]
+    (record,) = collector.new_records()
+    request = decode(record)
+    assert request.body is None
+    assert "se_ac=order" in (request.querystring or "")
+    assert "X-Shop: 17" in request.headers
+
+
+def test_sessions_under_control(collector: RealCollector, tmp_path: Path) -> None:
+    assert run("session_control.py", collector, tmp_path) == ["sessions: 3", DELIVERED]
+
+    sessions = [entity(event, "client_session") or {} for event in collector.new_events()]
+    assert [session["sessionIndex"] for session in sessions] == [1, 2, 2, 3]
+
+
+def test_a_sender_of_the_apps_own(collector: RealCollector, tmp_path: Path) -> None:
+    assert run("own_sender.py", collector, tmp_path) == [DELIVERED]
+
+    (record,) = collector.new_records()
+    request = decode(record)
+    assert request.ip_address == "unknown"
+    assert request.network_user_id == NULL_UUID
+
+
 # --- what an app adds --------------------------------------------------------------------------
 
 
@@ -192,6 +230,16 @@ def test_global_contexts(collector: RealCollector, tmp_path: Path) -> None:
         ("order", {"number": 7}, None),
         ("leave", None, None),
     ]
+
+
+def test_events_of_ones_own(collector: RealCollector, tmp_path: Path) -> None:
+    assert run("own_event.py", collector, tmp_path) == [DELIVERED]
+
+    (event,) = collector.new_events()
+    assert unstructured(event) == {
+        "schema": "iglu:com.example.shop/order/jsonschema/1-0-0",
+        "data": {"items": 2, "total_cents": 4_990},
+    }
 
 
 def test_plugins(collector: RealCollector, tmp_path: Path) -> None:
@@ -211,6 +259,7 @@ def test_focal_meter(collector: RealCollector, tmp_path: Path) -> None:
 def test_link_decoration(collector: RealCollector, tmp_path: Path) -> None:
     assert run("links.py", collector, tmp_path) == [
         "known: https://shop.example/offer?id=7& 5 parts",
+        "short: 2 parts",
         "hidden: https://shop.example/offer?id=7#top",
         DELIVERED,
     ]
@@ -224,6 +273,54 @@ def test_web_views(collector: RealCollector, tmp_path: Path) -> None:
     assert [kind(event) for event in events] == ["screen_view", "pv"]
     assert events[1]["url"] == "https://shop.example/sizes"
     assert len({(entity(event, "client_session") or {})["sessionId"] for event in events}) == 1
+
+
+# As much of pywebview as a window needs that shows one page of the app, whose script tracks.
+PYWEBVIEW = """
+import json, re
+
+class Event:
+    handlers = []
+    def __iadd__(self, handler):
+        self.handlers.append(handler)
+        return self
+    def is_set(self):
+        return False
+
+class Window:
+    class events:
+        loaded = Event()
+    def expose(self, *functions):
+        self.api = {function.__name__: function for function in functions}
+    def get_current_url(self):
+        return f"http://127.0.0.1:{port}/web_window.html"
+    def run_js(self, script):
+        secret, = re.findall(r'\\)\\("([^"]+)", ', script)
+        message = {"command": "trackScreenView", "event": {"name": "Size guide"}}
+        self.api["whiteout_web_view"](secret, 0, json.dumps(message))
+
+def create_window(title, url):
+    return Window()
+
+def start(http_port):
+    global port
+    port = http_port
+    for handler in Event.handlers:
+        handler()
+"""
+
+
+def test_a_window_of_pywebview(
+    collector: RealCollector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "webview.py").write_text(PYWEBVIEW, "utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+
+    assert run("web_window.py", collector, tmp_path) == ["tracked: 1", DELIVERED]
+
+    (event,) = collector.new_events()
+    assert unstructured(event)["data"]["name"] == "Size guide"
+    assert (FEATURES / "web_window.html").is_file()
 
 
 def test_the_strict_profile(collector: RealCollector, tmp_path: Path) -> None:
@@ -245,6 +342,13 @@ def test_asyncio(collector: RealCollector, tmp_path: Path) -> None:
     assert sorted(printed) == ["another task goes on", DELIVERED]
     values = Counter(event["se_va"] for event in collector.new_events())
     assert values == {"0": 10, "1": 10, "2": 10}
+
+
+def test_scopes(collector: RealCollector, tmp_path: Path) -> None:
+    assert run("scope.py", collector, tmp_path) == [DELIVERED]
+
+    users = Counter(event.get("uid") for event in collector.new_events())
+    assert users == {"17": 1, None: 1}
 
 
 def test_several_trackers(collector: RealCollector, tmp_path: Path) -> None:
@@ -353,6 +457,28 @@ def test_gunicorn(collector: RealCollector, tmp_path: Path) -> None:
     assert sorted(arrived) == sorted(pages)
 
 
+@NEEDS_SIGNALS
+def test_celery(collector: RealCollector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("celery")
+    monkeypatch.setenv("COLLECTOR", collector.url)
+    monkeypatch.setenv("STORAGE", str(tmp_path))
+    monkeypatch.setenv("BROKER", str(tmp_path / "broker"))
+    celery = ("-m", "celery", "--workdir", str(FEATURES), "--app", "celery_tasks")
+    ask = [sys.executable, *celery, "call", "celery_tasks.send_receipt", "--args", "[17]"]
+    subprocess.run(ask, env=environment(), check=True, capture_output=True, timeout=60)
+
+    quiet = ("--loglevel", "CRITICAL", "--without-gossip", "--without-mingle")
+    with serving(*celery, "worker", "--concurrency", "1", *quiet, cwd=tmp_path):
+        arrived: list[str] = []
+
+        def has_arrived() -> bool:
+            arrived.extend(event["se_la"] for event in collector.new_events())
+            return bool(arrived)
+
+        assert poll(has_arrived, 30)
+    assert arrived == ["17"]
+
+
 # --- all of them -------------------------------------------------------------------------------
 
 
@@ -363,5 +489,5 @@ def test_each_example_is_listed_and_tested() -> None:
         name = path.relative_to(ROOT).as_posix()
         assert f"`{name}`" in page, name
         if path.parent == FEATURES:
-            assert f'"{path.name}"' in here or path.stem == "gunicorn_site", name
+            assert f'"{path.name}"' in here or path.stem in {"celery_tasks", "gunicorn_site"}, name
             assert path.read_text("utf-8").count("\n") < 100, name
