@@ -22,7 +22,7 @@ class ConfigurationError(WhiteoutError, ValueError):
 
 
 class EventStoreError(WhiteoutError):
-    """The event store cannot be read or written."""
+    """The event store cannot be read or written; raised within the tracker, never into an app."""
 
 
 class LogError(WhiteoutError):
@@ -30,4 +30,7 @@ class LogError(WhiteoutError):
 
 
 class ProtocolError(WhiteoutError, ValueError):
-    """Bytes or text that are not what the Snowplow protocol says they should be."""
+    """Bytes or text that are not what the Snowplow protocol says they should be.
+
+    Raised within the pipeline and by its parts; the tracker raises `ConfigurationError` instead.
+    """

@@ -6,32 +6,31 @@ import itertools
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import typer
-import yaml
-from tests.support.pages import PAGES, REPOSITORY, WRITTEN, Block, blocks_of, page_id
+from tests.support.pages import PAGES, REPOSITORY, Block, blocks_of, page_id
 from tests.support.real_collector import RealCollector
 
 import whiteout
-from whiteout.cli import application
+from whiteout.cli import WRONG_USE, run
+from whiteout.enrich.configuration import read_folder
+from whiteout.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PLACEHOLDERS = ("https://collector.example.com", "http://127.0.0.1:9090")
 RUNNER = REPOSITORY / "tests/support/page.py"
-KNOWN = {"python", "py", "output", "sh", "text", "toml", "json"}  # py: of another library
+KNOWN = {"python", "py", "output", "sh", "text", "toml", "json", "sql"}  # py: of another library
 
 
-def languages(page: Path) -> set[str]:
-    return {block.language for block in blocks_of(page)}
+def python_of(page: Path) -> list[Block]:
+    """What runs from top to bottom; blocks that are files of their own do not."""
+    return [block for block in blocks_of(page) if block.language == "python" and not block.file]
 
 
 @pytest.fixture(scope="module")
@@ -53,15 +52,13 @@ def test_each_block_says_what_it_is(page: Path) -> None:
 # --- Python ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "page", [page for page in PAGES if "python" in languages(page)], ids=page_id
-)
+@pytest.mark.parametrize("page", [page for page in PAGES if python_of(page)], ids=page_id)
 def test_the_python_of_a_page_runs_and_prints_what_is_shown(
     page: Path, collector: RealCollector, tmp_path: Path
 ) -> None:
     """From top to bottom; a block `output` is what the Python block before it prints."""
     blocks = blocks_of(page)
-    python = [block for block in blocks if block.language == "python"]
+    python = python_of(page)
     collector.new_events()  # those of pages before
 
     done, results = run_page(page, python, collector.url, tmp_path)
@@ -124,6 +121,49 @@ def test_a_block_that_fails_or_prints_something_else_is_noticed(tmp_path: Path) 
     assert "ZeroDivisionError" in results[1]["failure"]
 
 
+def files_of(page: Path) -> dict[str, str]:
+    """The blocks of a page that are files, by name."""
+    return {block.file: block.source for block in blocks_of(page) if block.file}
+
+
+def is_here(name: str) -> bool:
+    return (REPOSITORY / name).is_file()
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if any(name.startswith("test_") for name in files_of(page))],
+    ids=page_id,
+)
+def test_the_tests_of_a_page_pass(
+    page: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an app whose files the page shows too."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # those of others take long to load
+    shown = {name: source for name, source in files_of(page).items() if not is_here(name)}
+    for name, source in shown.items():
+        (pytester.path / name).write_text(source, "utf-8")
+
+    result = pytester.runpytest_subprocess("-p", "pytest_whiteout", "-W", "error")
+
+    result.assert_outcomes(passed=sum(source.count("\ndef test_") for source in shown.values()))
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        pytest.param(*file, id=f"{page_id(page)}-{file[0]}")
+        for page in PAGES
+        for file in files_of(page).items()
+        if is_here(file[0])
+    ],
+)
+def test_a_part_of_a_file_of_the_repository_is_as_it_stands_there(name: str, source: str) -> None:
+    part = source.partition("\n")[2].strip()
+
+    assert part in (REPOSITORY / name).read_text("utf-8")
+
+
 # --- other languages -------------------------------------------------------------------------
 
 
@@ -136,125 +176,31 @@ def shown_data(language: str) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("block", shown_data("json"))
-def test_json_that_is_shown_is_json(block: Block) -> None:
-    assert json.loads(block.source) is not None
+def settings_of(text: str, folder: Path) -> int:
+    """The exit status of `whiteout settings` with a configuration file."""
+    (folder / "whiteout.toml").write_text(text, "utf-8")
+    return run(["settings", "--config", str(folder / "whiteout.toml")])
 
 
 @pytest.mark.parametrize("block", shown_data("toml"))
-def test_toml_that_is_shown_is_toml(block: Block) -> None:
-    assert tomllib.loads(block.source)
+def test_toml_that_is_shown_is_a_configuration_of_the_pipeline(
+    block: Block, tmp_path: Path
+) -> None:
+    assert settings_of(block.source, tmp_path) == 0
 
 
-# --- shell -----------------------------------------------------------------------------------
-
-_WrongUse: type[Exception] = typer.BadParameter.__mro__[1]  # typer does not export UsageError
-COMMANDS = cast("typer.core.TyperGroup", typer.main.get_command(application())).commands
-PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
-TARGETS = set(
-    re.findall(r"^(\w[\w-]*):", (REPOSITORY / "Makefile").read_text("utf-8"), re.MULTILINE)
-)
+@pytest.mark.parametrize("table", ["collector", "collector.limits", "enrich", "lake", "kafka"])
+def test_an_option_that_is_none_is_noticed(table: str, tmp_path: Path) -> None:
+    assert settings_of(f"[{table}]\nnothing = 1\n", tmp_path) == WRONG_USE
 
 
-def check_whiteout(words: list[str]) -> None:
-    """The arguments parse as the command line would parse them."""
-    assert words[0] in COMMANDS
-    try:
-        COMMANDS[words[0]].make_context(words[0], words[1:])
-    except _WrongUse as error:
-        raise AssertionError(str(error)) from error
+@pytest.mark.parametrize("block", shown_data("json"))
+def test_json_that_is_shown_configures_an_enrichment(block: Block, tmp_path: Path) -> None:
+    (tmp_path / "pii.key").write_bytes(bytes(32))
+    (tmp_path / "shown.json").write_text(block.source, "utf-8")
 
+    read_folder(tmp_path)
 
-def check_make(words: list[str]) -> None:
-    targets = {word for word in words if "=" not in word}
-    assert targets
-    assert targets <= TARGETS
-
-
-def check_pip(words: list[str]) -> None:
-    assert words[0] == "install"
-    requirement = words[-1]
-    assert requirement.startswith(".")
-    extras = re.findall(r"[\w-]+", requirement)
-    assert set(extras) <= set(PROJECT["optional-dependencies"])
-
-
-def check_python(words: list[str]) -> None:
-    script = next(word for word in words if not word.startswith("-"))
-    assert script in WRITTEN or (REPOSITORY / script).is_file()
-
-
-def check_python3(words: list[str]) -> None:
-    """It only makes environments here."""
-    assert words[:2] == ["-m", "venv"]
-
-
-def check_docker(words: list[str]) -> None:
-    """Services are those of compose.yaml, and what is run in them is ours."""
-    assert words[0] == "compose"
-    services = yaml.safe_load((REPOSITORY / "compose.yaml").read_text("utf-8"))["services"]
-    if words[1] == "exec":
-        assert words[2] in services
-        check_line(words[3:])
-
-
-def check_elsewhere(words: list[str]) -> None:
-    """Programs that are not ours, with nothing of ours to check."""
-
-
-CHECKS = {
-    "whiteout": check_whiteout,
-    "make": check_make,
-    "pip": check_pip,
-    "python": check_python,
-    "python3": check_python3,
-    ".": check_elsewhere,
-    "docker": check_docker,
-    ".ci/run": check_elsewhere,
-    "gunicorn": check_elsewhere,
-    "uvicorn": check_elsewhere,
-}
-
-
-def check_line(words: list[str]) -> None:
-    """One command, or several with `&&`; words before it that set variables are passed over."""
-    if "&&" in words:
-        place = words.index("&&")
-        check_line(words[:place])
-        words = words[place + 1 :]
-    while "=" in words[0]:
-        words = words[1:]
-    assert words[0] in CHECKS, f"{words[0]!r} is not known here"
-    CHECKS[words[0]](words[1:])
-
-
-@pytest.mark.parametrize("block", shown_data("sh"))
-def test_shell_that_is_shown_uses_commands_and_options_that_are_there(block: Block) -> None:
-    """Its comments and quotes are the shell's."""
-    for words in commands_of(block.source):
-        check_line(words)
-
-
-def commands_of(source: str) -> Iterator[list[str]]:
-    """The commands of a block, one a line; a quoted argument may go over several."""
-    command = ""
-    for line in source.splitlines():
-        command += line + "\n"
-        try:
-            words = shlex.split(command, comments=True)
-        except ValueError:  # a quotation that is not closed yet
-            continue
-        command = ""
-        if words:
-            yield words
-    assert not command
-
-
-@pytest.mark.parametrize(
-    "line",
-    ["whiteout query", "whiteout up --nothing", "make nothing", "pip install '.[none]'", "rm x"],
-)
-def test_shell_that_would_not_work_is_noticed(line: str) -> None:
-    """The check itself can fail."""
-    with pytest.raises(AssertionError):
-        check_line(shlex.split(line))
+    (tmp_path / "shown.json").write_text(block.source.replace('"enabled"', '"enbled"'), "utf-8")
+    with pytest.raises(ConfigurationError, match=r"shown\.json"):
+        read_folder(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +16,10 @@ PAGES = sorted(
     for page in (*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md"))
     if GENERATED not in page.parents
 )
-WRITTEN = {"first.py", "test_shop.py"}
+WRITTEN = {"first.py", "shop.py", "test_shop.py"}
 """Files that a page tells its reader to write."""
+
+_NAMED = re.compile(r"# ([\w./-]+\.\w+)\n")
 
 _FENCES = FencedCodeBlockLexer(
     language=r"\w+", mapping={"language": "language", "source": "source"}
@@ -36,6 +39,12 @@ class Block:
     language: str
     source: str
     line: int
+
+    @property
+    def file(self) -> str | None:
+        """The file that the block is, where its first line names one: `# test_shop.py`."""
+        named = _NAMED.match(self.source)
+        return named[1] if named else None
 
 
 def blocks_of(page: Path) -> list[Block]:
