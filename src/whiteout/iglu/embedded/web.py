@@ -1,4 +1,4 @@
-"""The events that Snowplow's Python tracker 1.1 sends besides those of the SDK here.
+"""What Snowplow's trackers for Python and for the web send besides the events of the SDK here.
 
 Facts of Iglu Central in our own words; a test holds them equal where a copy of it is at hand.
 """
@@ -50,6 +50,7 @@ _CART_ITEM = closed_object(
     },
     required=["sku", "quantity"],
 )
+_INPUT_NEEDS = ["formId", "elementId", "nodeName", "value"]
 _FORM_FIELD = closed_object(
     {
         "name": _text(65535),
@@ -77,7 +78,18 @@ WEB_SCHEMAS: Mapping[str, dict[str, Any]] = by_uri(
                 "elementClasses": _list_of(_text(4096)),
                 "value": _text_or_null(65535),
             },
-            required=["formId", "elementId", "nodeName", "value"],
+            required=_INPUT_NEEDS,
+        ),
+        uri_of("focus_form", "1-0-0"): closed_object(
+            {
+                "formId": _text(4096),
+                "elementId": _text(4096),
+                "nodeName": _NODE_NAME,
+                "elementType": _INPUT_TYPE,
+                "elementClasses": {**_list_of(_text(4096)), "type": ["array", "null"]},
+                "value": _text_or_null(65535),
+            },
+            required=_INPUT_NEEDS,
         ),
         uri_of("submit_form", "1-0-0"): closed_object(
             {
