@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from whiteout.log import Log
+
 _STOP_S = 30
 
 
@@ -22,13 +24,14 @@ class RealCollector:
 
     Args:
         folder: an empty one, for its log.
+        *options: more of the command line.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self._folder = folder
         command = ["collector", "--to", f"spool://{folder}", "--port", "0"]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "whiteout.cli", *command, "--durability", "process"],
+            [sys.executable, "-m", "whiteout.cli", *command, "--durability", "process", *options],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -52,9 +55,13 @@ class RealCollector:
             self._process.kill()
             self._process.communicate()
 
+    def open_log(self) -> Log:
+        """Its log of what it accepted, for a reader."""
+        return open_log(self._folder / "log" / "raw", writer=False)
+
     def new_records(self) -> list[bytes]:
         """The records of the requests that it accepted since the last call."""
-        log = open_log(self._folder / "log" / "raw", writer=False)
+        log = self.open_log()
         try:
             records = log.read(self._offset, max_records=100_000, max_bytes=1_000_000_000)
         finally:
