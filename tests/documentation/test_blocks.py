@@ -25,7 +25,17 @@ if TYPE_CHECKING:
 
 PLACEHOLDERS = ("https://collector.example.com", "http://127.0.0.1:9090")
 RUNNER = REPOSITORY / "tests/support/page.py"
-KNOWN = {"python", "py", "output", "sh", "text", "toml", "json", "sql"}  # py: of another library
+KNOWN = {
+    "python",
+    "py",
+    "output",
+    "sh",
+    "text",
+    "toml",
+    "json",
+    "sql",
+    "nginx",
+}  # py: of another library
 
 
 def python_of(page: Path) -> list[Block]:
