@@ -120,15 +120,15 @@ def test_a_damaged_batch_keeps_the_events_before_the_damage(
 @pytest.mark.parametrize(
     "record",
     [
-        zstd(b""),
-        gz(b"\x01\x02"),
-        gz(b"\x02\x01" + batch(b"x")[2:]),
-        gz(batch(b"")),
-        gz(batch() + b"\x00\x00"),
-        gz(batch(page("one")))[:12],
-        zstd(batch(page("one")))[:12],
-        b"\x1f\x8b",
-        b"\x28\xb5\x2f\xfd",
+        pytest.param(zstd(b""), id="nothing"),
+        pytest.param(gz(b"\x01\x02"), id="another kind"),
+        pytest.param(gz(b"\x02\x01" + batch(b"x")[2:]), id="another version"),
+        pytest.param(gz(batch(b"")), id="an empty payload"),
+        pytest.param(gz(batch() + b"\x00\x00"), id="half a length"),
+        pytest.param(gz(batch(page("one")))[:12], id="cut gzip"),
+        pytest.param(zstd(batch(page("one")))[:12], id="cut zstd"),
+        pytest.param(b"\x1f\x8b", id="the magic of gzip"),
+        pytest.param(b"\x28\xb5\x2f\xfd", id="the magic of zstd"),
     ],
 )
 def test_a_batch_that_cannot_be_read_is_one_bad_row_that_withholds_its_bytes(
