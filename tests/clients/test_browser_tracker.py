@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from tests.clients.conftest import needs_node
+from tests.enrich.conftest import TP2
 from tests.support.arrivals import Arrivals
 from tests.support.npm import installed
 from tests.support.trackers import poll
@@ -152,11 +153,13 @@ def visit(
     collector: RealCollector,
     *plugins: str,
     level: Anonymisation = Anonymisation.NONE,
+    client: str = "browser-tracker",
     **options: object,
 ) -> Page:
     """A page with a tracker in it."""
     page = profile.new_page()
     page.goto(shop)
+    page.add_script_tag(url=f"/{client}.js")
     asked = {"anonymousTracking": LEVELS[level], **options}
     page.evaluate("asked => start(...asked)", [reached_as(collector), asked, plugins])
     return page
@@ -243,6 +246,26 @@ def test_what_a_page_sends_as_it_is_left_arrives(
     check_anonymity(arrivals, level)
 
 
+@pytest.mark.parametrize("level", [Anonymisation.NONE, Anonymisation.FULL])
+def test_beacons_of_version_3_arrive(
+    profile: BrowserContext,
+    shop: str,
+    collector: RealCollector,
+    arrivals: Arrivals,
+    level: Anonymisation,
+) -> None:
+    """W5: it cannot set a header on them; its path can ask for the same."""
+    path = TP2 + ("?sp-anonymous" if level else "")
+    options = {"client": "browser-tracker-3", "eventMethod": "beacon", "postPath": path}
+    page = visit(profile, shop, collector, level=level, **options)
+
+    with page.expect_request(lambda request: request.resource_type == "ping"):
+        page.evaluate("core.trackPageView()")
+
+    arrive(arrivals, {"page_view"})
+    check_anonymity(arrivals, level)
+
+
 def test_it_can_send_to_a_path_of_the_sites_own(
     profile: BrowserContext, shop: str, collector: RealCollector, arrivals: Arrivals
 ) -> None:
@@ -268,19 +291,14 @@ def test_who_was_identified_before_is_anonymous_now(
     known = {str(before[f"{of}id"]) for of in ("network_user", "domain_user", "domain_session")}
     assert not known & {"None", NULL_UUID}
     assert cookies(profile, address) == {"other", "sp"}
-    sent: list[str] = []
 
     afterwards = Arrivals(collector, tmp_path / "afterwards")
-    page = profile.new_page()
-    page.on("requestfinished", lambda request: sent.append(request.all_headers().get("cookie", "")))
-    page.goto(shop)
-    options = {"anonymousTracking": ANONYMOUS, "credentials": "include"}
-    page.evaluate("asked => start(...asked)", [address, options])
-    page.evaluate("core.trackPageView()")
+    page = visit(profile, shop, collector, level=Anonymisation.FULL, credentials="include")
+    with page.expect_response(lambda response: response.request.method == "POST") as answer:
+        page.evaluate("core.trackPageView()")
 
+    assert f"sp={before['network_userid']}" in answer.value.request.all_headers()["cookie"]
     arrive(afterwards, {"page_view"})
-    page.wait_for_load_state("networkidle")
-    assert any(f"sp={before['network_userid']}" in cookie for cookie in sent)
     check_anonymity(afterwards, Anonymisation.FULL)
     assert afterwards.search(known, Anonymisation.FULL) == (set(), set())
     assert cookies(profile, address) == {"other"}
