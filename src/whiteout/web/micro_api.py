@@ -6,7 +6,7 @@ Source: reference section 3.2. The routes and their answers are Micro 3's.
 from __future__ import annotations
 
 import json
-from itertools import chain
+import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from whiteout.web.recent import RecentEvents, Row
     from whiteout.web.schemas import Schemas
 
-_PAGE = 500  # events read at once
+_NUMBERS = "SELECT number FROM event WHERE {} ORDER BY number DESC LIMIT ?"
 _PATHS = (
     "/micro/all\n/micro/good\n/micro/bad\n/micro/reset\n/micro/events\n/micro/iglu/"
     "{vendor}/{name}/jsonschema/{version}\n/micro/openapi.json\n/micro/ui"
@@ -115,7 +115,7 @@ class MicroApi:
         if openapi.TSV in request.headers.get("accept", ""):
 
             def answer() -> Response:
-                rows = _begun(self._rows(conditions, None))
+                rows = self._rows(conditions, None)
                 lines = (f"{row['document']}\n" for row in rows)
                 return StreamingResponse(lines, media_type=openapi.TSV)
 
@@ -139,7 +139,7 @@ class MicroApi:
         self, wanted: Filter, limit: float | None, shape: Callable[[Row], dict[str, Any]]
     ) -> Response:
         def answer() -> Response:
-            rows = _begun(self._rows(wanted, limit))
+            rows = self._rows(wanted, limit)
             return StreamingResponse(_array(map(shape, rows)), media_type=openapi.JSON)
 
         return await self._when_fresh(answer)
@@ -153,16 +153,18 @@ class MicroApi:
         return await run_in_threadpool(wait)
 
     def _rows(self, wanted: Filter, limit: float | None) -> Iterator[Row]:
-        """The newest first, a page at a time: an answer never stands in memory as a whole."""
-        before = self._recent.last_number() + 1
-        left = int(limit) if limit is not None else before
-        while left > 0:
-            page = self._recent.find(wanted, limit=min(left, _PAGE), before=before, brief=False)
-            yield from page
-            if len(page) < min(left, _PAGE):
-                return
-            left -= len(page)
-            before = page[-1]["number"]
+        """The newest first, one at a time: an answer never stands in memory as a whole.
+
+        Which they are is known before the first is given: a search that takes too long can still
+        be answered as a failure, and to find one by its number is no search.
+
+        Raises:
+            SearchTookTooLongError: it did.
+        """
+        condition, values = wanted.condition()
+        most = -1 if limit is None else int(min(limit, sys.maxsize))
+        numbers = self._recent.query(_NUMBERS.format(condition), [*values, most])
+        return (row for (number,) in numbers if (row := self._recent.get(number)) is not None)
 
     def _summary(self) -> dict[str, int]:
         totals = self._recent.totals()
@@ -198,12 +200,6 @@ class _Rest:
 
 def _json(value: object, status: int = 200) -> Response:
     return Response(msgspec.json.encode(value), status, media_type=openapi.JSON)
-
-
-def _begun(rows: Iterator[Row]) -> Iterator[Row]:
-    """The same, the first page asked for already: what fails can still be answered as a failure."""
-    first = next(rows, None)
-    return iter(()) if first is None else chain((first,), rows)
 
 
 def _array(items: Iterator[dict[str, Any]]) -> Iterator[str]:
