@@ -34,6 +34,7 @@ VIEWS = {
     "session": f"/ui/sessions?id={SESSION}",
     "schemas": "/ui/schemas",
     "schema": "/ui/schemas/com.snowplowanalytics.mobile/screen_view/jsonschema/1-0-0",
+    "api": "/ui/api",
     "event": "status=good&q=Checkout",
     "anonymous-event": "status=good&q=Anonymous",
     "failed-event": "status=failed",

@@ -42,6 +42,25 @@ def test_each_route_of_the_api_is_described() -> None:
     assert known == set(OPERATIONS)
 
 
+def test_the_page_of_the_api_tells_of_each_operation_and_each_object(running: Pipeline) -> None:
+    """With what may be asked and answered, and without anything from elsewhere."""
+    answer = running.get("/ui/api")
+    page = answer.body.decode()
+
+    assert answer.status == 200
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    for path, method in OPERATIONS:
+        assert f"<h2><code>{method.upper()} {path}</code></h2>" in page
+    for name, schema in openapi.description(needs_token=False)["components"]["schemas"].items():
+        assert name in page
+        assert all(f'class="value">{one}' in page for one in schema.get("properties", ()))
+    assert f'href="{openapi.PATH}"' in page
+    for text in ("list of GoodEvent", "at most that many of the newest"):
+        assert text in page
+    assert "Authorization" not in page
+    assert "http" not in page.replace("http-", "")
+
+
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     """A pipeline on all addresses, with events of every kind."""
@@ -147,5 +166,6 @@ def test_with_the_token_each_does_and_without_it_none_answers(
 
     check(operation(guarded, path, method, headers), headers, 5)
 
+    assert b"Authorization: Bearer" in guarded.request("GET", "/ui/api", None, headers).body
     plain = path.format(vendor="com.acme", name="event", version="1-0-0")
     assert guarded.request(method.upper(), plain).status == 401

@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.routing import Route
 
+from whiteout.web.api_page import ApiPage
 from whiteout.web.charts_page import ChartsPage
 from whiteout.web.counting import Counting
 from whiteout.web.event_page import EventPage
@@ -67,6 +68,7 @@ def create_app(parts: Parts) -> ASGIApp:
         *ChartsPage(counting, rendering, _now_ms).routes(),
         *SessionsPage(parts.recent, rendering).routes(),
         *SchemasPage(parts.schemas, parts.recent, rendering).routes(),
+        *ApiPage(parts.recent, rendering, needs_token=needs_token).routes(),
         *EventPage(parts.recent, parts.schemas, rendering).routes(),
         *page.routes(),
     ]

@@ -1,4 +1,4 @@
-"""The OpenAPI description of the REST API, as `/micro/openapi.json` serves it.
+"""The OpenAPI description of the REST API: `/micro/openapi.json` serves it, `/ui/api` shows it.
 
 Pure data, made of what the code has anyway: the filters' types and the columns of an event. Tests
 hold the API against it.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-JSON, TSV, TEXT, HTML = "application/json", "text/tab-separated-values", "text/plain", "text/html"
+JSON, TSV, TEXT = "application/json", "text/tab-separated-values", "text/plain"
 PATH: Final = "/micro/openapi.json"
 _REFERENCE: Final = "#/components/schemas/{name}"
 _TEXT: Final[Json] = {"type": ["string", "null"]}
