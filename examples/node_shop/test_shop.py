@@ -1,5 +1,7 @@
 """Tests of an app in another language: it runs as it is, and sends to `whiteout_micro`.
 
+Its own tests, in its own language, are in `shop.test.mjs`.
+
 pip install 'whiteout[pipeline]' pytest && npm install
 pytest test_shop.py
 """

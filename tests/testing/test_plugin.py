@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.npm import installed
 
 import whiteout
+from whiteout.testing import Micro
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 SOURCES = Path(whiteout.__file__).parents[1]
 REPOSITORY = Path(__file__).parents[2]
+NODE_SHOP = REPOSITORY / "examples/node_shop"
 PYTHON = [sys.executable, "-m", "pytest", "-p", "pytest_whiteout", "-W", "error"]
 
 
@@ -170,28 +173,22 @@ def test_the_distribution_announces_the_plugin() -> None:
     assert re.search(r'packages = \[.*"src/pytest_whiteout.py"', text)
 
 
-NODE_MODULES = [
-    folder
-    for folder in (REPOSITORY / "examples/node_shop", REPOSITORY / "benchmarks")
-    if (folder / "node_modules/@snowplow/node-tracker").is_dir()
-]
+@pytest.fixture
+def node_shop(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, dict[str, str]]:
+    """The app in JavaScript, without what may lie in its folder, and the environment it runs in."""
+    if shutil.which("npm") is None:
+        pytest.skip("npm is not here; on Debian install nodejs and npm")
+    packages = installed(request.config, "node_shop", NODE_SHOP / "package.json")
+    place = tmp_path / "node_shop"
+    shutil.copytree(NODE_SHOP, place, ignore=shutil.ignore_patterns("node_modules"))
+    return place, {**os.environ, "NODE_PATH": str(packages / "node_modules")}
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not here")
-@pytest.mark.skipif(
-    not NODE_MODULES, reason="its tracker is not here: npm install in examples/node_shop"
-)
-def test_an_app_in_another_language_is_tested_as_it_is(tmp_path: Path) -> None:
-    example = tmp_path / "node_shop"
-    shutil.copytree(
-        REPOSITORY / "examples/node_shop", example, ignore=shutil.ignore_patterns("node_modules")
-    )
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(SOURCES),
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        "NODE_PATH": str(NODE_MODULES[0] / "node_modules"),
-    }
+def test_an_app_in_another_language_is_tested_as_it_is(
+    node_shop: tuple[Path, dict[str, str]],
+) -> None:
+    example, environment = node_shop
+    environment |= {"PYTHONPATH": str(SOURCES), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
     done = subprocess.run(
         [*PYTHON, "-q", "--rootdir", example, "-c", os.devnull, example],
@@ -203,3 +200,23 @@ def test_an_app_in_another_language_is_tested_as_it_is(tmp_path: Path) -> None:
     )
 
     assert "2 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_an_app_in_another_language_is_tested_in_its_own(
+    node_shop: tuple[Path, dict[str, str]],
+) -> None:
+    """By the API of Micro, which the pipeline for tests answers as `whiteout up` does."""
+    example, environment = node_shop
+    with Micro() as micro:
+        done = subprocess.run(
+            ["node", "--test", "--test-reporter", "tap"],
+            check=False,
+            cwd=example,
+            capture_output=True,
+            text=True,
+            env={**environment, "COLLECTOR": micro.endpoint},
+            timeout=120,
+        )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "# pass 2" in done.stdout

@@ -1,7 +1,8 @@
 """A pipeline for tests, on a port of loopback: the real collector and enrich, all in memory.
 
 Events are enriched before their request is answered. So once a client, in whatever language, has
-its 200, the assertions see its events; nobody needs to sleep or poll.
+its 200, the assertions see its events, and so does who asks `/micro/…`; nobody needs to sleep or
+poll.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from whiteout.collector.metrics import Metrics
 from whiteout.collector.server import Server
 from whiteout.errors import ConfigurationError
 from whiteout.testing.arrivals import Arrivals
+from whiteout.testing.questions import Questions
 from whiteout.tracker.instances import live_trackers
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 _HOST: Final = "127.0.0.1"
 _START_S: Final = 30.0
 _DRAIN_S: Final = 2.0
+_STOP_S: Final = 10.0  # also for who answers questions
 _SETTLE_S: Final = 5.0
 
 
@@ -103,7 +106,7 @@ class Micro(Arrivals):
             return
         with contextlib.suppress(RuntimeError):  # it is closed already
             loop.call_soon_threadsafe(stop.set)
-        thread.join(_DRAIN_S + 1)
+        thread.join(_STOP_S)
 
     def settle(self) -> None:
         """Have trackers of this process that send here deliver what they hold."""
@@ -115,7 +118,8 @@ class Micro(Arrivals):
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         sink = _EnrichingSink(self._pipeline, self._loop)
-        server = Server(self._pipeline.settings, sink, loop=self._loop)
+        questions = Questions(self._pipeline, self.settle)
+        server = Server(self._pipeline.settings, sink, loop=self._loop, forwarder=questions)
         try:
             try:
                 listener = await self._loop.create_server(
@@ -132,6 +136,7 @@ class Micro(Arrivals):
                 await asyncio.wait_for(server.drained.wait(), _DRAIN_S)
         finally:
             server.close()
+            questions.close()
 
 
 class _EnrichingSink:

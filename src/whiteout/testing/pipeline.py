@@ -11,7 +11,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from whiteout.collector.core import Core
 from whiteout.collector.exchange import Request
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from whiteout.collector.exchange import Header, Response
+    from whiteout.enrich.event import BadRow
     from whiteout.iglu import Registry
+
+    Outcome = EnrichedEvent | BadRow | bytes
 
 MAX_EVENTS = 20_000  # of each kind; the oldest go first: a test that tracks more counts them itself
 _LOOPBACK = "127.0.0.1"
@@ -36,6 +39,16 @@ _LOOPBACK = "127.0.0.1"
 def now_ms() -> int:
     """The wall clock, Unix epoch milliseconds."""
     return time.time_ns() // 1_000_000
+
+
+class Watcher(Protocol):
+    """Has what the pipeline has; told by whichever thread changes it."""
+
+    def take(self, outcome: Outcome, /) -> None:
+        """One event more: enriched, or a bad row of enrich's or, as text, of the collector's."""
+
+    def empty(self) -> None:
+        """There are none any more."""
 
 
 class Pipeline:
@@ -53,13 +66,10 @@ class Pipeline:
     def __init__(
         self, iglu: Sequence[str | os.PathLike[str]] = (), *, reads_user_agents: bool
     ) -> None:
-        registries: list[Registry] = [EmbeddedRegistry()]
-        for place in map(str, iglu):
-            is_http = place.startswith(("http://", "https://"))
-            registries.append(HttpRegistry(place) if is_http else _folder(place))
+        self._iglu = [str(place) for place in iglu]
         self.settings = CollectorSettings()
         self._core = Core(self.settings)
-        self._resolver = Resolver(registries)
+        self._resolver = self.new_resolver()
         self._enricher = Enricher(
             self._resolver,
             now_ms=now_ms,
@@ -69,6 +79,16 @@ class Pipeline:
         self._changed = threading.Condition()  # guards everything here; held while enriching
         self._events: deque[ReceivedEvent] = deque(maxlen=MAX_EVENTS)
         self._failed: deque[FailedEvent] = deque(maxlen=MAX_EVENTS)
+        self._unwatched: deque[Outcome] = deque(maxlen=MAX_EVENTS)  # for who comes to watch
+        self._watcher: Watcher | None = None
+
+    def new_resolver(self) -> Resolver:
+        """A resolver like the pipeline's own, which belongs to the pipeline."""
+        registries: list[Registry] = [EmbeddedRegistry()]
+        for place in self._iglu:
+            is_http = place.startswith(("http://", "https://"))
+            registries.append(HttpRegistry(place) if is_http else _folder(place))
+        return Resolver(registries)
 
     @property
     def events(self) -> list[ReceivedEvent]:
@@ -87,6 +107,17 @@ class Pipeline:
         with self._changed:
             self._events.clear()
             self._failed.clear()
+            self._unwatched.clear()
+            if self._watcher is not None:
+                self._watcher.empty()
+
+    def watch(self, watcher: Watcher) -> None:
+        """Tell `watcher` of all that is here, and of each change from now on."""
+        with self._changed:
+            for outcome in self._unwatched:
+                watcher.take(outcome)
+            self._unwatched.clear()
+            self._watcher = watcher
 
     def wait_for_change(self, timeout_s: float) -> None:
         """Wait until something arrives, at most so long."""
@@ -109,6 +140,7 @@ class Pipeline:
             for row in bad_rows:
                 document = json.loads(row)
                 self._failed.append(failed_event(document["schema"], document["data"]))
+                self._show(row)
             self._changed.notify_all()
 
     def _take_record(self, record: bytes) -> None:
@@ -122,12 +154,20 @@ class Pipeline:
                 self._events.append(
                     received_event(result, parameters, is_server_anonymous=is_anonymous)
                 )
+                self._show(result)
             elif not isinstance(result, Dropped):
                 self._failed.append(
                     failed_event(
                         result.schema, result.data, parameters, is_server_anonymous=is_anonymous
                     )
                 )
+                self._show(result)
+
+    def _show(self, outcome: Outcome) -> None:
+        if self._watcher is None:
+            self._unwatched.append(outcome)
+        else:
+            self._watcher.take(outcome)
 
 
 def _folder(place: str) -> FolderRegistry:
