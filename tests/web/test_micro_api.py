@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 GOOD = entry(0, document(1, "Cart"))
-BAD = replace(FAILED, document="{}")
+BAD = FAILED._replace(document="{}")
 
 
 class Busy(RecentEvents):

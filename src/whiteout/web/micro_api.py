@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from whiteout.web.recent import RecentEvents, Row
     from whiteout.web.schemas import Schemas
 
+_PORTION = 64 * 1024  # letters sent at once
 _NUMBERS = "SELECT number FROM event WHERE {} ORDER BY number DESC LIMIT ?"
 _PATHS = (
     "/micro/all\n/micro/good\n/micro/bad\n/micro/reset\n/micro/events\n/micro/iglu/"
@@ -117,7 +118,7 @@ class MicroApi:
             def answer() -> Response:
                 rows = self._rows(conditions, None)
                 lines = (f"{row['document']}\n" for row in rows)
-                return StreamingResponse(lines, media_type=openapi.TSV)
+                return StreamingResponse(_in_portions(lines), media_type=openapi.TSV)
 
             return await self._when_fresh(answer)
         return await self._list(conditions, None, lambda row: micro.lossy(row["document"]))
@@ -140,7 +141,8 @@ class MicroApi:
     ) -> Response:
         def answer() -> Response:
             rows = self._rows(wanted, limit)
-            return StreamingResponse(_array(map(shape, rows)), media_type=openapi.JSON)
+            texts = _in_portions(_array(map(shape, rows)))
+            return StreamingResponse(texts, media_type=openapi.JSON)
 
         return await self._when_fresh(answer)
 
@@ -208,6 +210,18 @@ def _array(items: Iterator[dict[str, Any]]) -> Iterator[str]:
         yield separator + json.dumps(item, ensure_ascii=False, separators=(",", ":"))
         separator = ","
     yield "[]" if separator == "[" else "]"
+
+
+def _in_portions(texts: Iterator[str]) -> Iterator[str]:
+    """The same in fewer pieces: each costs a change of threads, and a call to the system."""
+    portion, letters = list[str](), 0
+    for text in texts:
+        portion.append(text)
+        letters += len(text)
+        if letters >= _PORTION:
+            yield "".join(portion)
+            portion, letters = [], 0
+    yield "".join(portion)
 
 
 def _asked(entry: RegistryHistory) -> dict[str, Any]:
