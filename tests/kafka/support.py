@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -58,24 +59,26 @@ def loader_arguments(kafka: KafkaSettings, data: Path) -> list[str]:
 @contextlib.contextmanager
 def running(*commands: list[str]) -> Iterator[list[subprocess.Popen[str]]]:
     """Run commands; in the end they are asked to stop, and must do so without complaint."""
-    processes = [
-        subprocess.Popen(
-            [*PYTHON, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        for arguments in commands
-    ]
-    try:
-        yield processes
-        for process in processes:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-                _, errors = process.communicate(timeout=DEADLINE_S)
-                assert process.returncode == 0, errors
-    finally:
-        for process in processes:
-            if process.poll() is None:
-                process.kill()
-            process.communicate()
+    with tempfile.TemporaryFile("w+") as errors:  # a pipe that nobody reads would fill up
+        processes = [
+            subprocess.Popen(
+                [*PYTHON, *arguments], stdout=subprocess.PIPE, stderr=errors, text=True
+            )
+            for arguments in commands
+        ]
+        try:
+            yield processes
+            for process in processes:
+                if process.poll() is None:
+                    process.send_signal(signal.SIGTERM)
+                    process.communicate(timeout=DEADLINE_S)
+                    errors.seek(0)
+                    assert process.returncode == 0, errors.read()
+        finally:
+            for process in processes:
+                if process.poll() is None:
+                    process.kill()
+                process.communicate()
 
 
 def arrived(data: Path, table: str = "events") -> Counter[str | None]:

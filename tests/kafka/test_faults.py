@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import os
 import random
@@ -25,7 +26,7 @@ from tests.kafka.support import (
 )
 from tests.kafka.test_worker import put
 from tests.support.broker import DEADLINE_S, Broker, address_of, options_of
-from tests.support.torment import Client, Nursery, Stage
+from tests.support.torment import Client, Nursery, Stage, lasting_port
 
 from whiteout.kafka import clients
 
@@ -50,13 +51,21 @@ def broker_behind_a_wire() -> Iterator[Broker]:
     running_broker.close()
 
 
+@pytest.fixture
+def lasting_broker() -> Iterator[Broker]:
+    running_broker = Broker()
+    if not running_broker.can_restart:
+        running_broker.close()
+        pytest.skip("WHITEOUT_KAFKA_RESTART names no command that restarts that of WHITEOUT_KAFKA")
+    yield running_broker
+    running_broker.close()
+
+
 class Senders:
     """Clients that send until the end of a `with`; what was accepted is known then."""
 
-    def __init__(self, port: dict[str, int], seed: int) -> None:
-        self.clients = [
-            Client(lambda: port["port"], random.Random(f"{seed} {n}")) for n in range(2)
-        ]
+    def __init__(self, port: int, seed: int) -> None:
+        self.clients = [Client(port, random.Random(f"{seed} {n}")) for n in range(2)]
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=client.run, args=(self._stop,)) for client in self.clients
@@ -71,6 +80,11 @@ class Senders:
         self._stop.set()
         for thread in self._threads:
             thread.join()
+
+    def wait_for_more(self) -> None:
+        """Until something has been accepted that had not been when this was called."""
+        before = len(self.accepted)
+        wait_until(lambda: len(self.accepted) > before + 10)
 
     @property
     def accepted(self) -> set[str]:
@@ -103,30 +117,42 @@ def check(data: Path, senders: Senders) -> None:
     assert good.keys() | bad.keys() <= deliveries.keys()
 
 
-def collector_arguments(kafka: KafkaSettings) -> list[str]:
-    return ["collector", "--to", address_of(kafka), *options_of(kafka), "--port", "0"]
+def collector_arguments(kafka: KafkaSettings, port: int) -> list[str]:
+    return ["collector", "--to", address_of(kafka), *options_of(kafka), "--port", str(port)]
+
+
+@contextlib.contextmanager
+def everything(kafka: KafkaSettings, folder: Path) -> Iterator[int]:
+    """A collector, two workers and a loader; gives the collector's port."""
+    port = lasting_port()
+    workers = [enrich_arguments(kafka), enrich_arguments(kafka)]
+    with running(
+        collector_arguments(kafka, port), *workers, loader_arguments(kafka, folder)
+    ) as processes:
+        assert processes[0].stdout is not None
+        assert processes[0].stdout.readline()
+        yield port
+
+
+def each_its_own(seed: int) -> Iterator[random.Random]:
+    """Dice for threads: what one throws is not what another does not."""
+    return (random.Random(f"{seed} stage {number}") for number in itertools.count())
 
 
 def torment(kafka: KafkaSettings, folder: Path, kills: int, seed: int) -> None:
     """Kill a collector, two workers and a loader so often under load, then let all finish."""
-    rng = random.Random(seed)
-    bound = {"port": 1}
-
-    def note_port(line: str) -> None:
-        if line:
-            bound["port"] = int(line.rsplit(":", 1)[1])
-
+    port = lasting_port()
     stages = [
-        Stage(collector_arguments(kafka), note_port),
+        Stage(collector_arguments(kafka, port)),
         Stage(enrich_arguments(kafka)),
         Stage(enrich_arguments(kafka)),
         Stage(loader_arguments(kafka, folder)),
     ]
     nursery = Nursery(folder)
-    with Senders(bound, seed) as senders:
+    with Senders(port, seed) as senders:
         tormentors = [
-            threading.Thread(target=stage.torment, args=(nursery, kills, rng, LONGEST_S))
-            for stage in stages
+            threading.Thread(target=stage.torment, args=(nursery, kills, dice, LONGEST_S))
+            for stage, dice in zip(stages, each_its_own(seed), strict=False)
         ]
         for thread in tormentors:
             thread.start()
@@ -154,25 +180,37 @@ def test_fifty_kills_of_each_process_lose_nothing_and_double_nothing(
 def test_a_broker_that_goes_away_and_comes_back_loses_and_doubles_nothing(
     broker_behind_a_wire: Broker, tmp_path: Path
 ) -> None:
-    """Restarts of a broker that keeps its records, and a moment in which it hangs."""
+    """Connections that break, and a moment in which the broker hangs."""
     broker = broker_behind_a_wire
+    wire = broker.wire
+    assert wire is not None
     kafka = broker.settings()
-    assert broker.wire is not None
-    commands = [enrich_arguments(kafka), enrich_arguments(kafka), loader_arguments(kafka, tmp_path)]
-    with running(collector_arguments(kafka), *commands) as processes:
-        assert processes[0].stdout is not None
-        port = {"port": int(processes[0].stdout.readline().rsplit(":", 1)[1])}
+    with everything(kafka, tmp_path) as port:
         with Senders(port, 3) as senders:
             for pause_s in (0.5, 0.1, 1.5):
-                before = len(senders.accepted)
-                wait_until(lambda before=before: len(senders.accepted) > before + 10)  # type: ignore[misc] # mypy knows no defaults of a lambda
-                broker.wire.cut()
+                senders.wait_for_more()
+                wire.cut()
                 threading.Event().wait(pause_s)
-                broker.wire.mend()
+                wire.mend()
             wait_until(lambda: len(arrived(tmp_path)) > 10)
             broker.pause()
             threading.Event().wait(1.0)
             broker.resume()
+        check(tmp_path, senders)
+
+
+def test_a_broker_that_is_killed_and_started_again_loses_and_doubles_nothing(
+    lasting_broker: Broker, tmp_path: Path
+) -> None:
+    """One that keeps what it has acknowledged. The others of this file make do with a wire."""
+    broker = lasting_broker
+    with everything(broker.settings(), tmp_path) as port:
+        with Senders(port, 4) as senders:
+            for _ in range(3):
+                senders.wait_for_more()
+                broker.restart()
+            wait_until(lambda: len(arrived(tmp_path)) > 10)
+            broker.restart()
         check(tmp_path, senders)
 
 

@@ -295,6 +295,22 @@ def test_a_log_that_was_made_anew_is_read_from_its_start(kitchen: Kitchen) -> No
     assert kitchen.event_ids() == ["e1", "e2", "e3", "e4"]
 
 
+def test_a_loader_that_cannot_begin_leaves_the_lake_to_the_next(
+    kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("whiteout.lake.seen._LOCK_TIMEOUT_S", 0.1)
+    with monkeypatch.context() as patch:
+        patch.setattr("whiteout.lake.loader.LakeClock", lambda *_, **__: 1 // 0)
+        with pytest.raises(ZeroDivisionError) as failed:
+            kitchen.loader()
+    kitchen.send_events("e1")
+
+    kitchen.load_all()
+
+    assert kitchen.event_ids() == ["e1"]
+    assert failed.tb is not None  # it keeps alive whoever failed
+
+
 def test_only_one_loader_works_on_a_lake(kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("whiteout.lake.seen._LOCK_TIMEOUT_S", 0.1)
     first = kitchen.loader()

@@ -207,21 +207,22 @@ def nursery(folder: str, endpoint: str) -> None:
     """
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     import_module("whiteout.tracker.tracker")  # else each child spends its life on importing it
-    for _line in sys.stdin:
+    for life, _line in enumerate(sys.stdin):
         pid = os.fork()
         if pid == 0:
-            _track_until_killed(folder, endpoint)
+            _track_until_killed(folder, endpoint, life)
         say(f"born {pid}")
         os.waitpid(pid, 0)
         say(f"dead {pid}")
 
 
-def _track_until_killed(folder: str, endpoint: str) -> None:
+def _track_until_killed(folder: str, endpoint: str, life: int) -> None:
+    """The names say which life it was, and count."""
     try:
         tracker = create(folder, endpoint)
         number = 0
         while True:
-            track(tracker, f"screen {number}")
+            track(tracker, f"{life} {number}")
             number += 1
             if number % 8 == 0:
                 time.sleep(0.001)  # let the writer and the emitter have their turn

@@ -149,15 +149,19 @@ class Loader:
         )
         self._seen = SeenEvents(directory / "seen.sqlite3", self._events.table_id)
         self._is_stale = True
-        self._resume()
-        self._clock = LakeClock(
-            now_ms,
-            self._seen,
-            load_us=self._last_load_us,
-            commit_us=self._events.last_commit_us(),
-        )
-        self._housekeeper = Housekeeper(place, settings, self._clock, self._seen)
-        self._tell(_Batch(self._last_load_us, None, None))
+        try:
+            self._resume()
+            self._clock = LakeClock(
+                now_ms,
+                self._seen,
+                load_us=self._last_load_us,
+                commit_us=self._events.last_commit_us(),
+            )
+            self._housekeeper = Housekeeper(place, settings, self._clock, self._seen)
+            self._tell(_Batch(self._last_load_us, None, None))
+        except BaseException:
+            self._seen.close()  # else it keeps the next loader from its lake
+            raise
 
     def _resume(self) -> None:
         """Take up the state that the tables hold."""
