@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.support.collector import Received
 
-LONGEST_LIFE_S = 0.12
+LONGEST_LIFE_S = 0.3
 NOWHERE = f"http://127.0.0.1:{closed_port()}"
 
 
