@@ -331,3 +331,24 @@ def test_another_collector_has_not_asked_to_wait(scene: Scene) -> None:
     scene.live(1)
 
     assert scene.arrived == [1]
+
+
+@pytest.mark.parametrize("what", ["forget", "remove_all_events", "expire"])
+def test_the_emitter_rests_once_what_was_held_back_is_gone(scene: Scene, what: str) -> None:
+    scene.proxy.answer_to = refuses_anonymous
+    scene.track(level=SERVER)
+    scene.live(60)
+    scene.track()
+    scene.live(60)
+    assert scene.tracker._engine.emitter._delivery.held_back == 1
+
+    if what == "forget":
+        assert scene.tracker.forget()
+    elif what == "remove_all_events":
+        assert scene.tracker.emitter.remove_all_events()
+    else:
+        scene.clock.advance(scene.tracker.emitter.max_event_store_age + 1)
+    scene.live(120)
+
+    assert scene.tracker.emitter.db_count == 0
+    assert scene.tracker._engine.emitter.work() > 1

@@ -160,12 +160,12 @@ class Delivery:
         goes_on = True
         if now_s >= self._unreadable_until_s:
             try:
-                if primary.refresh():
-                    goes_on = self._send_from(primary, sent)
+                primary.refresh()
+                goes_on = self._send_from(primary, sent)
             except EventStoreError as error:  # no reason to keep back what waits in memory
                 self._unreadable_until_s = now_s + _UNREADABLE_S
                 self._storage.report(error)
-        if goes_on and overflow.count:
+        if goes_on:
             with self._storage.overflow_in_use:
                 goes_on = self._send_from(overflow, sent)
         if goes_on and self._fresh.count:
@@ -174,6 +174,9 @@ class Delivery:
 
     def _send_from(self, store: EventStore, sent: Round) -> bool:
         """One round of a store; whether what waits elsewhere has its turn now."""
+        if not store.count:
+            self._held.pop(store, None)  # perhaps what failed was forgotten: no try is due
+            return True
         if self.undeleted(store) and self._storage.disk_serves():
             self._remove(store, ())
         held = self._held.setdefault(store, HeldBack())
