@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -186,6 +188,7 @@ def completions(
     ("words", "expected"),
     [
         ("whiteout se", ["settings"]),
+        ("whiteout --", ["--version", "--help"]),
         ("whiteout up --dura", ["--durability"]),
         ("whiteout up --durability ", ["disk", "process"]),
         ("whiteout up --set limits.conn", ["limits.connections="]),
@@ -212,25 +215,69 @@ def test_the_script_of_a_shell_asks_this_program(
     assert run(["completion", shell]) == 0
     script = capsys.readouterr().out
 
+    assert f"complete_{shell}" in script
     assert VARIABLE in script
     assert "whiteout" in script
+    assert shell != "zsh" or script.startswith("#compdef whiteout\n")
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="bash completes")
-def test_bash_completes_by_the_script(tmp_path: Path) -> None:
-    """The real shell, the real script; the program is found as `whiteout`."""
+@pytest.mark.parametrize(
+    ("shell", "more"),
+    [
+        ("zsh", {}),
+        ("fish", {"_TYPER_COMPLETE_FISH_ACTION": "get-args"}),
+        ("powershell", {"_TYPER_COMPLETE_WORD_TO_COMPLETE": "doc"}),
+    ],
+)
+def test_each_shell_is_answered_as_its_script_asks(
+    shell: str,
+    more: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Where the shell itself is not here to try."""
+    script_asks = {VARIABLE: f"complete_{shell}", "_TYPER_COMPLETE_ARGS": "whiteout doc", **more}
+    for name, value in script_asks.items():
+        monkeypatch.setenv(name, value)
+
+    assert run([]) == 0
+    assert re.findall(r"\bdoc\w*", capfd.readouterr().out) == ["doctor"]
+
+
+# A line of each shell's own, with its script read, that shows what can follow "whiteout doc".
+ASKED_BY_SHELL = {
+    "bash": "source <(whiteout completion bash); COMP_WORDS=(whiteout doc); COMP_CWORD=1\n"
+    '_whiteout_completion whiteout; echo "${COMPREPLY[@]}"',
+    "zsh": "compdef() { : }; _arguments() { print -r -- $@ }\n"
+    "whiteout completion zsh > script; source ./script\n"
+    "words=(whiteout doc); CURRENT=2; _whiteout_completion",
+    "fish": "whiteout completion fish | source; complete --do-complete 'whiteout doc'",
+    "powershell": "whiteout completion powershell | Out-String | Invoke-Expression\n"
+    "[Management.Automation.CommandCompletion]::CompleteInput('whiteout doc', 12, $null)"
+    ".CompletionMatches.CompletionText",
+}
+
+
+@pytest.mark.parametrize("shell", ASKED_BY_SHELL)
+def test_a_real_shell_completes_by_its_script(tmp_path: Path, shell: str) -> None:
+    """The program is found as `whiteout`."""
+    found = shutil.which({"powershell": "pwsh"}.get(shell, shell))
+    if found is None:
+        pytest.skip(f"{shell} is not here")
     program = tmp_path / "whiteout"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m whiteout.cli "$@"\n')
     program.chmod(0o755)
-    script = (
-        f'PATH="{tmp_path}:$PATH"; source <(whiteout completion bash)\n'
-        "COMP_WORDS=(whiteout doc); COMP_CWORD=1\n"
-        "_whiteout_completion whiteout\n"
-        'echo "${COMPREPLY[@]}"\n'
-    )
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)}
 
     done = subprocess.run(
-        ["bash", "-c", script], capture_output=True, text=True, timeout=30, check=False
+        [found, "-c", ASKED_BY_SHELL[shell]],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=tmp_path,
+        env=environment,
     )
 
-    assert (done.stdout, done.stderr) == ("doctor\n", "")
+    assert done.stderr == ""
+    assert re.findall(r"\bdoc\w*", done.stdout) == ["doctor"]

@@ -67,10 +67,10 @@ def _invoke(arguments: list[str]) -> None:
 
     from whiteout.cli.completion import complete  # noqa: PLC0415 - the same
 
-    command = typer.main.get_command(application())
-    status = complete(command, os.environ)
+    status = complete()
     if status is not None:
         raise typer.Exit(status)
+    command = typer.main.get_command(application())
     with command.make_context("whiteout", arguments) as context:
         command.invoke(context)
 
@@ -96,15 +96,19 @@ def _status_of(error: Exception, arguments: Sequence[str]) -> int:
     return status
 
 
-def application() -> typer.Typer:
-    """The application with all its commands."""
+def application(*, knows_shells: bool = False) -> typer.Typer:
+    """The application with all its commands.
+
+    Args:
+        knows_shells: with typer's own options for completion.
+    """
     import typer  # noqa: PLC0415 - comes with the extra
 
     app = typer.Typer(
         name="whiteout",
         help="Privacy-first event tracking: the pipeline and its tools.",
         no_args_is_help=True,
-        add_completion=False,
+        add_completion=knows_shells,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )

@@ -1,22 +1,24 @@
 """`whiteout completion`: what a shell needs to complete commands, options and their values.
 
 The script that a shell reads calls `whiteout` with a variable that says what has been typed; `run`
-hands such a call to `complete`.
+hands such a call to `complete`. Scripts and answers are typer's, which is asked in the way that is
+open to all: a command's `main` looks at the variable that it is told of.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+import contextlib
+import io
+import os
+from typing import Annotated, Literal
 
 import typer
 
 from whiteout.cli.output import print_line
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 PROGRAM = "whiteout"
 VARIABLE = "_WHITEOUT_COMPLETE"
+_OPTIONS_OF_TYPER = ("install_completion", "show_completion")
 
 Shell = Literal["bash", "zsh", "fish", "powershell"]
 
@@ -32,22 +34,35 @@ def completion(
     ],
 ) -> None:
     """Print what makes a shell complete this command line."""
-    from typer._completion_shared import get_completion_script  # noqa: PLC0415 - when it runs
+    script = io.StringIO()
+    os.environ[VARIABLE] = f"source_{shell}"
+    try:
+        with contextlib.redirect_stdout(script):
+            status = complete()
+    finally:
+        del os.environ[VARIABLE]
+    if status:
+        raise typer.Exit(status)
+    print_line(script.getvalue().strip())  # zsh wants its mark in the first line
 
-    print_line(get_completion_script(prog_name=PROGRAM, complete_var=VARIABLE, shell=shell))
 
-
-def complete(command: Any, environment: Mapping[str, str]) -> int | None:  # noqa: ANN401 - typer hides its type
+def complete() -> int | None:
     """Answer a shell that asks what can follow.
 
     Returns:
         The exit status; None where no shell asks.
     """
-    instruction = environment.get(VARIABLE)
-    if not instruction:
+    if not os.environ.get(VARIABLE):
         return None
-    from typer._completion_classes import completion_init  # noqa: PLC0415 - when a shell asks
-    from typer.completion import shell_complete  # noqa: PLC0415 - the same
+    import typer.main  # noqa: PLC0415 - when a shell asks
 
-    completion_init()
-    return shell_complete(command, {}, PROGRAM, VARIABLE, instruction)
+    from whiteout.cli import application  # noqa: PLC0415 - it imports this module
+
+    # With its own options for completion typer knows the shells; here a command is for that.
+    command = typer.main.get_command(application(knows_shells=True))
+    command.params = [one for one in command.params if one.name not in _OPTIONS_OF_TYPER]
+    try:
+        command.main([], prog_name=PROGRAM, complete_var=VARIABLE)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 1
+    return 0
