@@ -59,6 +59,68 @@ def test_a_report_is_sentences_or_one_object(capsys: pytest.CaptureFixture[str])
     assert err == "for people\n"
 
 
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("collector --port many --format json", "--port"),
+        ("collector --format=json --to spool://x --set limits.speed=1", "'limits.speed'"),
+        ("erase --format json --data nowhere", "--user-id"),
+        ("query --format=json", "SQL is missing"),
+        ("nothing --format json", "nothing"),
+    ],
+)
+def test_wrong_use_is_told_in_one_object_too(
+    command: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = run(command.split())
+
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    said = json.loads(err)
+    assert said.keys() == {"error", "status"}
+    assert said["status"] == status
+    assert status in {1, 2}
+    assert told in said["error"]
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (
+            "collector --port 0 --to spool://DATA",
+            {"state": "listening", "collector": "http://127.0.0.1:"},
+        ),
+        ("enrich --from spool://DATA --to DATA --no-iglu-central", {"state": "loading"}),
+        (
+            "enrich --from kafka://127.0.0.1:9 --to kafka://127.0.0.1:9 --no-iglu-central",
+            {"state": "enriching", "from": "whiteout-raw", "to": "whiteout-enriched"},
+        ),
+        (
+            "loader --from kafka://127.0.0.1:9 --data DATA --no-iglu-central",
+            {"state": "loading", "topic": "whiteout-enriched", "lake": "DATA/lake"},
+        ),
+    ],
+)
+def test_what_runs_until_it_is_stopped_says_in_one_object_where_it_is(
+    tmp_path: Path, command: str, said: dict[str, str]
+) -> None:
+    open_log(tmp_path / "log" / "raw", writer=True).close()
+    open_log(tmp_path / "log" / "bad", writer=True).close()
+    words = command.replace("DATA", str(tmp_path)).split()
+    process = subprocess.Popen(
+        [*PYTHON, *words, "--format", "json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None
+        facts = json.loads(process.stdout.readline())
+    finally:
+        process.kill()
+        process.communicate()
+
+    for name, value in said.items():
+        assert facts[name].startswith(value.replace("DATA", str(tmp_path)))
+
+
 def test_up_says_in_one_object_where_everything_is(tmp_path: Path) -> None:
     """Its child writes warnings in the same form as itself."""
     options = ("--port", "0", "--no-iglu-central", "--format", "json", "--log-format", "json")

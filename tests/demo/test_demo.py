@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -42,8 +43,8 @@ def test_the_demo_finds_every_cell_as_it_should_be(tmp_path: Path) -> None:
     assert str(tmp_path / "log") in output
 
 
-def test_the_demo_stays_up_until_ctrl_c(tmp_path: Path) -> None:
-    process = demo("--data", str(tmp_path))
+def test_the_demo_stays_up_until_ctrl_c_and_may_say_all_in_one_object(tmp_path: Path) -> None:
+    process = demo("--data", str(tmp_path), "--format", "json")
     assert process.stdout is not None
     lines = []
     for line in process.stdout:
@@ -51,6 +52,18 @@ def test_the_demo_stays_up_until_ctrl_c(tmp_path: Path) -> None:
         if "Ctrl-C stops" in line:
             break
     assert process.poll() is None, "".join(lines)
+
+    (facts,) = (json.loads(line) for line in lines if line.startswith("{"))
+    assert (facts["is_right"], facts["failed_events"]) == (True, 0)
+    assert facts["data"] == str(tmp_path)
+    assert facts["collector"].startswith("http://127.0.0.1:")
+    assert facts["identifiers"].keys() == {identifier.name for identifier in IDENTIFIERS}
+    assert all(
+        cell.keys() == {"arrived", "expected", "is_right"}
+        for levels in facts["identifiers"].values()
+        for cell in levels.values()
+    )
+    assert {"official", "official_leaks"} < facts.keys()
 
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)

@@ -14,6 +14,7 @@ import importlib
 import importlib.util
 import os
 import sys
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from whiteout.errors import ConfigurationError, WhiteoutError
@@ -44,18 +45,19 @@ def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - one for each way to
         _say_version()
         return 0
     if importlib.util.find_spec("typer") is None:
-        return _complain("the command line needs more: pip install 'whiteout[pipeline]'", WRONG_USE)
+        needed = "the command line needs more: pip install 'whiteout[pipeline]'"
+        return _complain(needed, WRONG_USE, arguments)
     try:
         _invoke(list(arguments))
         sys.stdout.flush()
     except BrokenPipeError:
         return _reader_left()
     except ConfigurationError as error:
-        return _complain(str(error), WRONG_USE)
+        return _complain(str(error), WRONG_USE, arguments)
     except WhiteoutError as error:
-        return _complain(str(error), FAILED)
+        return _complain(str(error), FAILED, arguments)
     except KeyboardInterrupt:
-        return _complain("stopped before it was done", INTERRUPTED)
+        return _complain("stopped before it was done", INTERRUPTED, arguments)
     except Exception as error:  # noqa: BLE001 - what is not ours is raised again
         return _status_of(error, arguments)
     return 0
@@ -83,7 +85,7 @@ def _status_of(error: Exception, arguments: Sequence[str]) -> int:
     """
     status = getattr(error, "exit_code", None)
     if type(error).__name__ == "Abort":  # Ctrl-C or Ctrl-D where a question was asked
-        return _complain("nothing was done", FAILED)
+        return _complain("nothing was done", FAILED, arguments)
     if not isinstance(status, int):
         raise error
     show = getattr(error, "show", None)
@@ -92,7 +94,7 @@ def _status_of(error: Exception, arguments: Sequence[str]) -> int:
     elif show is not None:
         from whiteout.cli.usage import message_of  # noqa: PLC0415 - where something is wrong
 
-        return _complain(message_of(error, arguments), status)
+        return _complain(message_of(error, arguments), status, arguments)
     return status
 
 
@@ -129,8 +131,16 @@ def application(*, knows_shells: bool = False) -> typer.Typer:
     return app
 
 
-def _complain(message: str, status: int) -> int:
-    sys.stderr.write(f"whiteout: {message}\n")
+def _complain(message: str, status: int, arguments: Sequence[str]) -> int:
+    """Say what is wrong, as what was asked for is said: `arguments` may not be parsed by then."""
+    line = f"whiteout: {message}"
+    if any(" ".join(pair) == "--format json" for pair in pairwise(arguments)) or (
+        "--format=json" in arguments
+    ):
+        from whiteout.cli.output import json_line  # noqa: PLC0415 - where something is wrong
+
+        line = json_line({"error": message, "status": status})
+    sys.stderr.write(f"{line}\n")
     return status
 
 
