@@ -1,11 +1,13 @@
 """Random and mutated requests through the collector's core, sockets and enrich, all accounted for.
 
-Three ways, in turn by the number of the input:
+Four ways, in turn by the number of the input:
 
 - *core*: a request straight into the collector's core, under three configurations; every record
   that comes out goes through enrich, with all enrichments on or with the default ones. Each event
   of a body is one result: good, failed or dropped by a rule that is switched on.
 - *record*: a record mutated before enrich reads it.
+- *anonymous*: a request that asks for anonymity, with a canary in every place that could say whose
+  it is; none is in a record, in a bad row, or in what enrich makes of them.
 - *socket*: requests as bytes, some framed as no client should, several on a connection, to a
   collector that listens. Every connection ends in time, nothing is answered with 5xx, and the log
   holds exactly what was answered as stored.
@@ -30,8 +32,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from tests.fuzz.checks import FaultError, check_answers, check_outcome, check_records, hold, report
-from tests.fuzz.inputs import Asked, asked, mutated, raw_request
+from tests.fuzz.checks import (
+    FaultError,
+    check_answers,
+    check_no_canary,
+    check_outcome,
+    check_records,
+    hold,
+    report,
+)
+from tests.fuzz.inputs import CANARY, Asked, anonymous, asked, mutated, raw_request
 from tests.support.all_enrichments import configure_all
 
 from whiteout.collector.core import Core
@@ -51,6 +61,8 @@ if TYPE_CHECKING:
 
 NOW_MS = 1_700_000_000_123
 _SOCKET_EVERY, _RECORD_EVERY = 10, 5
+_ANONYMOUS = 7  # in ten
+_PEER = "198.51.100.7"
 _ANSWER_S = 20.0
 _SETTINGS = (
     CollectorSettings(),
@@ -135,6 +147,8 @@ class Campaign:
         try:
             if number % _RECORD_EVERY == 1:
                 self._record(dice)
+            elif number % _SOCKET_EVERY == _ANONYMOUS:
+                self._anonymous(dice)
             else:
                 self._core(dice, asked(dice))
         except Exception as error:
@@ -142,7 +156,7 @@ class Campaign:
 
     def _request(self, one: Asked) -> Request:
         values = {name.lower(): value for name, value in one.headers}
-        return Request(one.method, one.target, one.headers, values, one.body, "198.51.100.7")
+        return Request(one.method, one.target, one.headers, values, one.body, _PEER)
 
     def _core(self, dice: random.Random, one: Asked) -> None:
         which = dice.randrange(len(self._cores))
@@ -167,6 +181,13 @@ class Campaign:
             is_whole=not outcome.bad_rows,
         )
         self.results["failed at the collector"] += len(outcome.bad_rows)
+
+    def _anonymous(self, dice: random.Random) -> None:
+        which = dice.randrange(len(self._cores))
+        one = anonymous(dice, by_parameter=which == 1 and dice.random() < 0.5)
+        outcome = self._cores[which].handle(self._request(one), NOW_MS, self._new_uuid)
+        check_no_canary(dice.choice(self._enrichers), outcome, (CANARY.encode(), _PEER.encode()))
+        self.counts["anonymous"] += bool(outcome.records or outcome.bad_rows)
 
     def _record(self, dice: random.Random) -> None:
         one = asked(dice)

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from whiteout.enrich import BadRow, Dropped, Enricher
+from whiteout.enrich import BadRow, Dropped, EnrichedEvent, Enricher
 from whiteout.enrich.atomic import ATOMIC_COLUMNS
 
 if TYPE_CHECKING:
@@ -71,6 +71,22 @@ def check_records(
         total = counts.total()
         hold(total == expected if is_whole else total <= expected, f"{total} of {expected} events")
     return counts
+
+
+def check_no_canary(enricher: Enricher, outcome: Outcome, canaries: Sequence[bytes]) -> None:
+    """See that nothing that is kept of an anonymous request says whose it was.
+
+    Base64 hides what is in it: so what enrich makes of the records is looked at too.
+    """
+    kept = [*outcome.records, *outcome.bad_rows]
+    for record in outcome.records:
+        for result in enricher.enrich(record):
+            if isinstance(result, BadRow):
+                kept.append(result.json().encode())
+            elif isinstance(result, EnrichedEvent):
+                kept.append(result.tsv().encode())
+    for canary in canaries:
+        hold(not any(canary in one for one in kept), "an anonymous request said whose it was")
 
 
 def _check_result(result: object) -> str:

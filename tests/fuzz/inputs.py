@@ -6,7 +6,9 @@ import base64
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
+from whiteout.identifiers import IDENTIFIERS, SERVER_PARAMETERS, Anonymisation, UrlQuery
 from whiteout.protocol.parameters import PARAMETERS, REQUIRED_PARAMETERS
 from whiteout.protocol.self_describing import CONTEXTS, PAYLOAD_DATA, UNSTRUCT_EVENT
 
@@ -272,3 +274,90 @@ def raw_request(dice: random.Random) -> bytes:
     if way in (4, 5, 6):
         return mutated(dice, made)
     return made
+
+
+CANARY = "c4n4ry-of-somebody"
+# Headers of which an anonymous request leaves nothing; of any other name neither.
+_TELLING = (
+    *(b"Cookie", b"X-Forwarded-For", b"Forwarded", b"X-Real-IP", b"Authorization", b"Referer"),
+    *(b"Origin", b"Accept", b"Accept-Language", b"From", b"Via", b"If-None-Match", b"X-Any-Other"),
+)
+_OF_SERVER = [row.location for row in IDENTIFIERS if Anonymisation.SERVER in row.masks]
+_LINK_KEYS = [
+    (parameter, key)
+    for place in _OF_SERVER
+    if isinstance(place, UrlQuery)
+    for parameter in place.parameters
+    for key in place.keys
+]
+_LINKS_WITHIN = [
+    (inner, key)
+    for place in _OF_SERVER
+    if isinstance(place, UrlQuery)
+    for inner in place.properties
+    for key in place.keys
+]
+
+
+def _spelt(dice: random.Random, name: str) -> str:
+    """A name as some reader still takes for it."""
+    way = dice.randrange(4)
+    return name.upper() if way == 0 else f" {name}" if way == 1 else name
+
+
+def _with_canaries(dice: random.Random) -> dict[str, Any]:
+    """An event that has one in every place which the collector has to clear."""
+    made: dict[str, Any] = event(dice)
+    for name in SERVER_PARAMETERS:
+        made.pop(name, None)
+        made[_spelt(dice, name)] = CANARY
+    for parameter, key in _LINK_KEYS:
+        odd = f"%{ord(key[0]):02X}{key[1:]}"  # the same to whoever reads the link
+        made[parameter] = f"https://shop.example/?a=b&{dice.choice((key, odd))}={CANARY}.1#c"
+    inner, key = dice.choice(_LINKS_WITHIN)
+    data: Any = f"https://shop.example/?{key}={CANARY}.1"
+    for step in reversed(inner.path):
+        data = {step: data}
+    entity = {"schema": f"iglu:{inner.vendor}/{inner.schema_name}/jsonschema/1-0-0", "data": data}
+    packed = json.dumps({"schema": CONTEXTS, "data": [entity]})
+    for plain, encoded in (("co", "cx"), ("ue_pr", "ue_px")):
+        for name in (plain, encoded):
+            made.pop(name, None)
+        if dice.random() < 0.5:
+            made[plain] = packed
+        else:
+            made[encoded] = base64.urlsafe_b64encode(packed.encode()).decode()
+    return made
+
+
+def anonymous(dice: random.Random, *, by_parameter: bool) -> Asked:
+    """One request that asks for anonymity, with a canary wherever it could say who it is of.
+
+    Args:
+        dice: makes it.
+        by_parameter: whether a parameter asks for it, not a header.
+    """
+    method, target = dice.choice((b"POST", b"POST", b"GET")), dice.choice((TP2, b"/i", b"/a/b"))
+    query = "&".join(
+        f"{quote(name)}={quote(value)}" for name, value in _with_canaries(dice).items()
+    )
+    target += b"?" + query.encode()
+    headers = [(name, CANARY.encode()) for name in _TELLING if dice.random() < 0.7]
+    headers.append((b"Cookie", f"theme={CANARY}; sp={CANARY}; spc={CANARY}".encode()))
+    if by_parameter:
+        target += b"&sp-anonymous"
+    else:
+        headers.append((b"SP-Anonymous", dice.choice((b"*", b"", CANARY.encode()))))
+    dice.shuffle(headers)
+    content = b""
+    if method == b"POST":
+        headers.append((b"Content-Type", dice.choice((JSON_TYPE, CANARY.encode()))))
+        events = [_with_canaries(dice) for _ in range(dice.choice((1, 1, 3)))]
+        deep = {
+            "schema": PAYLOAD_DATA,
+            "data": [{"any": {"ip": [CANARY]}, **one} for one in events],
+        }
+        content = json.dumps(dice.choice((deep, events, CANARY))).encode()
+        if dice.random() < 0.1:
+            content = content[: dice.randrange(len(content))]
+    return Asked(method, target, headers, content)

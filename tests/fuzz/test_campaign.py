@@ -22,7 +22,7 @@ def test_some_thousand_inputs_are_all_accounted_for(tmp_path: Path) -> None:
     campaign = Campaign(SEED, tmp_path)
     campaign.run(0, 4_000)
 
-    for way in ("stored", "answered", "refused", "records"):
+    for way in ("stored", "answered", "refused", "records", "anonymous"):
         assert campaign.counts[way] > 100
     for result in ("good", "failed", "failed at the collector"):
         assert campaign.results[result] > 20
@@ -47,6 +47,16 @@ def test_the_same_seed_makes_the_same_inputs(tmp_path: Path) -> None:
         runs.append((campaign.counts, campaign.results))
 
     assert runs[0] == runs[1]
+
+
+@pytest.mark.parametrize("part", ["strip_body", "strip_query"])
+def test_a_door_that_lets_something_through_would_be_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    monkeypatch.setattr(f"whiteout.collector.door.{part}", lambda given, *_: given)
+
+    with pytest.raises(FaultError, match="whose it was"):
+        Campaign(SEED, tmp_path).run(0, 300)
 
 
 def test_what_must_not_happen_would_be_noticed() -> None:
