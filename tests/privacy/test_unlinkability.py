@@ -207,6 +207,19 @@ class Unlinkability(RuleBasedStateMachine):
         self.tracker.set_anonymisation(level, pending=pending)
         self._switched(level, pending)
 
+    @rule(kind=st.sampled_from(["screen", "page"]), level=st.none() | levels)
+    def be_paused(self, kind: str, level: Anonymisation | None) -> None:
+        """What is tracked meanwhile is lost, the end of a screen too; a change of level is not."""
+        self.tracker.pause()
+        assert self.tracker.track(_event(kind, f"marker-{next(self.numbers)}")) is None
+        if level is not None and not self.floor & ~level:
+            if (level ^ self.level) & CLIENT:
+                self.screen = None
+            self.tracker.set_anonymisation(level)
+            self._switched(level, Pending.KEEP)
+            assert self.tracker.track(_event(kind, f"marker-{next(self.numbers)}")) is None
+        self.tracker.resume()
+
     @rule(level=levels)
     def consent(self, level: Anonymisation) -> None:
         marker = f"marker-{next(self.numbers)}"
@@ -352,7 +365,7 @@ class Unlinkability(RuleBasedStateMachine):
 
     def _sent(self) -> list[Sent]:
         return [
-            Sent(_marker(event), event, request, _generated(event))
+            Sent(_marker(event), event, request, generated(event))
             for request in self.line.requests
             for event in events_of(request)
         ]
@@ -494,7 +507,7 @@ def _the(event: dict[str, str], name: str) -> dict[str, Any]:
     return found
 
 
-def _generated(event: dict[str, str]) -> set[str]:
+def generated(event: dict[str, str]) -> set[str]:
     """What the tracker made up for an event: ids, and times in epoch milliseconds.
 
     Whole seconds are left out: the clock never says one, so they are times that were cut.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import sys
 import threading
@@ -13,7 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import whiteout
-from whiteout import EmitterConfiguration, ScreenView, SessionConfiguration, TrackerConfiguration
+from whiteout import (
+    Anonymisation,
+    EmitterConfiguration,
+    ScreenView,
+    SessionConfiguration,
+    TrackerConfiguration,
+)
 
 if sys.platform != "win32":
     import resource
@@ -24,6 +31,8 @@ from whiteout.tracker.event_store import NewEvent
 from whiteout.tracker.storage import Storage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from whiteout import Tracker
 
 
@@ -201,7 +210,19 @@ def _wait_for_a_line(is_over: threading.Event) -> None:
 
 
 def nursery(folder: str, endpoint: str) -> None:
-    """Fork a child for each line that comes in; each tracks until it is killed.
+    """Children that track until they are killed, one for each line that comes in."""
+    _nurse(lambda life: _track_until_killed(folder, endpoint, life))
+
+
+def nursery_on_both_sides(folder: str, endpoint: str, seed: int) -> None:
+    """Children that change the level and track until they are killed, one for each line."""
+    _nurse(
+        lambda life: _change_until_killed(folder, endpoint, random.Random(f"{seed} {life}"), life)
+    )
+
+
+def _nurse(live: Callable[[int], None]) -> None:
+    """Fork a child for each line that comes in; each lives until it is killed.
 
     Forking saves the time to start Python. This process itself has no tracker and no threads.
     """
@@ -210,10 +231,30 @@ def nursery(folder: str, endpoint: str) -> None:
     for life, _line in enumerate(sys.stdin):
         pid = os.fork()
         if pid == 0:
-            _track_until_killed(folder, endpoint, life)
+            live(life)
         say(f"born {pid}")
         os.waitpid(pid, 0)
         say(f"dead {pid}")
+
+
+def _change_until_killed(folder: str, endpoint: str, dice: random.Random, life: int) -> None:
+    """The names say which life it was, the run of events within it, and the level."""
+    try:
+        tracker = create(folder, endpoint)
+        run = 0
+        while True:
+            level = tracker.anonymisation
+            name = f"{life}.{run}|{level.value}"
+            track(tracker, name)
+            if dice.random() < 0.2 and tracker.session is not None:
+                tracker.session.start_new_session()
+            if dice.random() < 0.3:
+                wanted = Anonymisation(dice.randrange(Anonymisation.FULL.value + 1))
+                tracker.set_anonymisation(wanted)
+                run += bool((wanted ^ level) & Anonymisation.CLIENT)
+            time.sleep(0.001)  # let the writer and the emitter have their turn
+    finally:
+        os._exit(3)
 
 
 def _track_until_killed(folder: str, endpoint: str, life: int) -> None:
