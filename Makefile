@@ -24,6 +24,7 @@ lint: $(READY) ## style, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m docs.block_types
 
 format: $(READY) ## mend what can be mended of the style
 	$(BIN)/ruff check --fix .

@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING, Final
 
 import whiteout
 import whiteout.testing
+from whiteout.collector import asgi as collector_asgi
 from whiteout.integrations import asgi, pywebview, wsgi
+from whiteout.lake import reader as lake_reader
 
 if TYPE_CHECKING:
     from types import ModuleType
+
+# Of the pipeline, what the pages teach: the module and the names.
+OF_PIPELINE: Final = (
+    (lake_reader, ("Lake", "Rows", "Position", "QueryError")),
+    (collector_asgi, ("create_app",)),
+)
 
 INTEGRATIONS: Final = (asgi, wsgi, pywebview)
 

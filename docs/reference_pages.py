@@ -11,6 +11,7 @@ from typing import Any
 from docs.pictures import page_of
 from docs.public import (
     INTEGRATIONS,
+    OF_PIPELINE,
     REACHED,
     entries_of,
     is_for_apps,
@@ -53,6 +54,7 @@ def pages() -> dict[str, str]:
         "reference/controllers.md": of_controllers(),
         "reference/testing.md": of_testing(),
         "reference/integrations.md": of_integrations(),
+        "reference/pipeline.md": of_pipeline(),
         "reference/pictures.md": page_of(()),  # docs/screenshots.py makes one with pictures
     }
 
@@ -106,6 +108,16 @@ def of_integrations() -> str:
     for module in INTEGRATIONS:
         lines += [f"## {module.__name__} {{ #{module.__name__} }}", "", *text_of(module)]
         for name in public_names(module):
+            lines += described(name, getattr(module, name))
+    return joined(lines)
+
+
+def of_pipeline() -> str:
+    """What programs of one's own use of the pipeline."""
+    lines = ["# The pipeline", "", "For programs of your own; the extra `pipeline` brings it.", ""]
+    for module, names in OF_PIPELINE:
+        lines += [f"## {module.__name__} {{ #{module.__name__} }}", "", *text_of(module)]
+        for name in names:
             lines += described(name, getattr(module, name))
     return joined(lines)
 
@@ -173,8 +185,9 @@ def signature_block(name: str, value: Any) -> list[str]:  # noqa: ANN401 - a cla
 
 def quoted_annotations(signature: inspect.Signature) -> str:
     """A signature's text, its annotations as they stand in the source."""
-    text = re.sub(r"'([^']*)'(?=[,)=\s]|$)", r"\1", str(signature))
+    text = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(signature))
     text = re.sub(r"<(\w+\.\w+): [^>]*>", r"\1", text)  # members of enumerations
+    text = re.sub(r"<function ([\w.]*?)\.?(?:<lambda>)? at 0x\w+>", r"\1", text)
     if len(text) <= 70:  # noqa: PLR2004 - arbitrary: fits beside the navigation
         return text
     inner, _, returned = text[1:].rpartition(")")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 import whiteout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 pytest_plugins = ["pytester"]
 
@@ -22,6 +23,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("long") is not None:
             item.add_marker(skip)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail what is skipped for want of a tool that `WHITEOUT_REQUIRE` says is here."""
+    report = yield
+    if report.skipped and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2].casefold()
+        if any(tool in reason for tool in required_tools()):
+            report.outcome = "failed"
+            report.longrepr = f"WHITEOUT_REQUIRE forbids that: {report.longrepr[2]}"
+    return report
+
+
+def required_tools() -> list[str]:
+    """The words of `WHITEOUT_REQUIRE`, such as `chromium,node,postgresql`."""
+    return os.environ.get("WHITEOUT_REQUIRE", "").casefold().replace(",", " ").split()
 
 
 @pytest.fixture(autouse=True)

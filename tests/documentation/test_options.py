@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 import typer
 from docs import public
-from docs.public import INTEGRATIONS, REACHED, public_names, reached
+from docs.public import INTEGRATIONS, OF_PIPELINE, REACHED, public_names, reached
 from docs.reference_pages import pages
 from docs.tables import member_names, tables_of, with_options
 from tests.support.pages import PAGES, REPOSITORY, page_id
@@ -119,6 +119,9 @@ def exported() -> Iterator[tuple[str, ModuleType, str]]:
         for module in modules:
             for name in public_names(module):
                 yield page, module, name
+    for module, names in OF_PIPELINE:
+        for name in names:
+            yield "reference/pipeline.md", module, name
 
 
 def test_each_public_name_stands_in_the_reference() -> None:

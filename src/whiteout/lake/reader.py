@@ -180,7 +180,7 @@ class Lake:
         return Rebuilder(self.schema(table)).json_objects(rows)
 
     def tsv_lines(self, rows: pa.Table, table: Table = "events") -> Iterator[str]:
-        """Rows of events as enriched TSV lines of 131 columns; as `json_objects`."""
+        """Rows of events as enriched TSV lines of 131 columns; `rows` and `table` as above."""
         return Rebuilder(self.schema(table)).tsv_lines(rows)
 
     def _open(self, table: Table) -> DeltaTable | None:
