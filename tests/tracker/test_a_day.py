@@ -53,6 +53,8 @@ from whiteout.tracker.inside import inside_of
 from whiteout.tracker.journal import MAX_SEGMENTS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from whiteout import Anonymisation
 
 STEPS: Final = 40
@@ -260,11 +262,22 @@ class Day(Life, RuleBasedStateMachine):
         self.use()
         self.live_on(lull)
 
-    @rule(level=st.none() | levels, profile=st.none() | st.sampled_from(PrivacyProfile), lull=lulls)
+    @rule(
+        level=st.none() | levels,
+        profile=st.none() | st.sampled_from(PrivacyProfile),
+        lull=lulls,
+        is_busy=st.booleans(),
+    )
     def be_killed(
-        self, level: Anonymisation | None, profile: PrivacyProfile | None, lull: float
+        self,
+        level: Anonymisation | None,
+        profile: PrivacyProfile | None,
+        lull: float,
+        *,
+        is_busy: bool,
     ) -> None:
-        self.use()
+        if is_busy:
+            self.use()
         model = self.model
         oldest = min((model.known[one].number for one in model.waiting), default=sys.maxsize)
         model.excused |= {key for key, known in model.taken.items() if known.number > oldest}
@@ -319,11 +332,34 @@ def test_many_days_of_an_app_lose_double_reorder_and_join_nothing() -> None:
 # --- days that went wrong once --------------------------------------------------------------------
 
 
-def test_a_day_on_which_all_is_forgotten_while_requests_fail() -> None:
+@pytest.fixture
+def day() -> Iterator[Day]:
     day = Day()
+    day.install(level=NONE, buffer=BufferOption.SINGLE, store_limit=100, rest=0, continues=True)
     try:
-        day.install(level=NONE, buffer=BufferOption.SINGLE, store_limit=100, rest=0, continues=True)
-        day.change_the_weather(kind="failing", lull=301)
-        day.forget(lull=301)
+        yield day
+        day.live_to_the_end()
+        day.check()
     finally:
-        day.teardown()
+        day.end()
+
+
+def test_a_day_on_which_all_is_forgotten_while_requests_fail(day: Day) -> None:
+    day.change_the_weather(kind="failing", lull=301)
+    day.forget(lull=301)
+
+
+def test_a_day_on_which_the_app_moves_unseen_between_a_switch_and_a_restart(day: Day) -> None:
+    day.use_the_app(lull=1)
+    day.pause_or_resume_tracking(lull=1, pauses=True)
+    day.switch(level=FULL, pending=Pending.KEEP, lull=1)
+    day.switch(level=NONE, pending=Pending.KEEP, lull=1)
+    day.move(lull=1, is_visible=False)
+    day.restart(level=None, profile=None, lull=1)
+
+
+def test_a_day_on_which_the_events_of_a_new_session_are_removed_before_a_kill(day: Day) -> None:
+    day.use_the_app(lull=700)
+    day.use()
+    day.remove_all()
+    day.be_killed(level=None, profile=None, lull=1, is_busy=False)

@@ -156,7 +156,10 @@ class Inside:
         if passage.closed:
             return True
         with self._privacy.lock:
-            return passage.closed or self.core.engine.forget(passage.keeping_events_out)
+            if passage.closed:
+                return True
+            self._privacy.keep_identity()  # the journal, which knows the session too, is erased
+            return self.core.engine.forget(passage.keeping_events_out)
 
     def is_sending(self) -> bool:
         """Whether a request is under way."""

@@ -261,6 +261,11 @@ class Lines:
         return self._identified.snapshot() if self._identified is not None else None
 
     @property
+    def has_ended(self) -> bool:
+        """Whether the identified line's last session was ended by a change of the level."""
+        return self._identified is not None and self._identified.is_broken_off
+
+    @property
     def is_identified(self) -> bool:
         """Whether the identified line runs."""
         return not self.bits & _CLIENT

@@ -213,8 +213,9 @@ class PrivacySwitch:
             if not self._lines.is_identified:
                 return
             state = self._lines.identified_state()
+            goes_on = state is not None and state.event_index > 0 and not self._lines.has_ended
         is_kept = self.installation.keep(state)
-        if is_kept and self.decisions.current.session_ended and state and state.event_index:
+        if is_kept and self.decisions.current.session_ended and goes_on:
             self.decisions.end_session(ended=False)
 
     def keep_cookies(self) -> None:
