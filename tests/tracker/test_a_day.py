@@ -247,6 +247,7 @@ class Day(Life, RuleBasedStateMachine):
         self.use()
         self.weather.kind = "fair"
         self.tracker.emitter.resume()
+        self.live_on(100)  # for as long as the collector may have asked to wait
         self.flush()
 
     @rule(level=st.none() | levels, profile=st.none() | st.sampled_from(PrivacyProfile), lull=lulls)

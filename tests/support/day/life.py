@@ -243,7 +243,7 @@ class Life:
         engine = self.tracker._engine
         engine.writer.work(has_news=engine.writer.take_news())
         self.model.is_kept()
-        for _ in range(200):
+        for _ in range(3000):  # more than there are events
             wait_s = engine.emitter.work()
             if self.weather.broken is not None:
                 raise self.weather.broken
@@ -264,7 +264,7 @@ class Life:
             self.live_on(self.rest.choice(LULLS_S))
         self.weather.kind = "fair"
         self.tracker.emitter.resume()
-        self.live_on(3600)  # for as long as a collector may have asked to wait
+        self.live_on(100)  # for as long as the collector may have asked to wait
         self.flush()
         self.count_drops()
 
