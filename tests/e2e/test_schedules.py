@@ -1,6 +1,6 @@
 """Random schedules of kills, full disks, wrong clocks and a slow lake: each accepted event once.
 
-A failure names its seed: `python -m pytest tests/e2e/test_schedules.py -k 'schedule and 17'`.
+A failure names its seed, as in `pytest tests/e2e/test_schedules.py -m long -k 144`.
 """
 
 from __future__ import annotations
