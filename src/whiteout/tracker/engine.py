@@ -307,7 +307,9 @@ class Engine:
             if not self.fresh.survives_kill or (is_little and left_s() > 0):
                 self.fresh.is_ending = False
                 self.drain()
-            if left_s() > 0:  # SQLite syncs its file to the disk
+            # SQLite syncs its file to the disk. And whoever still waits for an answer has to find
+            # the file open: else what was accepted would be sent again.
+            if left_s() > 0 and self.emitter.close(0.0):
                 self._close_files()
         finally:
             self.writer.lock.release()
