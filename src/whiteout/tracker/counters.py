@@ -29,7 +29,7 @@ class DropReason(enum.Enum):
     STORE_FAILED = "the event store failed"
     REJECTED = "the collector refused the event, or it was above the byte limit"
     WITHDRAWN = "consent was withdrawn, with pending=drop"
-    FORGOTTEN = "forget() was called"
+    FORGOTTEN = "forget() or remove_all_events() was called"
     FILTER_FAILED = "a plugin's filter failed, and the event might be one that it keeps back"
 
 
