@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 import whiteout
 
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
 pytest_plugins = ["pytester"]
+
+# Time is measured in benchmarks: on a busy machine any example may take long once.
+settings.register_profile("whiteout", deadline=None)
+settings.load_profile("whiteout")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

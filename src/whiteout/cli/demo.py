@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import signal
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,8 @@ from whiteout.cli.report import FormatOption, Report
 from whiteout.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from whiteout.demo.run import Outcome
 
 _NOT_RIGHT = 1
@@ -63,8 +66,9 @@ def demo(
         hints = _HINTS.format(lake=folder / "lake", log=folder / "log", data=folder)
         report.note(hints.rstrip())
         if not once:
-            report.note(f"\nsend more events to {endpoint}; Ctrl-C stops")
-            _wait_for_ctrl_c()
+            with _ctrl_c() as pressed:  # heard before anybody is told of it
+                report.note(f"\nsend more events to {endpoint}; Ctrl-C stops")
+                pressed.wait()
             report.note("stopping: what was accepted is loaded first")
     if not outcome.is_right:
         raise typer.Exit(_NOT_RIGHT)
@@ -102,9 +106,19 @@ def _folder(data: Path | None, *, once: bool) -> Path:
     return data_folder(data).absolute()
 
 
-def _wait_for_ctrl_c() -> None:
-    with contextlib.suppress(KeyboardInterrupt):
-        signal.pause()
+@contextlib.contextmanager
+def _ctrl_c() -> Iterator[threading.Event]:
+    """Set once Ctrl-C is pressed, or a polite stop asked for."""
+    pressed = threading.Event()
+    before = {
+        number: signal.signal(number, lambda *_: pressed.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield pressed
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _print(outcome: Outcome) -> None:
