@@ -65,8 +65,11 @@ class LoadingSession:
         self._topics = ensure_topics(settings, names)
         self._sources = {topic.name: topic for topic in self._topics.values()}
         self._names = {topic.name: name for name, topic in self._topics.items()}
+        self._begun: dict[tuple[str, int], int] = {}  # what the lake had at the assignment
         self._keeps_house = False
-        self._consumer: Consumer = clients.consumer(settings, settings.loading)
+        self._consumer: Consumer = clients.consumer(
+            settings, settings.loading, auto_offset_reset="error"
+        )
         self._consumer.subscribe(list(self._sources), on_assign=self._assigned)
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -77,35 +80,44 @@ class LoadingSession:
         if self._loader.incomplete is not None:
             offsets |= self._loader.incomplete.take_over(taken.incomplete)
         for one in partitions:
-            one.offset = offsets[self._sources[one.topic].source(one.partition)]
-            self._check_end(consumer, one)
+            loaded = offsets[self._sources[one.topic].source(one.partition)]
+            self._begun[one.topic, one.partition] = loaded
+            one.offset = loaded or self._kafka.OFFSET_BEGINNING
         # One loader of all is enough to merge files.
         self._keeps_house = self._topics["enriched"].source(0) in taken.events
         consumer.assign(partitions)
 
-    def _check_end(self, consumer: Consumer, one: TopicPartition) -> None:
-        """Where the topic is shorter than the lake, what comes would be taken for loaded."""
+    def _go_on_from(self, topic: str, partition: int) -> None:
+        """Read on where the brokers do not have what comes next.
+
+        Raises:
+            LogError: the topic is shorter than the lake: what comes would be taken for loaded.
+        """
+        one = self._kafka.TopicPartition(topic, partition)
+        loaded = self._begun.get((topic, partition), 0)
         try:
-            ends = consumer.get_watermark_offsets(one, timeout=_ANSWER_S)
-        except self._kafka.KafkaException as error:
-            raise LogError(f"Kafka failed: {error.args[0].name()}") from error
-        if ends is None:
-            raise LogError("Kafka does not say where a topic ends")
-        first, end = ends
-        if one.offset > end:
-            raise LogError(
-                f"partition {one.partition} of topic {one.topic} ends at {end}, and the lake has"
-                f" loaded {one.offset} messages of it: the brokers have lost some. New ones would"
-                " be passed over. Load under another prefix, or delete the topic: a new one of the"
-                " same name is read from its start"
-            )
-        if 0 < one.offset < first:
+            loaded = max(loaded, self._consumer.position([one])[0].offset)
+            ends = self._consumer.get_watermark_offsets(one, timeout=_ANSWER_S)
+            if ends is None:
+                raise LogError("Kafka does not say where a topic ends")
+            first, end = ends
+            if first <= loaded:
+                raise LogError(
+                    f"partition {partition} of topic {topic} ends at {end}, and the lake has"
+                    f" loaded {loaded} messages of it: the brokers have lost some. New ones would"
+                    " be passed over. Load under another prefix, or delete the topic: a new one of"
+                    " the same name is read from its start"
+                )
             _LOGGER.warning(
                 "%d messages of partition %d of topic %s were deleted before they were loaded",
-                first - one.offset,
-                one.partition,
-                one.topic,
+                first - loaded,
+                partition,
+                topic,
             )
+            one.offset = first
+            self._consumer.seek(one)
+        except self._kafka.KafkaException as error:
+            raise LogError(f"Kafka failed: {error.args[0].name()}") from error
 
     def step(self, timeout_s: float) -> int:
         """Load what comes within `timeout_s`.
@@ -127,7 +139,10 @@ class LoadingSession:
         for message in messages:
             problem = message.error()
             if problem is not None:
-                raise LogError(f"a topic cannot be read: {problem.name()}")
+                if problem.code() != self._kafka.KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - its name
+                    raise LogError(f"a topic cannot be read: {problem.name()}")
+                self._go_on_from(message.topic() or "", message.partition() or 0)
+                continue
             read.of(self._names[message.topic() or ""]).append(self._record(message))
         self._loader.load(read.events, read.failed)
         if self._loader.incomplete is not None:
