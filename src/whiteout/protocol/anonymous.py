@@ -38,8 +38,6 @@ UNTOUCHED: Final = PARAMETERS - DROPPED_PARAMETERS - _LINKS - _PACKED.keys()
 
 _PLAIN_NAME = re.compile(rb"[a-z0-9_]*")
 _MAX_DECODINGS = 3  # deeper than any reader of the record decodes
-# Without one of these no JSON text holds the key, escaped or not.
-_MAY_HOLD_KEY = re.compile(rb"_sp|%|\\", re.IGNORECASE).search
 _TO_STANDARD = str.maketrans("-_", "+/")
 
 
@@ -76,7 +74,7 @@ def clean_value(name: str, value: str) -> str:
         return _clean_link(value)
     sent = value.encode("utf-8", "replace")
     data = _decoded(value) if is_base64 else sent
-    if not _MAY_HOLD_KEY(data) and not (is_base64 and _MAY_HOLD_KEY(sent)):
+    if not _may_hold_key(data) and not (is_base64 and _may_hold_key(sent)):
         return value
     try:
         # Written anew even where nothing was found: of a doubled key only one has been looked at.
@@ -89,6 +87,11 @@ def clean_value(name: str, value: str) -> str:
     except (ValueError, RecursionError):
         return WITHHELD
     return base64.urlsafe_b64encode(text).decode() if is_base64 else text.decode()
+
+
+def _may_hold_key(data: bytes) -> bool:
+    """Whether a text may hold `_sp`, escaped or not; a pattern takes 12 us longer an event."""
+    return b"%" in data or b"\\" in data or b"_sp" in data.lower()
 
 
 def _clean_link(text: str) -> str:
