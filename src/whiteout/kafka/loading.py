@@ -80,9 +80,8 @@ class LoadingSession:
         if self._loader.incomplete is not None:
             offsets |= self._loader.incomplete.take_over(taken.incomplete)
         for one in partitions:
-            loaded = offsets[self._sources[one.topic].source(one.partition)]
-            self._begun[one.topic, one.partition] = loaded
-            one.offset = loaded or self._kafka.OFFSET_BEGINNING
+            one.offset = offsets[self._sources[one.topic].source(one.partition)]
+            self._begun[one.topic, one.partition] = one.offset
         # One loader of all is enough to merge files.
         self._keeps_house = self._topics["enriched"].source(0) in taken.events
         consumer.assign(partitions)
@@ -108,12 +107,13 @@ class LoadingSession:
                     " be passed over. Load under another prefix, or delete the topic: a new one of"
                     " the same name is read from its start"
                 )
-            _LOGGER.warning(
-                "%d messages of partition %d of topic %s were deleted before they were loaded",
-                first - loaded,
-                partition,
-                topic,
-            )
+            if loaded:  # else what was there before this lake was made
+                _LOGGER.warning(
+                    "%d messages of partition %d of topic %s were deleted before they were loaded",
+                    first - loaded,
+                    partition,
+                    topic,
+                )
             one.offset = first
             self._consumer.seek(one)
         except self._kafka.KafkaException as error:
