@@ -48,6 +48,7 @@ from whiteout import (
 )
 from whiteout.identifiers import NULL_UUID
 from whiteout.tracker.identity_group import IdentityGroup, IdentityGroups, SharedIdentity
+from whiteout.tracker.record_file import read_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -324,7 +325,7 @@ def test_L33_the_journal_of_a_killed_process_does_not_take_the_id_out_of_its_gro
 def test_L33_a_session_of_a_killed_process_is_not_counted_again_after_an_anonymous_start(
     house: House, collector: Collector
 ) -> None:
-    """Though the anonymous start asks nobody whose session it was."""
+    """Though the anonymous start asks nobody whose session it was: the stored one vouches for it."""
     with Child(
         "track_in_group",
         folder=str(house.folder / "store"),
@@ -332,6 +333,8 @@ def test_L33_a_session_of_a_killed_process_is_not_counted_again_after_an_anonymo
         namespace="one",
     ) as one:
         one.wait_for_line("tracked")
+        record = house.folder / "store" / "one.identity.json"
+        assert collector.wait_for(lambda: bool(read_record(record).get("session")))
         one.tell("again")
         one.wait_for_lines("tracked", 2)
         one.kill()
