@@ -325,7 +325,7 @@ def test_L33_the_journal_of_a_killed_process_does_not_take_the_id_out_of_its_gro
 def test_L33_a_session_of_a_killed_process_is_not_counted_again_after_an_anonymous_start(
     house: House, collector: Collector
 ) -> None:
-    """Though the anonymous start asks nobody whose session it was: the stored one vouches for it."""
+    """Though the anonymous start asks nobody whose session it was: the stored one vouches."""
     with Child(
         "track_in_group",
         folder=str(house.folder / "store"),
