@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 WORKERS := 2
 PINNED := $(VENV)/pinned
 READY := $(VENV)/ready
+WINDOW := $(VENV)/window
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -17,7 +18,7 @@ help: ## this list
 run: $(READY) ## the pipeline on this machine, with a small shop tracking into it
 	$(BIN)/whiteout demo
 
-test: $(READY) ## all tests; make test ARGS="tests/tracker -x" for some
+test: $(READY) $(WINDOW) ## all tests; make test ARGS="tests/tracker -x" for some
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 lint: $(READY) ## style, formatting and types
@@ -53,6 +54,9 @@ lock: ## pin the newest versions of all dependencies; needs uv
 	UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --upgrade \
 		--generate-hashes --python-version 3.11 --extra dev \
 		pyproject.toml -o requirements-dev.txt
+	UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal \
+		--generate-hashes --python-version 3.11 --extra window --constraints requirements-dev.txt \
+		pyproject.toml -o requirements-window.txt
 
 clean: ## remove what make and the tools made, the environment too
 	rm -rf $(VENV) build dist docs/reference .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -63,6 +67,12 @@ $(READY): $(PINNED) pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		--no-build-isolation --editable .
 	@touch $(READY)
+
+# Half a gigabyte for one test: not for the demo, and where Qt draws windows without a screen.
+$(WINDOW): requirements-window.txt $(PINNED)
+	@test "$$(uname)" != Linux || $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--no-compile --require-hashes -r requirements-window.txt
+	@touch $(WINDOW)
 
 # What it needs. Made anew whenever the pinned set changes, so that it holds that and no more.
 $(PINNED): requirements-dev.txt

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from ctypes.util import find_library
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -425,8 +426,8 @@ def served() -> Iterator[str]:
 
 
 @pytest.mark.skipif(
-    not is_installed("webview", "qtpy", "PyQt6.QtWebEngineWidgets"),
-    reason="pywebview with PyQt6-WebEngine, for a real window without a screen, is not installed",
+    not is_installed("webview", "qtpy", "PyQt6.QtWebEngineWidgets") or not find_library("EGL"),
+    reason="pywebview with PyQt6-WebEngine and EGL, for a window without a screen, is not installed",
 )
 def test_a_page_in_a_real_window_tracks_and_another_one_does_not(tmp_path: Path) -> None:
     environment = {
