@@ -69,7 +69,7 @@ $(READY): $(PINNED) pyproject.toml
 	@touch $(READY)
 
 # Half a gigabyte for one test: not for the demo, and where Qt draws windows without a screen.
-$(WINDOW): requirements-window.txt $(PINNED)
+$(WINDOW): requirements-window.txt $(PINNED) | $(READY)
 	@test "$$(uname)" != Linux || $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--no-compile --require-hashes -r requirements-window.txt
 	@touch $(WINDOW)

@@ -427,7 +427,7 @@ def served() -> Iterator[str]:
 
 @pytest.mark.skipif(
     not is_installed("webview", "qtpy", "PyQt6.QtWebEngineWidgets") or not find_library("EGL"),
-    reason="pywebview with PyQt6-WebEngine and EGL, for a window without a screen, is not installed",
+    reason="pywebview, PyQt6-WebEngine and EGL, for a window without a screen, are not installed",
 )
 def test_a_page_in_a_real_window_tracks_and_another_one_does_not(tmp_path: Path) -> None:
     environment = {
