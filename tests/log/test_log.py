@@ -249,6 +249,19 @@ def test_a_torn_tail_is_cut_off_by_the_next_writer(tmp_path: Path, cut: int) -> 
     again.close()
 
 
+def test_a_new_segment_is_not_truncated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ext4 would write all of it out as it is closed, and the append that does so would wait."""
+    truncated: list[int] = []
+    monkeypatch.setattr(os, "ftruncate", lambda _, size: truncated.append(size))
+    log = SegmentLog(tmp_path, writer=True, segment_bytes=100)
+    for _ in range(10):
+        log.append([b"x" * 50])
+    log.close()
+
+    assert len(list(tmp_path.glob("*.segment"))) > 1
+    assert truncated == []
+
+
 def test_garbage_and_zeros_behind_the_last_record_are_cut_off(tmp_path: Path) -> None:
     for garbage in (b"\0" * 4096, os.urandom(4096), b"\0\0\0\5\1\2\3\4hello"):
         directory = tmp_path / str(len(garbage)) / garbage[:1].hex()

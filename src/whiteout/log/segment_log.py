@@ -43,6 +43,7 @@ from zlib import crc32
 
 from whiteout.errors import ConfigurationError, LogError
 from whiteout.log.files import (
+    cut,
     lock_file,
     make_directory,
     open_file,
@@ -283,7 +284,7 @@ class _Writer:
         self._base = bases[-1] if bases else max(published, floor)
         self._descriptor = open_file(_segment_file(self._directory, self._base), write=True)
         self._end, self._position = whole_records(self._descriptor, self._base)
-        os.ftruncate(self._descriptor, self._position)
+        cut(self._descriptor, self._position)
         self._torn = False
         sync_data(self._descriptor)
         sync_directory(self._directory)
@@ -328,7 +329,7 @@ class _Writer:
 
     def _cut_back(self) -> None:
         if self._torn and self._descriptor is not None:
-            os.ftruncate(self._descriptor, self._position)
+            cut(self._descriptor, self._position)
             self._torn = False
 
     def begin_segment_if_all_is_committed(self, needed: int) -> None:
@@ -341,7 +342,7 @@ class _Writer:
         old = self._descriptor
         new = open_file(_segment_file(self._directory, self._end), write=True)
         try:
-            os.ftruncate(new, 0)  # left by an attempt that failed after this
+            cut(new, 0)  # left by an attempt that failed after this
             if self._sync:
                 sync_directory(self._directory)
         except OSError:
