@@ -45,6 +45,7 @@ MARKS = (
 GATE = Gate((*IDENTIFIERS, *MARKS))
 LEVELS = [Anonymisation(bits) for bits in range(Anonymisation.FULL.value + 1)]
 KEYS = ("_sp", *CLICK_IDS)
+LONGEST = max(map(len, KEYS))
 STRIPPED = frozenset(key.casefold() for key in KEYS)
 
 levels = st.sampled_from(LEVELS)
@@ -283,8 +284,8 @@ class _Keyed:
 
 @given(
     key=st.sampled_from(KEYS),
-    escapes=st.lists(st.booleans(), min_size=12, max_size=12),
-    capitals=st.lists(st.booleans(), min_size=12, max_size=12),
+    escapes=st.lists(st.booleans(), min_size=LONGEST, max_size=LONGEST),
+    capitals=st.lists(st.booleans(), min_size=LONGEST, max_size=LONGEST),
     before=st.sampled_from(
         [
             "https://h/p?",

@@ -320,12 +320,13 @@ def _strip_pairs(query: str, keys: frozenset[str]) -> str:
 
 
 def _key(pair: str) -> str:
+    """The name as the most lenient reader takes it: escaped twice, or with blanks around it."""
     key = pair.partition("=")[0]
-    if "%" in key:
-        from urllib.parse import unquote  # noqa: PLC0415 - only for the rare escaped key
+    if "%" in key or "+" in key:
+        from urllib.parse import unquote_plus  # noqa: PLC0415 - only for the rare escaped key
 
-        key = unquote(key)
-    return key.casefold()
+        key = unquote_plus(unquote_plus(key))
+    return key.strip().casefold()
 
 
 def _strip_userinfo(path: str) -> str:

@@ -134,9 +134,13 @@ _ABSENT = Masked.ABSENT
 
 CLICK_IDS = (
     "gclid dclid gbraid wbraid gclsrc fbclid msclkid ttclid twclid li_fat_id igshid yclid "
-    "mc_eid _openstat epik rdt_cid ScCid irclickid".split()
+    "_openstat epik rdt_cid ScCid irclickid srsltid ef_id cjevent tblci dicbo vmcid "
+    # Who got the mail that the link stood in, or who came from the site before.
+    "mc_eid _hsenc _hsmi __hstc __hssc __hsfp mkt_tok _kx vero_id oly_enc_id oly_anon_id "
+    "ml_subscriber ml_subscriber_hash bsft_uid ss_email_id elqTrackId trk_contact __s "
+    "_ga _gl pk_vid _branch_match_id".split()
 )
-"""Query keys that advertisers put on links and that name one click of one person (leak L19)."""
+"""Query keys on links that name one click of one person, or the person (leak L19)."""
 
 LINKS = (
     EntityProperty(_MOBILE, "deep_link_received", ("url",)),
@@ -273,6 +277,10 @@ IDENTIFIERS: tuple[Identifier, ...] = (
     _of_app(_VENDOR, "identity"),
     _of_app(_VENDOR, "cross_navigation"),
     _of_app(_VENDOR, "ad_click", "clickId"),
+    # What the tracker of a web page makes by itself: a page view, and a tab of a browser, are the
+    # same before and after a change of the level (leak L22).
+    _of_app(_VENDOR, "web_page"),
+    _of_app(_VENDOR, "browser_context", "tabId"),
     _of_app(_VENDOR, "flash_context", "domainUserId"),
     _of_app(_VENDOR, "flash_context", "userFingerprint"),
     # One click of one person, on the way to installing the app (leak L19).

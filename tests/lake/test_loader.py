@@ -321,6 +321,25 @@ def test_W23_the_places_of_anonymous_rows_do_not_tell_what_came_together(  # noq
     assert neighbours < 10
 
 
+def test_W23_the_places_of_failed_events_do_not_tell_what_came_together(  # noqa: N802 - its id
+    kitchen: Kitchen,
+) -> None:
+    """Nor do those of what is left of them."""
+    kitchen.incomplete = True
+    for number in range(40):
+        bad = bad_item(f"a{number:02}")
+        rest = {"columns": {"event_id": f"a{number:02}", "network_userid": NULL_UUID}}
+        kitchen.send({**bad, "rest": rest})
+
+    kitchen.load_all()
+
+    for table in ("failed_events", "incomplete_events"):
+        rows = DeltaTable(str(kitchen.lake / table)).to_pyarrow_table().to_pylist()
+        ids = [row["event_id"] for row in rows]
+        assert len(ids) == 40
+        assert sum(int(b[1:]) - int(a[1:]) == 1 for a, b in pairwise(ids)) < 10
+
+
 def test_offsets_are_stored_with_the_rows_and_loading_goes_on_there(kitchen: Kitchen) -> None:
     kitchen.send_events("e1", "e2")
     kitchen.load_all()

@@ -92,7 +92,9 @@ def test_L16_the_app_set_id_and_its_scope_are_masked(scene: Scene, collector: Co
     }
 
 
-@pytest.mark.parametrize("key", ["_sp", "%5fsp", "_SP", *CLICK_IDS])
+@pytest.mark.parametrize(
+    "key", ["_sp", "%5fsp", "_SP", "%255fsp", "+_sp", "%20gclid", "_gl", "mkt_tok", *CLICK_IDS]
+)
 def test_L19_links_lose_what_names_a_person_or_a_click(
     scene: Scene, collector: Collector, key: str
 ) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from whiteout.lake.batch import EVENTS_SCHEMA, Row, cast_parts, events_table
+from whiteout.lake.batch import EVENTS_SCHEMA, Row, any_place, cast_parts, events_table
 from whiteout.lake.families import Families
 from whiteout.lake.tables import LakeTable
 
@@ -77,7 +77,7 @@ class IncompleteEvents:
 
     def _rows(self, events: Sequence[EnrichedEvent], load_us: int) -> pa.Table | None:
         now_ms = self._now_ms()
-        rows = [Row(event, b"", (0, 0)) for event in events]
+        rows = [Row(event, any_place(event.tsv()), (0, 0)) for event in events]
         sound = [row for row in rows if cast_parts(row, self._families, now_ms=now_ms) is None]
         try:
             table = self._made(sound, load_us)

@@ -91,7 +91,10 @@ class WebViewBridge(NoStrayAttributes):
 
     @property
     def skipped_entities(self) -> int:
-        """How many entities of events that were tracked were none, and were left out."""
+        """How many entities were left out of events that were tracked.
+
+        Those that are none, and the session of the page's own tracker.
+        """
         return self._skipped_entities
 
     @property

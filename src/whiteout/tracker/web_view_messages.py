@@ -21,6 +21,7 @@ from whiteout.events.screen import ScreenView
 from whiteout.events.self_describing import SelfDescribing
 from whiteout.events.structured import Structured
 from whiteout.events.web_view import EVENT_NAMES, WebViewEvent
+from whiteout.identifiers import CLIENT_SESSION
 from whiteout.protocol.self_describing import SelfDescribingJson
 from whiteout.strict.coarsening import is_version, looks_personal
 from whiteout.tracker.serialisation import loads
@@ -36,6 +37,7 @@ MAX_VALUES: Final = 10_000
 MAX_ENTITIES: Final = 100
 MAX_TRACKERS: Final = 16
 _MAX_SCHEMA: Final = 255
+_SESSIONS: Final = CLIENT_SESSION.rsplit("/", 2)[0] + "/"  # in all versions
 
 
 class Refusal(enum.Enum):
@@ -66,7 +68,7 @@ class WebViewMessage:
     Attributes:
         event: what to track.
         trackers: the namespaces that the page named, each once; empty for the default one.
-        skipped_entities: how many entities were none, and were left out.
+        skipped_entities: how many were left out: what is none, and the page's own session.
     """
 
     event: Event
@@ -300,7 +302,11 @@ def _self_describing(value: object) -> SelfDescribingJson:
 
 
 def _entities(value: object) -> tuple[_Entities, int]:
-    """The entities, and how many of the items are none: they are skipped, as in native trackers."""
+    """The entities, and how many items were left out.
+
+    What is none is skipped, as in native trackers. So is the session of the page's own tracker: the
+    event is in the app's, and that one would go on when the app's level changes (leak L1).
+    """
     items = _value(value)
     if items is None:
         return (), 0
@@ -311,9 +317,11 @@ def _entities(value: object) -> tuple[_Entities, int]:
     entities = []
     for item in items:
         try:
-            entities.append(_self_describing(item))
+            entity = _self_describing(item)
         except (RefusedError, ConfigurationError):
             continue
+        if not entity.schema.startswith(_SESSIONS):
+            entities.append(entity)
     return tuple(entities), len(items) - len(entities)
 
 
