@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 
-import webview  # type: ignore[import-not-found] # it is not among what tests install
+import webview  # type: ignore[import-not-found, unused-ignore] # lint can do without
 
 import whiteout
 from whiteout import EmitterConfiguration, TrackerConfiguration, WebViewBridge

@@ -21,7 +21,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
-from whiteout import Anonymisation, PageView, ScreenView, SelfDescribing, Structured
+from whiteout import (
+    Anonymisation,
+    ConfigurationError,
+    PageView,
+    ScreenView,
+    SelfDescribing,
+    Structured,
+)
 from whiteout.events.web_view import WebViewEvent
 from whiteout.integrations.pywebview import attach, script
 from whiteout.protocol.self_describing import SelfDescribingJson
@@ -155,6 +162,11 @@ def window(bridge: WebViewBridge) -> Window:
     window = Window()
     attach(window, bridge)
     return window
+
+
+def test_what_is_no_window_is_refused(bridge: WebViewBridge) -> None:
+    with pytest.raises(ConfigurationError, match="window: None"):
+        attach(None, bridge)
 
 
 # --- whose page it is -----------------------------------------------------------------------------

@@ -44,7 +44,7 @@ from whiteout.packed import pack
 from whiteout.protocol.self_describing import CONTEXTS
 from whiteout.tracker.configuration import Pending
 from whiteout.tracker.environment import Environment
-from whiteout.tracker.event_store import StoredEvent
+from whiteout.tracker.event_rows import StoredEvent
 from whiteout.tracker.own_part import own_part
 from whiteout.tracker.pending import PendingChange
 from whiteout.tracker.session import rfc3339

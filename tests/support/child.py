@@ -27,7 +27,7 @@ if sys.platform != "win32":
 
 from whiteout.tracker.clock import SystemClock
 from whiteout.tracker.counters import Counters
-from whiteout.tracker.event_store import NewEvent
+from whiteout.tracker.event_rows import NewEvent
 from whiteout.tracker.storage import Storage
 
 if TYPE_CHECKING:

@@ -640,7 +640,7 @@ def test_nothing_is_kept_of_a_run_that_delivered_everything(
     assert [name for name in names if "journal" in name] == []
     assert [name for name in names if name.endswith(".lock")] in ([], ["app.sender.lock"])
     store = EventStore(tmp_path / "app.events.sqlite")
-    with store._statement("read") as connection:
+    with store._database.statement("read") as connection:
         assert connection.execute("SELECT count(*) FROM journals").fetchone() == (0,)
         assert connection.execute("SELECT count(*) FROM events").fetchone() == (0,)
     store.close()

@@ -12,15 +12,9 @@ import pytest
 
 from whiteout.errors import EventStoreError
 from whiteout.tracker import event_store
-from whiteout.tracker.event_store import (
-    EventStore,
-    NewEvent,
-    StoredEvent,
-    StoreFaultError,
-    Unfit,
-    file_at,
-    set_aside,
-)
+from whiteout.tracker.event_database import StoreFaultError, Unfit, file_at, set_aside
+from whiteout.tracker.event_rows import NewEvent, StoredEvent
+from whiteout.tracker.event_store import EventStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whiteout import Anonymisation, EmitterConfiguration, HttpMethod, NetworkConfiguration
-from whiteout.tracker.event_store import WaitingEvent
+from whiteout.tracker.event_rows import WaitingEvent
 from whiteout.tracker.network import USER_AGENT, OutgoingRequest
 from whiteout.tracker.requests import LONGEST_URL, Batch, batches, request_for
 from whiteout.tracker.template import SEPARATOR, Template

@@ -22,11 +22,13 @@ from tests.support.trackers import CONTEXT_FREE, Wire, a_tracker, poll
 
 from whiteout import DropReason, EmitterConfiguration, ScreenView
 from whiteout.errors import EventStoreError
-from whiteout.tracker import event_store, process_lock, writer
+from whiteout.tracker import event_database, event_store, process_lock, writer
 from whiteout.tracker import journal as journal_module
 from whiteout.tracker import storage as storage_module
 from whiteout.tracker.counters import Counters
-from whiteout.tracker.event_store import EventStore, NewEvent, StoreFaultError
+from whiteout.tracker.event_database import StoreFaultError
+from whiteout.tracker.event_rows import NewEvent
+from whiteout.tracker.event_store import EventStore
 from whiteout.tracker.process_lock import ProcessLock
 from whiteout.tracker.storage import Storage
 
@@ -53,7 +55,7 @@ def waiting(storage: Storage) -> list[str]:
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half of the tests wait for one of these, which have nothing to do with what they test."""
-    monkeypatch.setattr(event_store, "_BUSY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(event_database, "_BUSY_TIMEOUT_S", 0.2)
     monkeypatch.setattr(storage_module, "_RETRY_DISK_S", 0.5)
     monkeypatch.setattr(writer, "_HOUSEKEEPING_S", 0.5)
 
@@ -349,7 +351,7 @@ def test_an_outage_is_one_warning_however_long_and_one_line_when_it_is_over(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(event_store, "_BUSY_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(event_database, "_BUSY_TIMEOUT_S", 0.01)
     storage = open_storage(path, clock)
     lock = Lock(path)
     for number in range(20):

@@ -32,6 +32,7 @@ import secrets
 import threading
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from whiteout.errors import ConfigurationError
 from whiteout.tracker.web_view import FILES, origin_of
 
 if TYPE_CHECKING:
@@ -63,14 +64,20 @@ class _Window(Protocol):
     def run_js(self, script: str) -> Any: ...  # noqa: ANN401 - pywebview's own
 
 
-def attach(window: _Window, bridge: WebViewBridge) -> None:
+def attach(window: _Window | None, bridge: WebViewBridge) -> None:
     """Let the pages of a window track through a bridge, from now on.
 
     Args:
         window: of `webview.create_window`; before or after `webview.start`. It may have a `js_api`
             of the app's own.
         bridge: decides which pages are listened to, and knows the trackers.
+
+    Raises:
+        ConfigurationError: the window is None, which `webview.create_window` returns where a
+            handler of the app has forbidden it.
     """
+    if window is None:
+        raise ConfigurationError("window: None is no window; create_window has made none")
     pages = _Pages(window, bridge)
 
     def whiteout_web_view(

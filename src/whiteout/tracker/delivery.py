@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from whiteout.tracker.clock import Clock
     from whiteout.tracker.configuration import EmitterConfiguration, NetworkConfiguration
     from whiteout.tracker.counters import Counters
-    from whiteout.tracker.event_store import EventStore, WaitingEvent
+    from whiteout.tracker.event_rows import WaitingEvent
+    from whiteout.tracker.event_store import EventStore
     from whiteout.tracker.live import Live
     from whiteout.tracker.network import Answer, NetworkConnection
     from whiteout.tracker.storage import Storage

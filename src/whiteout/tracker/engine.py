@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 from whiteout.errors import EventStoreError
 from whiteout.tracker.counters import DropReason
 from whiteout.tracker.emitter import Emitter
-from whiteout.tracker.event_store import EventStore, forget_set_aside
+from whiteout.tracker.event_database import forget_set_aside
+from whiteout.tracker.event_store import EventStore
 from whiteout.tracker.fresh_events import FreshEvents
 from whiteout.tracker.journal import MAX_RECORD_BYTES, TEMPLATE, Journal, left_behind
 from whiteout.tracker.records import TEMPLATE_HEADER

@@ -16,7 +16,8 @@ from whiteout.tracker.records import decode, learn, row
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-    from whiteout.tracker.event_store import EventStore, WaitingEvent
+    from whiteout.tracker.event_rows import WaitingEvent
+    from whiteout.tracker.event_store import EventStore
     from whiteout.tracker.journal import Journal
     from whiteout.tracker.storage import Storage
     from whiteout.tracker.template import Template

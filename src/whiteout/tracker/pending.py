@@ -15,7 +15,7 @@ from whiteout.identifiers import CLIENT_SESSION, NULL_UUID, Anonymisation
 from whiteout.protocol.self_describing import SelfDescribingJson
 from whiteout.tracker.clock import uuid_text
 from whiteout.tracker.configuration import Pending
-from whiteout.tracker.event_store import NewEvent, StoredEvent
+from whiteout.tracker.event_rows import NewEvent, StoredEvent
 from whiteout.tracker.identity import Earlier
 from whiteout.tracker.lines import IDENTIFIED_LINE
 from whiteout.tracker.serialisation import dumps, loads

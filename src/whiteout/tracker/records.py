@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final
 
-from whiteout.tracker.event_store import NewEvent, WaitingEvent
+from whiteout.tracker.event_rows import NewEvent, WaitingEvent
 from whiteout.tracker.journal import EVENT, TEMPLATE
 from whiteout.tracker.template import Template
 

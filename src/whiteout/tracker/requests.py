@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from whiteout.tracker.configuration import EmitterConfiguration, NetworkConfiguration
-    from whiteout.tracker.event_store import WaitingEvent
+    from whiteout.tracker.event_rows import WaitingEvent
     from whiteout.tracker.template import Template
 
 _ENVELOPE_HEAD: Final = f'{{"schema":"{PAYLOAD_DATA}","data":['.encode()

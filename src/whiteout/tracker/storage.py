@@ -14,16 +14,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from whiteout.errors import EventStoreError
 from whiteout.tracker.counters import DropReason
-from whiteout.tracker.event_store import (
-    EventStore,
-    NewEvent,
-    StoredEvent,
+from whiteout.tracker.event_database import (
     StoreFaultError,
     Unfit,
     file_at,
     forget_set_aside,
     set_aside,
 )
+from whiteout.tracker.event_rows import NewEvent, StoredEvent
+from whiteout.tracker.event_store import EventStore
 from whiteout.tracker.process_lock import ProcessLock
 
 if TYPE_CHECKING:

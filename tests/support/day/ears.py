@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.support.day.world import DayClock
 
     from whiteout import Anonymisation, DropReason
-    from whiteout.tracker.event_store import NewEvent, StoredEvent
+    from whiteout.tracker.event_rows import NewEvent, StoredEvent
     from whiteout.tracker.storage import Placed
     from whiteout.tracker.template import Template
 
