@@ -166,6 +166,7 @@ def enrich(  # noqa: PLR0913 - the options
             observe = stack.enter_context(
                 page_beside(
                     source=source,
+                    lake=target / "lake",
                     settings=settings,
                     socket=page_socket,
                     hurry=hurry.set,

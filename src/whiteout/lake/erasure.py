@@ -8,6 +8,7 @@ In this order, so that nothing on its way slips through:
 3. Rows are deleted from all tables. A Delta delete writes new files without them; a loader may
    append meanwhile, and where its tidying gets in between, the delete is tried again.
 4. The old files are deleted, and files that no version of a table names.
+5. A page that runs beside the lake is told, and forgets what it shows.
 
 What the transaction log says of a delete names no row and no identifier.
 """
@@ -26,6 +27,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 
 from whiteout.errors import ProtocolError, WhiteoutError
 from whiteout.lake.batch import LOAD_TSTAMP
+from whiteout.lake.erased import leave_mark
 from whiteout.lake.finding import KEY_OF, find_rows
 from whiteout.lake.incomplete import NAME as INCOMPLETE
 from whiteout.lake.orphans import remove_orphans
@@ -48,7 +50,8 @@ LOGS = ("raw", "bad")
 
 TOPICS = (
     "topics of Kafka, or logs elsewhere: there is no log in the data folder. What they still hold"
-    " of the person is loaded after this; erase again when it is, or shorten their retention.ms"
+    " of the person is loaded after this; erase again when it is, or shorten their retention.ms."
+    " A page that shows them keeps the latest events until it is reset or started again"
 )
 """Said where nothing of what is on its way could be searched."""
 
@@ -128,6 +131,7 @@ def erase(erasure: Erasure) -> Erased:
             erased.rows[name] = _erase_from_table(erasure, name)
             if not erasure.dry_run:
                 erased.files += _remove_files(erasure.place, name, is_alone=is_alone)
+        _tell_page(erasure)
         if not erasure.anywhere:
             erased.mentions = _mentions(erasure)
     if not _is_log_here(erasure):
@@ -282,6 +286,11 @@ def _remove_files(place: LakePlace, name: str, *, is_alone: bool) -> list[str]:
         older_than_s=None if is_alone and place.folder is not None else _ORPHAN_AGE_S,
     )
     return [f"{name}/{path}" for path in removed]
+
+
+def _tell_page(erasure: Erasure) -> None:
+    if not erasure.dry_run and erasure.data is not None:
+        leave_mark(erasure.data / "lake")
 
 
 def _mentions(erasure: Erasure) -> int:

@@ -223,6 +223,9 @@ class RecentEvents:
         with self._working:
             self._write()
             self._database.execute("DELETE FROM event")
+            with contextlib.suppress(sqlite3.Error):  # such as a full disk
+                # Else what was deleted lies in free pages of the file, as long as it is open.
+                self._database.execute("VACUUM")
             self._sizes.clear()
             self._bytes = 0
             with self._state:
