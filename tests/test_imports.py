@@ -42,8 +42,10 @@ PIPELINE = (
     "whiteout.web",
     "whiteout.audit",
     "whiteout.testing",
-    # It needs Thrift, so it is the pipeline's, although it describes a protocol.
+    # They need Thrift and msgspec, so they are the pipeline's, although they describe a protocol.
     "whiteout.protocol.collector_payload",
+    "whiteout.protocol.anonymous",
+    "whiteout.protocol.base64_json",
 )
 # They play the app, or run beside it: a real tracker that sends to the pipeline.
 PLAYS_AN_APP = ("whiteout.demo", "whiteout.testing")

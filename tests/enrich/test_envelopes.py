@@ -17,6 +17,7 @@ from tests.enrich.conftest import (
     Bench,
     body_of,
     contexts,
+    encode_base64,
     kind,
     make_bench,
     payload,
@@ -199,12 +200,17 @@ def test_bodies_come_out_the_same_by_either_way(body: str, query: str) -> None:
 
 # Every one by turns, in spellings that count and in some that do not.
 NAMED = st.sampled_from(
-    sorted({*SERVER_PARAMETERS, *map(str.upper, SERVER_PARAMETERS), " ip", "url", "refr", "aid"})
+    sorted(
+        {*SERVER_PARAMETERS, *map(str.upper, SERVER_PARAMETERS), " ip", "url", "refr", "aid"}
+        | {"cx", "ue_px", "CX", "co", "ue_pr", "%63o", "_sp", "other"}
+    )
 )
-URLS = st.sampled_from(["", "a", "http://a/?_sp=b.1&c", "http://a/?%5Fsp=b.1", "a#b?_sp=c"])
+URLS = ("", "a", "http://a/?_sp=b.1&c", "http://a/?%5Fsp=b.1", "a#b?_sp=c")
+PACKED = tuple(f'{{"url":"{url}"}}' for url in (*URLS, "?\\u005fsp=b", "?_sP=b"))
+VALUES = st.sampled_from([*URLS, *PACKED, *map(encode_base64, map(json.loads, PACKED))])
 
 
-@given(st.lists(st.dictionaries(NAMED, URLS, max_size=4), max_size=3))
+@given(st.lists(st.dictionaries(NAMED, VALUES, max_size=4), max_size=3))
 def test_anonymous_bodies_are_cleaned_the_same_by_either_way(
     events: list[dict[str, str]],
 ) -> None:

@@ -8,9 +8,11 @@ import pytest
 from tests.enrich.conftest import MINIMAL, Bench, make_bench, post
 
 from whiteout.enrich.enrichments.interface import EnrichmentError
-from whiteout.enrich.enrichments.parse_user_agent import ParseUserAgent
+from whiteout.enrich.enrichments.parse_user_agent import ParseUserAgent, builtin_parser
 
 if TYPE_CHECKING:
+    from ua_parser.core import Domain, PartialResult
+
     from whiteout.enrich import EnrichedEvent
     from whiteout.iglu import Resolver
 
@@ -52,16 +54,23 @@ def test_an_unknown_user_agent_is_other_and_none_is_no_entity(bench: Bench) -> N
 
 
 def test_user_agents_are_read_once_and_what_is_kept_is_bounded(resolver: Resolver) -> None:
-    user_agents = ParseUserAgent(cache_size=3)
-    bench = make_bench(resolver, [user_agents])
+    asked: list[str] = []
 
-    first = bench.event(post({**MINIMAL, "ua": "a0"})).derived_contexts[0]
-    again = bench.event(post({**MINIMAL, "ua": "a0"})).derived_contexts[0]
-    for number in range(10):
-        bench.event(post({**MINIMAL, "ua": f"a{number}"}))
+    def parse(user_agent: str, domain: Domain) -> PartialResult:
+        asked.append(user_agent)
+        return builtin_parser()(user_agent, domain)
 
-    assert first.data is again.data
-    assert list(user_agents._cache) == ["a7", "a8", "a9"]
+    bench = make_bench(resolver, [ParseUserAgent(cache_size=3, parse=parse)])
+
+    for user_agent in ("a", "a", "b", "c", "a", "d", "a", "b"):
+        bench.event(post({**MINIMAL, "ua": user_agent}))
+
+    assert asked == ["a", "b", "c", "d", "b"]
+
+
+def test_the_definitions_are_loaded_once_however_many_need_them() -> None:
+    """They take 25 MB; the enrichment that fills columns has the same."""
+    assert builtin_parser() is builtin_parser()
 
 
 @pytest.mark.parametrize(

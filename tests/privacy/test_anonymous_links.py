@@ -30,7 +30,6 @@ from tests.enrich.conftest import (
 )
 
 from whiteout.enrich import BadRow, EnrichedEvent
-from whiteout.enrich.base64_json import decode_base64
 from whiteout.identifiers import (
     IDENTIFIERS,
     LINKS,
@@ -41,7 +40,14 @@ from whiteout.identifiers import (
     UrlQuery,
 )
 from whiteout.iglu import EmbeddedRegistry, Resolver
-from whiteout.protocol.anonymous import WITHHELD, clean_value, fold
+from whiteout.protocol.anonymous import (
+    DROPPED_PARAMETERS,
+    UNTOUCHED,
+    WITHHELD,
+    clean_value,
+    fold,
+)
+from whiteout.protocol.base64_json import decode_base64
 
 if TYPE_CHECKING:
     from tests.enrich.conftest import Bench
@@ -266,6 +272,13 @@ def test_names_are_folded_as_the_most_lenient_reader_would() -> None:
     spelled = ["url", "URL", " url ", "%75rl", "%2575rl", "url[]", "ｕｒｌ"]  # noqa: RUF001 - full-width
 
     assert {fold(name.encode()) for name in spelled} == {"url"}
+
+
+def test_a_parameter_that_is_untouched_is_one_that_no_reader_could_take_for_another() -> None:
+    """Those are passed over by their names alone."""
+    for name in UNTOUCHED:
+        assert fold(name.encode()) == name
+    assert not UNTOUCHED & DROPPED_PARAMETERS
 
 
 def test_the_record_of_an_anonymous_request_is_whole(ask: Ask) -> None:

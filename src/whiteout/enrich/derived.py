@@ -29,9 +29,10 @@ _PAGE_URL, _PAGE_REFERRER = COLUMN_INDEX["page_url"], COLUMN_INDEX["page_referre
 _REFR_DOMAIN_USERID = COLUMN_INDEX["refr_domain_userid"]
 _REFR_DVCE_TSTAMP = COLUMN_INDEX["refr_dvce_tstamp"]
 _DERIVED_TSTAMP = COLUMN_INDEX["derived_tstamp"]
-_URL_PARTS = ("scheme", "host", "port", "path", "query", "fragment")
-_PAGE_PARTS = tuple(COLUMN_INDEX[f"page_url{part}"] for part in _URL_PARTS)
-_REFERRER_PARTS = tuple(COLUMN_INDEX[f"refr_url{part}"] for part in _URL_PARTS)
+# The six parts of a URL stand side by side: scheme, host, port, path, query, fragment.
+_PAGE_PARTS = slice(COLUMN_INDEX["page_urlscheme"], COLUMN_INDEX["page_urlfragment"] + 1)
+_REFERRER_PARTS = slice(COLUMN_INDEX["refr_urlscheme"], COLUMN_INDEX["refr_urlfragment"] + 1)
+_PAGE_QUERY = COLUMN_INDEX["page_urlquery"]
 # event_vendor, event_name, event_format and event_version stand side by side.
 _SCHEMA_COLUMNS = slice(COLUMN_INDEX["event_vendor"], COLUMN_INDEX["event_version"] + 1)
 
@@ -65,23 +66,19 @@ def derive(
     return failures
 
 
-def _derive_url(
-    fields: list[str | None], column: int, parts: tuple[int, ...], name: str
-) -> list[Message]:
+def _derive_url(fields: list[str | None], column: int, parts: slice, name: str) -> list[Message]:
     url = (fields[column] or "").replace(" ", "%20")
     fields[column] = url
     try:
-        split = split_url(url)
+        scheme, host, port, path, query, fragment = split_url(url)
     except ConversionError as error:
         return [_failure(name, url, str(error))]
-    scheme, host, port, path, query, fragment = parts
-    fields[scheme], fields[host], fields[port] = split.scheme, split.host, str(split.port)
-    fields[path], fields[query], fields[fragment] = split.path, split.query, split.fragment
+    fields[parts] = scheme, host, str(port), path, query, fragment
     return []
 
 
 def _derive_cross_navigation(fields: list[str | None]) -> list[Message]:
-    query = fields[COLUMN_INDEX["page_urlquery"]]
+    query = fields[_PAGE_QUERY]
     decoration = None if query is None else cross_navigation(query)
     if decoration is None:
         return []

@@ -44,8 +44,7 @@ _ENCODINGS = {
 }
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Request:
+class Request(msgspec.Struct, frozen=True):  # a frozen dataclass takes eight times as long to make
     """One request that reached the collector.
 
     Attributes:
@@ -63,6 +62,8 @@ class Request:
     parameters: Pairs
     anonymous: bool
     document: object | None = None
+
+    __repr__ = object.__repr__
 
     @property
     def body(self) -> str | None:

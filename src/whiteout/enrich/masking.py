@@ -16,13 +16,13 @@ import msgspec
 
 from whiteout.enrich.anonymity import query_text
 from whiteout.enrich.atomic import ATOMIC_COLUMNS, COLUMN_INDEX
-from whiteout.enrich.base64_json import decode_base64
 from whiteout.enrich.event import EnrichedEvent
 from whiteout.enrich.failure import RawEvent
 from whiteout.enrich.mapping import COLUMN_OF_PARAMETER, is_convertible
 from whiteout.errors import ConfigurationError, ProtocolError
 from whiteout.iglu import bounded_json
 from whiteout.protocol.anonymous import WITHHELD
+from whiteout.protocol.base64_json import decode_base64
 from whiteout.protocol.iglu import parse_schema_key
 from whiteout.protocol.self_describing import SelfDescribingJson
 
@@ -68,7 +68,9 @@ class Masks:
             )
             + ((payload.content_type,) if payload.content_type else ()),
         )
-        return replace(request, payload=clean, parameters=parameters, document=document)
+        return msgspec.structs.replace(
+            request, payload=clean, parameters=parameters, document=document
+        )
 
     def event(self, event: RawEvent, *, enriched: bool) -> RawEvent:
         """An event as far as it came, masked; `enriched` where the enrichments have run on it."""

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from whiteout.enrich import failure
-from whiteout.enrich.base64_json import decode_base64
 from whiteout.errors import ProtocolError
 from whiteout.iglu import bounded_json
 from whiteout.iglu.embedded.enrichments import URI_REDIRECT
+from whiteout.protocol.base64_json import decode_base64
 from whiteout.protocol.self_describing import CONTEXTS, UNSTRUCT_EVENT
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ import msgspec
 from whiteout.enrich import failure
 from whiteout.enrich.adapter import read_key
 from whiteout.enrich.atomic import COLUMN_INDEX
-from whiteout.enrich.base64_json import decode_base64
 from whiteout.enrich.envelopes import usual_contexts, usual_unstruct_event
 from whiteout.errors import ProtocolError
 from whiteout.iglu import ResolutionError, SchemaError, bounded_json
 from whiteout.iglu.embedded.enrichments import VALIDATION_INFO
+from whiteout.protocol.base64_json import decode_base64
 from whiteout.protocol.self_describing import CONTEXTS, UNSTRUCT_EVENT, SelfDescribingJson
 
 if TYPE_CHECKING:

@@ -6,25 +6,20 @@ Source: reference section 2.5.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import unquote_plus
 
 from whiteout.enrich.conversions import ConversionError
 from whiteout.protocol.cross_navigation import CROSS_NAVIGATION_KEY
 
 # RFC 3986, appendix B: matches any text, in linear time.
-_URL = re.compile(
-    r"(?:(?P<scheme>[^:/?#]+):)?(?://(?P<authority>[^/?#]*))?"
-    r"(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?(?:#(?P<fragment>.*))?",
-    re.DOTALL,
-)
-_HOST_AND_PORT = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?::(?P<port>[0-9]{0,5}))?")
+_URL = re.compile(r"(?:([^:/?#]+):)?(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
+_HOST_AND_PORT = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::([0-9]{0,5}))?")
 _MAX_PORT = 65535
 _DEFAULT_PORT, _DEFAULT_PORT_HTTPS = 80, 443
 
 
-@dataclass(frozen=True, slots=True)
-class UrlParts:
+class UrlParts(NamedTuple):
     """A URL as the columns have it; what is not there is None, the port has a default."""
 
     scheme: str | None
@@ -42,24 +37,19 @@ def split_url(url: str) -> UrlParts:
         ConversionError: it has a port that is none, or a host that is none.
     """
     match = _URL.fullmatch(url)
-    without_user = ((match and match["authority"]) or "").rpartition("@")[2]
-    authority = _HOST_AND_PORT.fullmatch(without_user)
-    if match is None or authority is None:
+    scheme, authority, path, query, fragment = match.groups() if match else (None,) * 5
+    host_and_port = _HOST_AND_PORT.fullmatch((authority or "").rpartition("@")[2])
+    if match is None or host_and_port is None:
         raise ConversionError("not a URL: its host or port is malformed")
-    port_text = authority["port"]
+    host, port_text = host_and_port.groups()
     if port_text:
         port = int(port_text)
         if port > _MAX_PORT:
             raise ConversionError("not a URL: its port is beyond 65535")
     else:
-        port = _DEFAULT_PORT_HTTPS if match["scheme"] == "https" else _DEFAULT_PORT
+        port = _DEFAULT_PORT_HTTPS if scheme == "https" else _DEFAULT_PORT
     return UrlParts(
-        scheme=match["scheme"] or None,
-        host=authority["host"] or None,
-        port=port,
-        path=match["path"] or None,
-        query=match["query"] or None,
-        fragment=match["fragment"] or None,
+        scheme or None, host or None, port, path or None, query or None, fragment or None
     )
 
 

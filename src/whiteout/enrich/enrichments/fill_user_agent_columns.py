@@ -9,11 +9,10 @@ Source: reference section 2.9.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ua_parser import load_lazy_builtins
 from ua_parser.core import Domain
-from ua_parser.regex import Resolver as RustResolver
 
 from whiteout.enrich.atomic import ATOMIC_COLUMNS, COLUMN_INDEX
 from whiteout.enrich.enrichments.interface import (
@@ -23,6 +22,11 @@ from whiteout.enrich.enrichments.interface import (
     NoParameters,
     Surroundings,
     read_parameters,
+)
+from whiteout.enrich.enrichments.parse_user_agent import (
+    CACHE_SIZE,
+    builtin_parser,
+    user_agent_of,
 )
 
 if TYPE_CHECKING:
@@ -35,9 +39,6 @@ if TYPE_CHECKING:
     from whiteout.enrich.load import Request
     from whiteout.protocol.self_describing import SelfDescribingJson
 
-_USERAGENT = COLUMN_INDEX["useragent"]
-_MAX_LENGTH = ATOMIC_COLUMNS[_USERAGENT].max_length or 0
-_CACHE_SIZE = 10_000  # as of the entity's enrichment
 _COMPUTERS = frozenset(
     "Windows|Mac OS X|Linux|Ubuntu|Fedora|Debian|Red Hat|CentOS|Chrome OS|FreeBSD|OpenBSD".split(
         "|"
@@ -52,33 +53,27 @@ class FillUserAgentColumns:
     identifier = "user-agent-utils"
 
     def __init__(self) -> None:
-        self._parse = RustResolver(load_lazy_builtins())
-        self._cache: dict[str, tuple[tuple[int, str], ...]] = {}
+        self._columns = lru_cache(maxsize=CACHE_SIZE)(_columns)
 
     def enrich(
         self, event: EnrichedEvent, request: Request, parameters: Parameters
     ) -> Sequence[SelfDescribingJson]:
         """No entity: columns are set."""
-        user_agent = event.fields[_USERAGENT]
-        if user_agent is None or len(user_agent) > _MAX_LENGTH:
-            return ()
-        known = self._cache.get(user_agent)
-        if known is None:
-            known = tuple(self._columns(user_agent))
-            if len(self._cache) >= _CACHE_SIZE:
-                del self._cache[next(iter(self._cache))]
-            self._cache[user_agent] = known
-        for column, text in known:
+        user_agent = user_agent_of(event)
+        for column, text in () if user_agent is None else self._columns(user_agent):
             event.fields[column] = text
         return ()
 
-    def _columns(self, user_agent: str) -> Iterator[tuple[int, str]]:
-        """Columns and what they say, as far as they can hold it."""
-        for name, text in _said(self._parse(user_agent, Domain.ALL), user_agent):
-            column = COLUMN_INDEX[name]
-            longest = ATOMIC_COLUMNS[column].max_length
-            if text and (longest is None or len(text) <= longest):
-                yield column, text
+
+def _columns(user_agent: str) -> list[tuple[int, str]]:
+    """Columns and what they say, as far as they can hold it."""
+    columns = []
+    for name, text in _said(builtin_parser()(user_agent, Domain.ALL), user_agent):
+        column = COLUMN_INDEX[name]
+        longest = ATOMIC_COLUMNS[column].max_length
+        if text and (longest is None or len(text) <= longest):
+            columns.append((column, text))
+    return columns
 
 
 def _said(found: PartialResult, user_agent: str) -> Iterator[tuple[str, str]]:

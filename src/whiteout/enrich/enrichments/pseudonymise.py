@@ -10,7 +10,7 @@ import copy
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
 
@@ -124,11 +124,7 @@ class Pseudonymise:
         self._anonymous_only = anonymous_only
         self.emit: Callable[[EnrichedEvent], None] | None = None
 
-        @lru_cache(maxsize=1024)  # an application has few schemas
-        def concerned(part: Part, schema: str) -> tuple[Locator, ...]:
-            return tuple(one for one in self._locators if one.part == part and one.concerns(schema))
-
-        self._concerned = concerned
+        self._concerned = {part: _concerned(part, self._locators) for part in get_args(Part)}
 
     def applies(self, request: Request) -> bool:
         """To every request, or to anonymous ones only."""
@@ -172,49 +168,61 @@ class Pseudonymise:
     def _replace_in_parts(
         self, event: EnrichedEvent, make: Callable[[str], str], replaced: list[Replaced] | None
     ) -> None:
-        concerned = self._concerned
         unstruct = event.unstruct_event
-        if unstruct is not None and (found := concerned("unstruct_event", unstruct.schema)):
-            part = self._replace("unstruct_event", unstruct, found, make, replaced)
-            if part is not None:
-                event.unstruct_event = part
-                write_unstruct_event(event)
-        places: tuple[tuple[Part, list[SelfDescribingJson]], ...] = (
-            ("contexts", event.contexts),
-            ("derived_contexts", event.derived_contexts),  # enrich writes that column at the end
-        )
-        for name, entities in places:
+        if (
+            unstruct is not None
+            and (concerned := self._concerned["unstruct_event"]) is not None
+            and _replace(unstruct, concerned(unstruct.schema), make, replaced)
+        ):
+            write_unstruct_event(event)
+        if (concerned := self._concerned["contexts"]) is not None:
             changed = False
-            for index, entity in enumerate(entities):
-                found = concerned(name, entity.schema)
-                part = self._replace(name, entity, found, make, replaced) if found else None
-                if part is not None:
-                    entities[index], changed = part, True
-            if changed and name == "contexts":
+            for entity in event.contexts:
+                found = concerned(entity.schema)
+                changed |= bool(found) and _replace(entity, found, make, replaced)
+            if changed:
                 write_contexts(event)
+        if (concerned := self._concerned["derived_contexts"]) is not None:
+            # Entities of enrichments are shared between events; what the tracker sent is the
+            # event's. Enrich writes their column at the end.
+            for index, entity in enumerate(event.derived_contexts):
+                if found := concerned(entity.schema):
+                    own = SelfDescribingJson(entity.schema, copy.deepcopy(entity.data))
+                    if _replace(own, found, make, replaced):
+                        event.derived_contexts[index] = own
 
-    def _replace(
-        self,
-        part: Part,
-        json: SelfDescribingJson,
-        locators: Iterable[Locator],
-        make: Callable[[str], str],
-        replaced: list[Replaced] | None,
-    ) -> SelfDescribingJson | None:
-        """The JSON with pseudonyms; None where nothing of it has one."""
-        # Entities of enrichments are shared between events; what the tracker sent is the event's.
-        data: Any = copy.deepcopy(json.data) if part == "derived_contexts" else json.data
-        changed = False
-        for locator in locators:
-            for container, key in locator.path.find(data):
-                for owner, at, value in _texts(container, key):
-                    owner[at] = pseudonym = make(value)
-                    changed = True
-                    if replaced is not None:
-                        replaced.append(
-                            Replaced(part, value, pseudonym, locator.path.text, json.schema)
-                        )
-        return SelfDescribingJson(json.schema, data) if changed else None
+
+def _concerned(
+    part: Part, locators: Iterable[Locator]
+) -> Callable[[str], tuple[Locator, ...]] | None:
+    """Finds the locators for a schema in a part; None where it has none at all."""
+    own = [one for one in locators if one.part == part]
+
+    @lru_cache(maxsize=1024)  # an application has few schemas
+    def concerned(schema: str) -> tuple[Locator, ...]:
+        return tuple(one for one in own if one.concerns(schema))
+
+    return concerned if own else None
+
+
+def _replace(
+    json: SelfDescribingJson,
+    locators: Iterable[Locator],
+    make: Callable[[str], str],
+    replaced: list[Replaced] | None,
+) -> bool:
+    """Put pseudonyms into the data of an event or entity; tell whether any found its place."""
+    changed = False
+    for locator in locators:
+        for container, key in locator.path.find(json.data):
+            for owner, at, value in _texts(container, key):
+                owner[at] = pseudonym = make(value)
+                changed = True
+                if replaced is not None:
+                    replaced.append(
+                        Replaced(locator.part, value, pseudonym, locator.path.text, json.schema)
+                    )
+    return changed
 
 
 def _texts(container: Any, key: Any) -> list[tuple[Any, Any, str]]:  # noqa: ANN401 - any JSON
