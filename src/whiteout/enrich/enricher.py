@@ -181,26 +181,28 @@ class Enricher:
         mapped = map_parameters(
             request, parameters, now_ms=now_ms, v_etl=self._v_etl, new_uuid=self._new_uuid
         )
-        parts = schemas.read_parts(parameters, mapped.fields, self._resolver)
-        outcome = _Outcome([], [], [])
-        if mapped.faults or parts.violations:
-            outcome.mapping = _messages_of_phase_1(mapped, parts)
-            if not (self._incomplete or self._rewriting):
-                raw = RawEvent(parameters, mapped.fields, parts.texts)
-                return self._bad_row(request, raw, outcome, now_ms)
+        parts = schemas.read_parts(parameters, self._resolver)
         event = EnrichedEvent(
             fields=mapped.fields,
             unstruct_event=parts.unstruct_event,
             contexts=parts.contexts,
-            derived_contexts=[*parts.superseded.values()],
+            derived_contexts=[],
         )
+        outcome = _Outcome([], [], [])
+        if mapped.faults or parts.violations:
+            outcome.mapping = _messages_of_phase_1(mapped, parts)
+            if not (self._incomplete or self._rewriting):
+                schemas.write_parts(event)
+                raw = RawEvent(parameters, event.fields, parts.texts)
+                return self._bad_row(request, raw, outcome, now_ms)
+        event.derived_contexts += parts.superseded.values()
         outcome.enriching = derive(request, mapped, parts.unstruct_event)
         try:
             for enrichment in self._enrichments:
                 self._run(enrichment, event, request, parameters, outcome)
         except DropEventError:
             return DROPPED
-        schemas.write_derived(event.fields, event.derived_contexts)
+        schemas.write_parts(event)
         long = too_long(event.fields, self._limits)
         if long:
             outcome.validating.append(failure.atomic_violation(long))

@@ -49,7 +49,6 @@ class _Contexts(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 _decode_payload = msgspec.json.Decoder(_Payload).decode
 _decode_unstruct_event = msgspec.json.Decoder(_UnstructEvent).decode
 _decode_contexts = msgspec.json.Decoder(_Contexts).decode
-_encode = msgspec.json.Encoder().encode
 # What decoding may raise on bytes from strangers; `DecodeError` is a `ValueError`.
 _UNUSUAL = (msgspec.MsgspecError, ValueError, RecursionError)
 
@@ -79,20 +78,19 @@ def usual_events(body: str, resolver: Resolver) -> list[dict[str, str]] | None:
     return events
 
 
-def usual_unstruct_event(json: bytes, resolver: Resolver) -> tuple[SelfDescribingJson, str] | None:
-    """The body of a self-describing event, valid, and its column; None says nothing."""
+def usual_unstruct_event(json: bytes, resolver: Resolver) -> SelfDescribingJson | None:
+    """The body of a self-describing event, valid; None says nothing."""
     try:
         envelope = _decode_unstruct_event(json)
     except _UNUSUAL:
         return None
     if envelope.schema != UNSTRUCT_EVENT or not resolver.is_standard(UNSTRUCT_EVENT):
         return None
-    event = _valid(envelope.data, resolver)
-    return None if event is None else (event, _encode(envelope).decode())
+    return _valid(envelope.data, resolver)
 
 
-def usual_contexts(json: bytes, resolver: Resolver) -> tuple[list[SelfDescribingJson], str] | None:
-    """The entities, at least one and all of them valid, and their column; None says nothing."""
+def usual_contexts(json: bytes, resolver: Resolver) -> list[SelfDescribingJson] | None:
+    """The entities, at least one and all of them valid; None says nothing."""
     try:
         envelope = _decode_contexts(json)
     except _UNUSUAL:
@@ -105,10 +103,7 @@ def usual_contexts(json: bytes, resolver: Resolver) -> tuple[list[SelfDescribing
         if valid is None:
             return None
         contexts.append(valid)
-    if not contexts:
-        return None
-    envelope.schema = CONTEXTS
-    return contexts, _encode(envelope).decode()
+    return contexts or None
 
 
 class _Thawed:

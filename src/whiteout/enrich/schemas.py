@@ -64,28 +64,21 @@ class _Sent:
     is_json: bool = True
 
 
-def read_parts(
-    parameters: Parameters, fields: list[str | None], resolver: Resolver
-) -> SelfDescribingParts:
-    """Read and validate `ue_pr` or `ue_px`, and `co` or `cx`; never raises.
-
-    What is valid is put into its column in `fields`: compact, schema first; nothing is null.
-    """
+def read_parts(parameters: Parameters, resolver: Resolver) -> SelfDescribingParts:
+    """Read and validate `ue_pr` or `ue_px`, and `co` or `cx`; never raises."""
     parts = SelfDescribingParts(None, [], [], {}, {})
-    sent = _sent(parameters, "ue_pr", "ue_px")
-    if sent is not None:
-        usual_event = usual_unstruct_event(sent.json, resolver)
-        if usual_event is not None:
-            parts.unstruct_event, fields[_UNSTRUCT_COLUMN] = usual_event
-        elif _judge_unstruct_event(sent, parts, resolver):
-            fields[_UNSTRUCT_COLUMN] = _envelope(UNSTRUCT_EVENT, parts.unstruct_event)
-    sent = _sent(parameters, "co", "cx")
-    if sent is not None:
-        usual = usual_contexts(sent.json, resolver)
-        if usual is not None:
-            parts.contexts, fields[_CONTEXTS_COLUMN] = usual
-        elif _judge_contexts(sent, parts, resolver):
-            fields[_CONTEXTS_COLUMN] = _envelope(CONTEXTS, parts.contexts)
+    if text := parameters.get(name := "ue_px") or parameters.get(name := "ue_pr"):
+        json = _json_of(name, text)
+        parts.unstruct_event = usual_unstruct_event(json, resolver)
+        if parts.unstruct_event is None:
+            _judge_unstruct_event(_Sent(name, text, json), parts, resolver)
+    if text := parameters.get(name := "cx") or parameters.get(name := "co"):
+        json = _json_of(name, text)
+        contexts = usual_contexts(json, resolver)
+        if contexts is not None:
+            parts.contexts = contexts
+        else:
+            _judge_contexts(_Sent(name, text, json), parts, resolver)
     return parts
 
 
@@ -96,47 +89,28 @@ def judge_again(event: EnrichedEvent, resolver: Resolver, violations: list[Messa
         event.unstruct_event = None
     for entities in (event.contexts, event.derived_contexts):
         entities[:] = [one for one in entities if is_valid_entity(one, resolver, violations)]
-    write_parts(event)
-
-
-def write_derived(fields: list[str | None], derived: Sequence[SelfDescribingJson]) -> None:
-    """Put the entities of enrichments into their column."""
-    if derived:
-        fields[_DERIVED_COLUMN] = _envelope(CONTEXTS, derived)
-    else:
-        fields[_DERIVED_COLUMN] = None
 
 
 def write_parts(event: EnrichedEvent) -> None:
-    """Put the self-describing parts of an event that were changed into their columns again."""
-    write_unstruct_event(event)
-    write_contexts(event)
-    write_derived(event.fields, event.derived_contexts)
+    """Put the self-describing parts of an event into their columns: compact, schema first.
+
+    Once, when nothing changes them any more: writing takes as long as validating.
+    """
+    fields = event.fields
+    fields[_UNSTRUCT_COLUMN] = _envelope(UNSTRUCT_EVENT, event.unstruct_event)
+    fields[_CONTEXTS_COLUMN] = _envelope(CONTEXTS, event.contexts)
+    fields[_DERIVED_COLUMN] = _envelope(CONTEXTS, event.derived_contexts)
 
 
-def write_unstruct_event(event: EnrichedEvent) -> None:
-    """Put the body of a self-describing event into its column."""
-    unstruct = event.unstruct_event
-    text = None if unstruct is None else _envelope(UNSTRUCT_EVENT, unstruct)
-    event.fields[_UNSTRUCT_COLUMN] = text
-
-
-def write_contexts(event: EnrichedEvent) -> None:
-    """Put the tracker's entities into their column."""
-    contexts = event.contexts
-    event.fields[_CONTEXTS_COLUMN] = _envelope(CONTEXTS, contexts) if contexts else None
-
-
-def _judge_unstruct_event(sent: _Sent, parts: SelfDescribingParts, resolver: Resolver) -> bool:
+def _judge_unstruct_event(sent: _Sent, parts: SelfDescribingParts, resolver: Resolver) -> None:
     inner = _read_envelope(sent, UNSTRUCT_EVENT, resolver, parts.violations)
     if inner is not None:
         parts.unstruct_event = _validate(inner, resolver, parts)
     if parts.violations and sent.is_json:
         parts.texts["unstruct_event"] = sent.json.decode()
-    return parts.unstruct_event is not None
 
 
-def _judge_contexts(sent: _Sent, parts: SelfDescribingParts, resolver: Resolver) -> bool:
+def _judge_contexts(sent: _Sent, parts: SelfDescribingParts, resolver: Resolver) -> None:
     before = len(parts.violations)
     for entity in _read_envelope(sent, CONTEXTS, resolver, parts.violations) or ():
         valid = _validate(entity, resolver, parts)
@@ -144,7 +118,6 @@ def _judge_contexts(sent: _Sent, parts: SelfDescribingParts, resolver: Resolver)
             parts.contexts.append(valid)
     if len(parts.violations) > before and sent.is_json:
         parts.texts["contexts"] = sent.json.decode()
-    return bool(parts.contexts)
 
 
 def _validate(
@@ -197,16 +170,14 @@ def _is_valid(key: SchemaKey, data: object, resolver: Resolver, violations: list
     return False
 
 
-def _envelope(schema: str, data: SelfDescribingJson | Sequence[SelfDescribingJson] | None) -> str:
-    return _encode({"schema": schema, "data": data}).decode()
+def _envelope(
+    schema: str, data: SelfDescribingJson | Sequence[SelfDescribingJson] | None
+) -> str | None:
+    return f'{{"schema":"{schema}","data":{_encode(data).decode()}}}' if data else None
 
 
-def _sent(parameters: Parameters, plain: str, base64: str) -> _Sent | None:
-    if text := parameters.get(base64):
-        return _Sent(base64, text, decode_base64(text))
-    if text := parameters.get(plain):
-        return _Sent(plain, text, text.encode("utf-8", "replace"))
-    return None
+def _json_of(name: str, text: str) -> bytes:
+    return decode_base64(text) if name.endswith("x") else text.encode("utf-8", "replace")
 
 
 def _read_envelope(sent: _Sent, schema: str, resolver: Resolver, violations: list[Message]) -> Any:  # noqa: ANN401 - JSON

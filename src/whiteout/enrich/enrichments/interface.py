@@ -54,6 +54,9 @@ class Enrichment(Protocol):
     ) -> Sequence[SelfDescribingJson]:
         """Entities to add to `event`; columns may be set in `event` itself.
 
+        The columns of self-describing JSON are written when all enrichments have run: what they
+        hold is in `unstruct_event`, `contexts` and `derived_contexts`.
+
         It must not keep what it is given, nor change `request` and `parameters`, and must not do
         anything slow or remote: one core has some 60 microseconds for all of an event. Whether the
         event is anonymous is said by `request.anonymous`, and heeding it is its own business.

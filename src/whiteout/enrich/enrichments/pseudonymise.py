@@ -25,7 +25,6 @@ from whiteout.enrich.enrichments.interface import (
 from whiteout.enrich.json_path import JsonPath
 from whiteout.enrich.pii_event import Replaced, transformation
 from whiteout.enrich.pseudonyms import HashFunction, KeyedPseudonyms, SaltedPseudonyms
-from whiteout.enrich.schemas import write_contexts, write_unstruct_event
 from whiteout.errors import ConfigurationError
 from whiteout.identifiers import NULL_UUID
 from whiteout.protocol.self_describing import SelfDescribingJson
@@ -168,28 +167,21 @@ class Pseudonymise:
     def _replace_in_parts(
         self, event: EnrichedEvent, make: Callable[[str], str], replaced: list[Replaced] | None
     ) -> None:
-        unstruct = event.unstruct_event
-        if (
-            unstruct is not None
-            and (concerned := self._concerned["unstruct_event"]) is not None
-            and _replace(unstruct, concerned(unstruct.schema), make, replaced)
-        ):
-            write_unstruct_event(event)
-        if (concerned := self._concerned["contexts"]) is not None:
-            changed = False
+        unstruct, concerned = event.unstruct_event, self._concerned["unstruct_event"]
+        if unstruct is not None and concerned is not None:
+            _replace(unstruct, concerned(unstruct.schema), make, replaced)
+        concerned = self._concerned["contexts"]
+        if concerned is not None:
             for entity in event.contexts:
-                found = concerned(entity.schema)
-                changed |= bool(found) and _replace(entity, found, make, replaced)
-            if changed:
-                write_contexts(event)
-        if (concerned := self._concerned["derived_contexts"]) is not None:
-            # Entities of enrichments are shared between events; what the tracker sent is the
-            # event's. Enrich writes their column at the end.
+                _replace(entity, concerned(entity.schema), make, replaced)
+        concerned = self._concerned["derived_contexts"]
+        if concerned is not None:
             for index, entity in enumerate(event.derived_contexts):
                 if found := concerned(entity.schema):
+                    # Those are shared between events; what the tracker sent is the event's own.
                     own = SelfDescribingJson(entity.schema, copy.deepcopy(entity.data))
-                    if _replace(own, found, make, replaced):
-                        event.derived_contexts[index] = own
+                    _replace(own, found, make, replaced)
+                    event.derived_contexts[index] = own
 
 
 def _concerned(
@@ -210,19 +202,16 @@ def _replace(
     locators: Iterable[Locator],
     make: Callable[[str], str],
     replaced: list[Replaced] | None,
-) -> bool:
-    """Put pseudonyms into the data of an event or entity; tell whether any found its place."""
-    changed = False
+) -> None:
+    """Put pseudonyms into the data of an event or entity."""
     for locator in locators:
         for container, key in locator.path.find(json.data):
             for owner, at, value in _texts(container, key):
                 owner[at] = pseudonym = make(value)
-                changed = True
                 if replaced is not None:
                     replaced.append(
                         Replaced(locator.part, value, pseudonym, locator.path.text, json.schema)
                     )
-    return changed
 
 
 def _texts(container: Any, key: Any) -> list[tuple[Any, Any, str]]:  # noqa: ANN401 - any JSON
