@@ -142,6 +142,28 @@ def test_L24_what_waited_at_the_switch_is_gone_once_it_is_delivered(
     assert found_on_disk(scene.folder, CANARIES) == {}
 
 
+def test_L24_what_waited_at_the_switch_is_gone_though_anonymous_events_go_on_waiting(
+    scene: Scene, collector: Collector
+) -> None:
+    """What events share lies apart from them, and holds who the user was."""
+    tracker = scene.tracker(NONE)
+    tracker.emitter.pause()
+    tracker.track(PageView(page_url=LINK))
+    tracker.anonymisation = FULL
+    tracker.track(PageView(page_url=LINK))
+    tracker._engine.drain()
+    collector.reply(Reply())
+    collector.default = Reply(status=503)
+    tracker.emitter.resume()
+    assert not tracker.flush(1)
+    assert tracker.emitter.db_count == 1
+    assert found_on_disk(scene.folder, CANARIES)
+
+    tracker._engine.storage.tidy()
+
+    assert found_on_disk(scene.folder, CANARIES) == {}
+
+
 @pytest.mark.parametrize("level", [NONE, FULL])
 def test_forgetting_leaves_no_trace_in_any_file(
     scene: Scene, collector: Collector, level: Anonymisation

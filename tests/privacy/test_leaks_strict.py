@@ -428,3 +428,21 @@ def test_L38_of_a_minute_only_a_session_keeps_the_order(
     else:
         indexes = {event_id: (session or {})["eventIndex"] for event_id, session in found.items()}
         assert sorted(indexes, key=indexes.__getitem__) == tracked
+
+
+@pytest.mark.parametrize(
+    ("namespace", "sent"), [("ada@example.org", "withheld"), ("account-73011", "withheld")]
+)
+def test_L19_a_namespace_that_names_an_account_is_withheld_under_the_strict_profile(
+    scene: Scene, collector: Collector, namespace: str, sent: str
+) -> None:
+    """An app with several accounts may make a tracker of each."""
+    tracker = scene.tracker(
+        USER, namespace=namespace, tracker={"privacy_profile": PrivacyProfile.STRICT}
+    )
+    tracker.track(screen())
+    assert tracker.flush()
+
+    (event,) = collector.events
+    assert event["tna"] == sent
+    assert namespace not in text_of(collector.requests[0])

@@ -98,7 +98,8 @@ _JOINS = "joins one event to another; `eventIndex` keeps the order"
 _PARAMETERS: tuple[Row, ...] = (
     *_parameters(KEEP, "e eid", "what is needed to send the event; the id is random"),
     *_parameters(VERSION, "tv", "the same for all users; that of a page is the page's word"),
-    *_parameters(KEEP, "tna aid p", "the same for all users of an app"),
+    *_parameters(KEEP, "aid p", "the same for all users of an app"),
+    *_parameters(VOCABULARY, "tna", "an app may have a tracker for each account"),
     *_parameters(TO_MINUTE, "dtm stm ttm", "exact times are a fingerprint (L38)"),
     *_parameters(KEEP, "ue_pr ue_px co cx", "what is inside has rows of its own"),
     *_parameters(DROP, "uid duid nuid tnuid ip fp mac ad_uid", "identifiers"),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from whiteout.identifiers import Anonymisation
 from whiteout.tracker.event_database import EventDatabase
 from whiteout.tracker.event_rows import EVENT_COLUMNS, StoredEvent, waiting
 from whiteout.tracker.serialisation import loads
@@ -34,6 +35,7 @@ SELECT coalesce(json_group_array(json_array(id, {EVENT_COLUMNS})), '[]') FROM (
 
 _LAST_ROW: Final = (1 << 63) - 1
 _TEMPLATES: Final = "SELECT id, text FROM templates WHERE id IN (SELECT value FROM json_each(?))"
+_IDENTIFIED: Final = "SELECT EXISTS (SELECT 1 FROM events WHERE level & ? = 0)"
 
 
 def _since_ever() -> int:
@@ -376,13 +378,18 @@ class EventStore:
         return removed
 
     def tidy(self) -> None:
-        """Where no event waits any more, leave no trace of those that did.
+        """Where no event waits that may say who the user is, leave no trace of those that did.
 
         Raises:
             EventStoreError: the database cannot be written.
         """
-        if not self.is_clean and not self.refresh():
+        if not self.is_clean and not (self.refresh() and self._has_identified()):
             self.scrub()
+
+    def _has_identified(self) -> bool:
+        with self._database.statement("read") as connection:
+            (found,) = connection.execute(_IDENTIFIED, (Anonymisation.USER.value,)).fetchone()
+            return bool(found)
 
     def scrub(self) -> None:
         """Leave no trace of deleted events, in templates or the write-ahead log (pages are zeroed).

@@ -146,7 +146,8 @@ def create_tracker(
     """Make a tracker; one that had the namespace in this process is closed and replaced.
 
     Args:
-        namespace: `tna` on the wire, and the name of the event store; at most 128 characters.
+        namespace: `tna` on the wire, at every level, and the name of the event store: it must name
+            nobody. At most 128 characters.
         network: the collector's address, or more of it.
         *configurations: at most one of each kind, in any order, and plugins as many as there are.
             What is not said about privacy keeps the stricter of what the namespace had before:
