@@ -196,7 +196,8 @@ class CollectorSettings:
         keep_tracker_identifiers: let the `ip` and `tnuid` pass that the tracker of an anonymous
             request sets itself (L15); enrich must be told too, by its `keepTrackerIdentifiers`.
         anonymous_time_step_s: the records of anonymous requests tell the time in such steps, so
-            that what came together is not known by it (W23).
+            that what came together is not known by it (W23). It is `collector_tstamp`'s alone: when
+            a row was loaded, `load_tstamp` tells all the same.
         anonymous_parameter: of the query; it asks for what the header `SP-Anonymous` does, where no
             header can be set: in pixels, links and beacons. Any value counts. None: no such
             parameter.
