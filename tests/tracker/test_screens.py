@@ -494,8 +494,6 @@ def test_whatever_happens_on_a_screen_its_summary_is_valid(
 ) -> None:
     import jsonschema_rs  # noqa: PLC0415 - of the pipeline
 
-    from whiteout.tracker.states.machine import Addition  # noqa: PLC0415 - beside it
-
     schema = dict(SCHEMAS["iglu:com.snowplowanalytics.mobile/screen_summary/jsonschema/1-0-0"])
     validator = jsonschema_rs.Draft4Validator(
         {key: value for key, value in schema.items() if key not in {"$schema", "self"}}
@@ -505,10 +503,10 @@ def test_whatever_happens_on_a_screen_its_summary_is_valid(
 
     for fact, now_s in steps:
         machine.transition(fact, now_s)
-        addition = Addition()
-        machine.add(fact, addition)
-        for summary in addition.entities:
-            assert validator.is_valid(summary.data)
+        addition = machine.addition(fact)
+        assert addition is not None
+        assert addition.entity is not None
+        assert validator.is_valid(addition.entity[1])
 
 
 def test_events_refuse_what_their_schemas_do_not_allow() -> None:

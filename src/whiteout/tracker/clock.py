@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import struct
 import time
 from typing import Protocol
 
 _READY_UUIDS = 512
-_POOL_UUIDS = 256  # 4 KiB from the system at a time: 0.5 us an id instead of 2.5
+_BLOCK_UUIDS = 64  # 1 KiB from the system at a time: 0.5 us an id instead of 2.5
+_GROUPS = struct.Struct("8s4s4s4s12s")  # of the digits of a text, between dashes
 _VERSION = bytes(byte & 0x0F | 0x40 for byte in range(256))
 _VARIANT = bytes(byte & 0x3F | 0x80 for byte in range(256))
 
@@ -45,31 +47,26 @@ class UuidSource:
 
     def __init__(self) -> None:
         self._pool: list[bytes] = []
-        self._pairs: list[tuple[bytes, str]] = []
+        self._texts: list[str] = []
 
     def reset(self) -> None:
         """Throw the drawn bytes away."""
         self._pool = []
-        self._pairs = []
+        self._texts = []
 
     def fill(self) -> None:
-        """Write some out ahead of time, on a thread that nobody waits for.
+        """Write some out ahead of time, on a thread that nobody waits for."""
+        texts = self._texts
+        while len(texts) < _READY_UUIDS:
+            texts.extend(_write_out(_draw()))
 
-        To a caller that is cold, as after a sleep, writing an id out costs 13 us, taking one that
-        lies ready 2.
-        """
-        pairs = self._pairs
-        while len(pairs) < _READY_UUIDS:
-            raw = self()
-            pairs.append((raw, uuid_text(raw)))
-
-    def pair(self) -> tuple[bytes, str]:
-        """A fresh UUID, as bytes and as text."""
-        try:
-            return self._pairs.pop()
-        except IndexError:
-            raw = self()
-            return raw, uuid_text(raw)
+    def text(self) -> str:
+        """A fresh UUID as text."""
+        while True:
+            try:
+                return self._texts.pop()
+            except IndexError:
+                self._texts.extend(_write_out(_draw()))
 
     def __call__(self) -> bytes:
         """A fresh UUID, version and variant bits set (RFC 9562, section 5.4)."""
@@ -78,14 +75,21 @@ class UuidSource:
             try:
                 return pool.pop()
             except IndexError:
-                pool.extend(_draw())
+                drawn = _draw()
+                pool.extend([drawn[start : start + 16] for start in range(0, len(drawn), 16)])
 
 
-def _draw() -> list[bytes]:
-    drawn = bytearray(os.urandom(16 * _POOL_UUIDS))
+def _draw() -> bytes:
+    drawn = bytearray(os.urandom(16 * _BLOCK_UUIDS))
     drawn[6::16] = drawn[6::16].translate(_VERSION)
     drawn[8::16] = drawn[8::16].translate(_VARIANT)
-    return [bytes(drawn[start : start + 16]) for start in range(0, len(drawn), 16)]
+    return bytes(drawn)
+
+
+def _write_out(drawn: bytes) -> list[str]:
+    """A block as texts, in half the time that `uuid_text` would take for each."""
+    digits = _GROUPS.iter_unpack(drawn.hex().encode())
+    return [(b"%b-%b-%b-%b-%b" % groups).decode() for groups in digits]
 
 
 def uuid_text(raw: bytes) -> str:

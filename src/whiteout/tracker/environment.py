@@ -33,17 +33,10 @@ class Environment:
     platform_reader: PlatformReader | None = None
     in_memory: bool = False
 
-    def new_pair(self) -> Callable[[], tuple[bytes, str]]:
-        """What gives a fresh UUID as bytes and as text."""
+    def new_id(self) -> Callable[[], str]:
+        """What gives a fresh UUID as text."""
         new_uuid = self.new_uuid
-        if isinstance(new_uuid, UuidSource):
-            return new_uuid.pair
-
-        def pair() -> tuple[bytes, str]:
-            raw = new_uuid()
-            return raw, uuid_text(raw)
-
-        return pair
+        return new_uuid.text if isinstance(new_uuid, UuidSource) else lambda: uuid_text(new_uuid())
 
     def prepare(self) -> None:
         """Make ready what can be made ready ahead of time; for a background thread."""

@@ -152,12 +152,12 @@ class Lines:
         if self._identified is None and stored is not None:
             self._identified = SessionLine(installation_id, stored=stored)
 
-    def next_event(self, bits: int, event_id: bytes, now_ms: int) -> tuple[Template, int]:
+    def next_event(self, bits: int, event_id: str, now_ms: int) -> tuple[Template, int]:
         """What the event carries besides its own part: its template and its index.
 
         Args:
             bits: the event's level, at least as anonymous as the line's.
-            event_id: 16 bytes.
+            event_id: a UUID as text.
             now_ms: the event's device time.
         """
         version = self._shared.version
@@ -334,18 +334,18 @@ class Lines:
             and self._session is not None
         )
 
-    def _start_session(self, session: SessionLine, event_id: bytes, now_ms: int) -> None:
-        state = session.start(uuid_text(self._new_uuid()), uuid_text(event_id), now_ms)
+    def _start_session(self, session: SessionLine, event_id: str, now_ms: int) -> None:
+        state = session.start(uuid_text(self._new_uuid()), event_id, now_ms)
         self._templates.clear()
         self.started.append((state.masked(self.level), self.listener))
 
-    def _single_event(self, bits: int, event_id: bytes, now_ms: int) -> tuple[Template, int]:
+    def _single_event(self, bits: int, event_id: str, now_ms: int) -> tuple[Template, int]:
         number = int.from_bytes(self._new_uuid()[:6], "big") + 1
         if bits & _SESSION:
             return self._build(bits, number, None, is_of_line=False), 0
         user_id = NULL_UUID if bits & _USER else self.installation_id or NULL_UUID
         line = SessionLine(user_id)
-        state = line.start(uuid_text(self._new_uuid()), uuid_text(event_id), now_ms)
+        state = line.start(uuid_text(self._new_uuid()), event_id, now_ms)
         return self._build(bits, number, state, is_of_line=False), 1
 
     def _build_scoped(self, scope: EventScope, bits: int) -> Template:

@@ -56,6 +56,7 @@ _CLIENT: Final = Anonymisation.CLIENT.value
 _MAX_WITHHELD: Final = 256  # schemas to tell of; an app has a few dozen
 _DEEP_LINK: Final = DeepLink.SCHEMA
 _BODY_BYTES: Final = EVENT_HEADER.size  # of a record, before the own part
+_END: Final = Fact(SCREEN_END, {})
 _pack: Final = EVENT_RECORD.pack
 
 
@@ -76,9 +77,9 @@ class Extensions(Protocol):
 _REFUSED: Final = b"refused"  # compared by identity
 _SWITCHED: Final = b"switched"
 
-# An own part, the level it was made for, the flags that the event asks for, its id as bytes and as
-# text, what machines see of it, its scope, and where the app is once it has passed.
-_Prepared = tuple[bytes, int, int, tuple[bytes, str], Fact | None, "EventScope | None", bool | None]
+# An own part, the level it was made for, the flags that the event asks for, its id, what machines
+# see of it, its scope, and where the app is once it has passed.
+_Prepared = tuple[bytes, int, int, str, Fact | None, "EventScope | None", bool | None]
 
 
 class Passage:
@@ -116,7 +117,7 @@ class Passage:
         self.states = states
         self._counters = counters
         self.lock = lock
-        self.new_pair: Callable[[], tuple[bytes, str]] = environment.new_pair()
+        self.new_id: Callable[[], str] = environment.new_id()
         self.now_ms = environment.clock.now_ms
         self._monotonic_s = environment.clock.monotonic_s
         self._moving = MovingClasses()
@@ -129,10 +130,6 @@ class Passage:
         self.extensions: Extensions | None = None
         self.closed = False
         self.paused = False
-
-    def uuid(self) -> str:
-        """A fresh UUID as text."""
-        return self.new_pair()[1]
 
     # --- any thread ---------------------------------------------------------------------------
 
@@ -155,13 +152,13 @@ class Passage:
         if scope is not None:
             scope, gate = self._in_scope(scope, turns_visible)
             extra |= scope.bits if scope is not None else 0
-        body = event.self_describing(self.uuid)
+        body = event.self_describing(self.new_id)
         kind = self._moving[event.__class__]
         fact = None
         if kind is not None and (self.states.is_watching or turns_visible is not None):
             fact = fact_of(kind, event, body)
         more = _attribution(fact, event.entities) if fact is not None and event.entities else None
-        event_id = self.new_pair()
+        event_id = self.new_id()
         extensions = self.extensions
         passed: bytes | None = _SWITCHED
         while passed is _SWITCHED:  # since it was prepared: the event is of the new level
@@ -182,7 +179,7 @@ class Passage:
             writer.wake()
         if extensions is not None and not extensions.is_empty:
             self._follow(extensions, passed, bits, fact)
-        return event_id[1]
+        return event_id
 
     def track_service(self, event: Event) -> str | None:
         """Let an error of the tracker itself pass: it is in no session, and moves none."""
@@ -314,7 +311,7 @@ class Passage:
         self,
         own: bytes,
         bits: int,
-        event_id: tuple[bytes, str],
+        event_id: str,
         fact: Fact | None,
         scope: EventScope | None,
     ) -> bytes | None:
@@ -333,13 +330,11 @@ class Passage:
                         return None
                     own = shown
             now_ms = self.now_ms()  # here, so that it never steps back from one event to the next
-            template, index = lines.next_event(bits, event_id[0], now_ms)
+            template, index = lines.next_event(bits, event_id, now_ms)
         step_ms = self._time_steps_ms[bits]
         if step_ms != 1:  # a strict profile: what is told and kept is coarse (L38)
             now_ms -= now_ms % step_ms
-        record = _pack(
-            _BODY_BYTES + len(own), EVENT, template.id, now_ms, index, event_id[1].encode()
-        )
+        record = _pack(_BODY_BYTES + len(own), EVENT, template.id, now_ms, index, event_id.encode())
         refused = self.engine.append(template, record + own)
         if refused is not None:
             self._counters.drop(refused)
@@ -368,7 +363,7 @@ class Passage:
 
     def _pass_screen_end(self, fact: Fact, bits: int) -> None:
         if fact.end is not None:
-            fact.ended = self._pass(fact.end, bits, self.new_pair(), Fact(SCREEN_END, {}), None)
+            fact.ended = self._pass(fact.end, bits, self.new_id(), _END, None)
 
     def _end_screen(self, fact: Fact) -> None:
         if self.closed or self.paused or self._is_passing or not self.states.has_open_screen:
@@ -467,13 +462,13 @@ class Passage:
         """A screen end with what extensions add; None: vetoed."""
         return extensions.extend(InspectableEvent(SCREEN_END_PART, LEVELS[bits]))
 
-    def _veto(self, event_id: tuple[bytes, str], turns: bool | None) -> str | None:  # noqa: FBT001 - of the app
+    def _veto(self, event_id: str, turns: bool | None) -> str | None:  # noqa: FBT001 - of the app
         """A filter keeps the event back: it keeps its id, and nothing of it is counted."""
         with self.lock:
             if self.closed or self.paused:
                 return None
             self._turn(turns)
-        return event_id[1]
+        return event_id
 
     @staticmethod
     def _follow(extensions: Extensions, own: bytes | None, bits: int, fact: Fact | None) -> None:

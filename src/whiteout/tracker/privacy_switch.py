@@ -78,7 +78,7 @@ class PrivacySwitch:
         self._continues_session = continues_session
         self.lock = threading.RLock()
         self.decisions = Decisions(files, counters)
-        self.installation = Installation(files, counters, passage.uuid, connection, group)
+        self.installation = Installation(files, counters, passage.new_id, connection, group)
         self._identity_is_due = False
         self.decided = _NONE  # by the app or the user; the level is this and the minimum
         self.decided_profile = decided_profile

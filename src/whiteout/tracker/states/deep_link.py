@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from whiteout.events.deep_link import attribution
-from whiteout.events.event import body
 from whiteout.events.state_entities import DeepLink
 from whiteout.tracker.states.fact import DEEP_LINK_RECEIVED, SCREEN_VIEW, Fact
 from whiteout.tracker.states.machine import Addition, Quiet
@@ -20,6 +19,7 @@ class DeepLinkMachine(Quiet):
     """Puts the link on the first screen view after it, and on no other."""
 
     schemas = frozenset({DEEP_LINK_RECEIVED, SCREEN_VIEW})
+    adds_to = frozenset({SCREEN_VIEW})
 
     def __init__(self) -> None:
         self._remembered: Mapping[str, Any] | None = None
@@ -33,11 +33,10 @@ class DeepLinkMachine(Quiet):
         else:
             self._ready, self._remembered = self._remembered, None
 
-    def add(self, fact: Fact, addition: Addition) -> None:
+    def addition(self, fact: Fact) -> Addition | None:  # noqa: ARG002 - the interface
         """The link, and where campaigns and referrers are looked for."""
-        if self._ready is not None and fact.schema == SCREEN_VIEW:
-            addition.entities.append(body(_SCHEMA, self._ready))
-            addition.parameters.update(attribution(self._ready))
+        link = self._ready
+        return None if link is None else Addition((_SCHEMA, link), attribution(link))
 
     def reset(self) -> None:
         """Forget the link."""

@@ -8,49 +8,56 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from whiteout.events.event import body
 from whiteout.events.state_entities import ScreenEntity
 from whiteout.tracker.states.fact import SCREEN_VIEW, Fact
 from whiteout.tracker.states.machine import Addition, Quiet
 
 if TYPE_CHECKING:
-    from whiteout.protocol.self_describing import SelfDescribingJson
+    from collections.abc import Mapping
+
+    from whiteout.tracker.states.machine import Entity
 
 _PREVIOUS: Final = (("name", "previousName"), ("id", "previousId"), ("type", "previousType"))
-_OF_SCREEN: Final = ("name", "id", "type")
 _SCHEMA: Final = ScreenEntity.SCHEMA
 
 
 class ScreenMachine(Quiet):
     """Puts the screen on every event, and the one before it into the body of a screen view."""
 
-    schemas = frozenset({SCREEN_VIEW})
+    schemas = adds_to = frozenset({SCREEN_VIEW})
     has_entity = True
 
     def __init__(self) -> None:
-        self._screen: dict[str, Any] | None = None
-        self._before: dict[str, Any] | None = None
+        self._screen: Mapping[str, Any] | None = None  # the data of the screen's view
+        self._before: Mapping[str, Any] | None = None
 
     def transition(self, fact: Fact, now_s: float) -> None:  # noqa: ARG002 - the interface
         """Another screen; an event that only has a screen view's schema leaves none."""
         data = fact.data
         self._before = self._screen
-        self._screen = None
-        if data is not None and "name" in data and "id" in data:
-            self._screen = {name: data[name] for name in _OF_SCREEN if name in data}
+        self._screen = data if data is not None and "name" in data and "id" in data else None
 
-    def add(self, fact: Fact, addition: Addition) -> None:
+    def addition(self, fact: Fact) -> Addition | None:
         """The screen before; what the event says of it itself stays."""
         data, before = fact.data, self._before
         if data is None or before is None:
-            return
+            return None
+        added = None
         for name, previous in _PREVIOUS:
-            if name in before and previous not in data:
-                addition.body[previous] = before[name]
+            if previous not in data and name in before:
+                added = added or {}
+                added[previous] = before[name]
+        return None if added is None else Addition(body=added)
 
-    def entity(self) -> SelfDescribingJson | None:
+    def entity(self) -> Entity | None:
         """The screen of the last screen view."""
-        return body(_SCHEMA, self._screen) if self._screen is not None else None
+        screen = self._screen
+        if screen is None:
+            return None
+        data = {"name": screen["name"], "id": screen["id"]}
+        if "type" in screen:
+            data["type"] = screen["type"]
+        return _SCHEMA, data
 
     def reset(self) -> None:
         """No screen, until the next screen view."""

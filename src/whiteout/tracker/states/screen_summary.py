@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from whiteout.events.event import body
 from whiteout.events.properties import MAX_INT32
 from whiteout.events.state_entities import ScreenSummary
 from whiteout.tracker.states.fact import (
@@ -39,21 +38,18 @@ class ScreenSummaryMachine(Quiet):
     """Sums up a screen; has screen ends tracked, and keeps back what it sums up."""
 
     schemas = _SUMMED_UP | _SHOWS | {SCREEN_VIEW}
+    ends_before = frozenset({SCREEN_VIEW})
+    keeps_back = _SUMMED_UP | {SCREEN_END}
+    adds_to = _SHOWS
 
     def __init__(self) -> None:
-        self._is_running = False
+        self.wants_screen_end = False  # whether a screen is being summed up
         self._foreground_s = self._background_s = self._last_s = 0.0
         self._seen: dict[str, int] = {}
 
-    def wants_screen_end_before(self, fact: Fact) -> bool:
-        """Before another screen, if there is one to end."""
-        return self._is_running and fact.schema == SCREEN_VIEW
-
     def lets_pass(self, fact: Fact) -> bool:
         """Not what is summed up, and no end without a beginning."""
-        if fact.schema == SCREEN_END:
-            return self._is_running
-        return fact.schema not in _SUMMED_UP
+        return self.wants_screen_end and fact.schema == SCREEN_END
 
     def transition(self, fact: Fact, now_s: float) -> None:
         """Book the time since the last one, by the kind of the event."""
@@ -61,37 +57,38 @@ class ScreenSummaryMachine(Quiet):
         if fact.data is None:
             return
         if schema == SCREEN_VIEW:
-            self._is_running = True
+            self.wants_screen_end = True
             self._foreground_s = self._background_s = 0.0
             self._last_s = now_s
             self._seen = {}
-        elif not self._is_running:
+        elif not self.wants_screen_end:
             return
         elif schema == LIST_ITEM_VIEW:
             self._see_item(fact.data)
         elif schema == SCROLL_CHANGED:
             self._see_offsets(fact.data)
         else:
-            elapsed_s = max(0.0, now_s - self._last_s)
+            elapsed_s = now_s - self._last_s if now_s > self._last_s else 0.0
             self._last_s = now_s
             if schema == FOREGROUND:
                 self._background_s += elapsed_s
             else:
                 self._foreground_s += elapsed_s
 
-    def add(self, fact: Fact, addition: Addition) -> None:
+    def addition(self, fact: Fact) -> Addition | None:  # noqa: ARG002 - the interface
         """The summary so far."""
-        if self._is_running and fact.schema in _SHOWS:
-            data: dict[str, Any] = {
-                "foreground_sec": _seconds(self._foreground_s),
-                "background_sec": _seconds(self._background_s),
-                **self._seen,
-            }
-            addition.entities.append(body(_SCHEMA, data))
+        if not self.wants_screen_end:
+            return None
+        data: dict[str, Any] = {
+            "foreground_sec": _seconds(self._foreground_s),
+            "background_sec": _seconds(self._background_s),
+        }
+        data.update(self._seen)
+        return Addition((_SCHEMA, data))
 
     def reset(self) -> None:
         """No summary, until the next screen view."""
-        self._is_running = False
+        self.wants_screen_end = False
         self._seen = {}
 
     def _see_item(self, data: Mapping[str, Any]) -> None:
@@ -117,5 +114,5 @@ class ScreenSummaryMachine(Quiet):
 
 
 def _seconds(value: float) -> float:
-    """To the millisecond; `round(value, 3)` takes twice as long."""
-    return int((min(_MAX_SECONDS, value)) * 1000 + 0.5) / 1000
+    """To the millisecond; `round` and `min` would take twice as long."""
+    return int(value * 1000 + 0.5) / 1000 if value < _MAX_SECONDS else _MAX_SECONDS

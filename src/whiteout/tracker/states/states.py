@@ -9,15 +9,15 @@ written once for each level, when the state changes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from whiteout.protocol.self_describing import SelfDescribingJson
+from whiteout.events.event import body as described
+from whiteout.identifiers import Anonymisation
 from whiteout.tracker.levels import LEVELS
 from whiteout.tracker.serialisation import dumps
 from whiteout.tracker.states.deep_link import DeepLinkMachine
 from whiteout.tracker.states.fact import SCREEN_VIEW, Fact
 from whiteout.tracker.states.lifecycle import LifecycleMachine
-from whiteout.tracker.states.machine import Addition, Quiet, StateMachine
 from whiteout.tracker.states.screen import ScreenMachine
 from whiteout.tracker.states.screen_summary import ScreenSummaryMachine
 from whiteout.tracker.template import SEPARATOR
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from whiteout.anonymisation import Gate
-    from whiteout.identifiers import Anonymisation
+    from whiteout.protocol.self_describing import SelfDescribingJson
+    from whiteout.tracker.states.machine import Addition, Entity, StateMachine
 
 SCREEN: Final = "screen_context"
 SUMMARY: Final = "screen_engagement_autotracking"
@@ -35,6 +36,7 @@ DEEP_LINK: Final = "deep_link_context"
 FEATURES: Final = (SCREEN, SUMMARY, LIFECYCLE, DEEP_LINK)
 """The options that switch a machine on, in the order in which machines are shown an event."""
 
+_NONE: Final = Anonymisation.NONE
 _SEPARATOR: Final = SEPARATOR.encode()
 _LAST: Final = _SEPARATOR[0]
 
@@ -49,19 +51,15 @@ class _Shown(NamedTuple):
     moves_entities: bool = False  # of every event
 
     @classmethod
-    def of(cls, machines: tuple[StateMachine, ...]) -> _Shown:
-        """The same machines, sorted by what they do."""
-
-        def that(name: str) -> tuple[StateMachine, ...]:
-            quiet = getattr(Quiet, name)
-            return tuple(one for one in machines if getattr(type(one), name) is not quiet)
-
+    def of(cls, schema: str, machines: Iterable[StateMachine]) -> _Shown:
+        """Those of the machines that are shown events of `schema`."""
+        shown = tuple(one for one in machines if schema in one.schemas)
         return cls(
-            machines,
-            that("wants_screen_end_before"),
-            that("lets_pass"),
-            that("add"),
-            any(one.has_entity for one in machines),
+            shown,
+            tuple(one for one in shown if schema in one.ends_before),
+            tuple(one for one in shown if schema in one.keeps_back),
+            tuple(one for one in shown if schema in one.adds_to),
+            any(one.has_entity for one in shown),
         )
 
 
@@ -111,10 +109,7 @@ class States:
                 machine.stop()
         ordered = [self._machines[name] for name in FEATURES if name in self._machines]
         schemas = {schema for machine in ordered for schema in machine.schemas}
-        self._shown = {
-            schema: _Shown.of(tuple(one for one in ordered if schema in one.schemas))
-            for schema in schemas
-        }
+        self._shown = {schema: _Shown.of(schema, ordered) for schema in schemas}
         self._carriers = tuple(machine for machine in ordered if machine.has_entity)
         self.is_watching = bool(ordered)
         self._fragments.clear()
@@ -135,7 +130,7 @@ class States:
     def wants_screen_end_before(self, fact: Fact) -> bool:
         """Whether a screen end must pass before this event does."""
         for machine in self._shown.get(fact.schema, _NOBODY).ending:  # any(): 0.5 us more
-            if machine.wants_screen_end_before(fact):
+            if machine.wants_screen_end:
                 return True
         return False
 
@@ -149,9 +144,7 @@ class States:
         fragment = self._fragments.get(bits)
         if fragment is None:
             fragment = self._fragments[bits] = self._encode_common(bits)
-        if not fragment:
-            return own
-        return own + fragment if own[-1] != _LAST else own + fragment[1:]
+        return _with(own, fragment)
 
     def show(self, fact: Fact, own: bytes, bits: int, now_s: float) -> bytes | None:
         """Move the states; the event's own part with what they add; None: it is not sent.
@@ -173,14 +166,10 @@ class States:
             self._fragments.clear()
         if not passes:
             return None
-        addition = Addition()
         for machine in shown.adding:
-            machine.add(fact, addition)
-        if addition.parameters or addition.body:
-            own = self._join(own, addition, fact.schema, LEVELS[bits])
-        if addition.entities:
-            for item in self._encode(addition.entities, LEVELS[bits]):
-                own += item if own[-1] == _LAST else b"," + item
+            addition = machine.addition(fact)
+            if addition is not None:
+                own = self._join(own, addition, fact.schema, LEVELS[bits])
         return self.add_to(own, bits)
 
     def _new(self, feature: str) -> StateMachine:
@@ -194,16 +183,30 @@ class States:
         return made[feature]()
 
     def _encode_common(self, bits: int) -> bytes:
-        entities = [
-            entity for machine in self._carriers if (entity := machine.entity()) is not None
-        ]
-        return b"".join(b"," + item for item in self._encode(entities, LEVELS[bits]))
+        fragment = b""
+        for machine in self._carriers:
+            entity = machine.entity()
+            if entity is not None:
+                fragment += self._encode(entity, LEVELS[bits])
+        return fragment
 
-    def _encode(self, entities: list[SelfDescribingJson], level: Anonymisation) -> list[bytes]:
-        passed = self._gate.entities(entities, level) if level.value else entities
-        return [dumps({"schema": entity.schema, "data": entity.data}) for entity in passed]
+    def _encode(self, entity: Entity, level: Anonymisation) -> bytes:
+        """An entity as it follows others; nothing where the level does not let it through."""
+        schema, data = entity
+        if level is not _NONE:
+            passed = self._gate.entity(described(schema, data), level)
+            if passed is None:
+                return b""
+            data = passed.data
+        return b"," + dumps({"schema": schema, "data": data})
 
     def _join(self, own: bytes, addition: Addition, schema: str, level: Anonymisation) -> bytes:
+        """The own part with what a machine adds."""
+        if addition.parameters or addition.body:
+            own = self._extend(own, addition, schema, level)
+        return own if addition.entity is None else _with(own, self._encode(addition.entity, level))
+
+    def _extend(self, own: bytes, addition: Addition, schema: str, level: Anonymisation) -> bytes:
         """The own part with more parameters and more of a body."""
         parameters, body, entities = own.split(_SEPARATOR)
         # An entity of the same kind that the app attached came first: its link is there already.
@@ -213,13 +216,17 @@ class States:
                 parameters += b"," + dumps(passed)[1:-1]
         if addition.body:
             data = addition.body
-            if level.value:
-                gated = self._gate.body(SelfDescribingJson(schema, data), level)
-                data = cast("dict[str, object]", gated.data)
+            if level is not _NONE:
+                data = self._gate.body(described(schema, data), level).data
             if data:
                 comma = b"" if body.endswith(b"{}}") else b","
                 body = body[:-2] + comma + dumps(data)[1:-1] + b"}}"
         return _SEPARATOR.join((parameters, body, entities))
+
+
+def _with(own: bytes, fragment: bytes) -> bytes:
+    """An own part with further entities, each with the comma that sets it apart."""
+    return own + fragment if own[-1] != _LAST else own + fragment[1:]
 
 
 _NEXT_SCREEN: Final = Fact(SCREEN_VIEW, None)
