@@ -154,15 +154,16 @@ def ip_address(value: str) -> str | None:
     Strict, so that what masks addresses later cannot be handed half of one (weakness W9), and no
     name is ever looked up (W8). Of a list, only the first element counts.
     """
+    family = socket.AF_INET6 if ":" in value else socket.AF_INET
+    if family == socket.AF_INET and "." not in value:  # the `unknown` of anonymous requests
+        return None
     try:  # nearly always
-        return socket.inet_ntop(socket.AF_INET, socket.inet_pton(socket.AF_INET, value))
+        return socket.inet_ntop(family, socket.inet_pton(family, value))
     except (OSError, ValueError):
         return _unusual_address(value)
 
 
 def _unusual_address(value: str) -> str | None:
-    if "." not in value and ":" not in value:  # the `unknown` of anonymous requests
-        return None
     first = _ADDRESS_END.split(value, maxsplit=1)[0]
     if first.startswith("[") and first.endswith("]"):
         first = first[1:-1]

@@ -36,6 +36,8 @@ _PACKED = {"ue_px": True, "cx": True, "ue_pr": False, "co": False}  # whether in
 UNTOUCHED: Final = PARAMETERS - DROPPED_PARAMETERS - _LINKS - _PACKED.keys()
 """Parameters that pass as they are: the event's own content."""
 
+_KEY = re.compile(rb"_[sS][pP]")
+_UNDERSCORE, _PERCENT, _BACKSLASH = b"_%\\"  # as numbers: found in a tenth of the time
 _PLAIN_NAME = re.compile(rb"[a-z0-9_]*")
 _MAX_DECODINGS = 3  # deeper than any reader of the record decodes
 
@@ -89,8 +91,10 @@ def clean_value(name: str, value: str) -> str:
 
 
 def _may_hold_key(data: bytes) -> bool:
-    """Whether a text may hold `_sp`, escaped or not; a pattern takes 12 us longer an event."""
-    return b"%" in data or b"\\" in data or (b"_" in data and b"_sp" in data.lower())
+    """Whether a text may hold `_sp`, escaped or not; one pattern for all takes 12 us an event."""
+    if _PERCENT in data or _BACKSLASH in data:
+        return True
+    return _UNDERSCORE in data and _KEY.search(data) is not None
 
 
 def _clean_link(text: str) -> str:
