@@ -19,6 +19,8 @@ from whiteout.lake.arrow import (
 )
 from whiteout.lake.atomic import microseconds_to_text, text_to_microseconds
 from whiteout.lake.casting import CastError, caster
+from whiteout.lake.columns import part_column
+from whiteout.lake.families import Placement
 from whiteout.lake.rebuild import plain_rows, to_json
 from whiteout.lake.types import (
     DecimalType,
@@ -204,6 +206,53 @@ def test_any_value_is_either_cast_to_what_arrow_takes_or_refused(
 
     array.validate(full=True)
     assert len(array) == 2
+
+
+def _placement(own: LakeType, version: str) -> Placement:
+    assert isinstance(own, StructType)
+    return Placement("c", version, own, caster(own))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    _SCHEMAS,
+    _SCHEMAS,
+    st.lists(st.lists(st.tuples(st.booleans(), _JSON_VALUES), max_size=2), min_size=1, max_size=6),
+    st.booleans(),
+)
+def test_a_column_of_parts_is_what_its_values_are_one_by_one(
+    schema: dict[str, Any],
+    later: dict[str, Any],
+    values: list[list[tuple[bool, Any]]],
+    is_entity: bool,  # noqa: FBT001 - drawn
+) -> None:
+    """Of two versions of a schema, whatever the values: the same column, or the same refusal."""
+    kind = type_of_schema(schema)
+    grown, own = accommodate(kind, type_of_schema(later)) or (kind, kind)
+    assert isinstance(grown, StructType)
+    versions = (_placement(kind, "1-0-0"), _placement(own, "1-0-1"))
+    make = entity_field if is_entity else event_field
+    field = make("c", grown, "iglu:com.acme/x/jsonschema/1-*-*")
+    parts = [[(versions[is_later], value) for is_later, value in some] for some in values]
+    if not is_entity:
+        parts = [some[:1] for some in parts]
+    try:
+        cast = [[(placed, placed.cast(value)) for placed, value in some] for some in parts]
+    except CastError:
+        with pytest.raises(CastError):
+            part_column(field, parts)
+        return
+    expected: list[Any] = [some[0][1] if some else None for some in cast]
+    if is_entity:
+        expected = [
+            [{SCHEMA_VERSION: placed.version, **(value or {})} for placed, value in some] or None
+            for some in cast
+        ]
+
+    column = part_column(field, [some or None for some in parts])
+
+    column.validate(full=True)
+    assert column.equals(pa.array(expected, field.type))
 
 
 @settings(max_examples=300, deadline=None)

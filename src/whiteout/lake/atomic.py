@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Context, Decimal
@@ -27,6 +28,8 @@ _INT32 = 2**31
 _DAY_US = 86_400_000_000
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _DAYS_400_YEARS = 146_097
+# Times of that length Arrow reads as `text_to_microseconds` does, or not at all.
+_LENGTHS = frozenset({None, len("2026-11-23 17:00:00.000")})
 
 COLUMNS: tuple[tuple[int, Column], ...] = tuple(
     (position, column) for position, column in enumerate(ATOMIC_COLUMNS) if column.type != "json"
@@ -182,6 +185,9 @@ def _array(
             return pa.array(texts, kind)
         except UnicodeEncodeError:
             return pa.array([text and clean_text(text) for text in texts], kind)
+    if kind == TIMESTAMP and {text and len(text) for text in texts} <= _LENGTHS:
+        with suppress(pa.ArrowInvalid):  # 0.1 us a time in place of 1 us
+            return pa.array(texts, pa.string()).cast(pa.timestamp("us")).cast(TIMESTAMP)
     return pa.array([None if text is None else read(text) for text in texts], kind)
 
 

@@ -12,8 +12,9 @@ import pyarrow as pa
 from whiteout.enrich.atomic import COLUMN_INDEX
 from whiteout.identifiers import NULL_UUID
 from whiteout.lake import atomic
-from whiteout.lake.arrow import SCHEMA_VERSION, TIMESTAMP
+from whiteout.lake.arrow import TIMESTAMP
 from whiteout.lake.casting import CastError
+from whiteout.lake.columns import part_column
 from whiteout.lake.failed import (
     FailedEvent,
     cast_failure,
@@ -24,9 +25,10 @@ from whiteout.lake.failed import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from whiteout.enrich.event import EnrichedEvent
+    from whiteout.lake.columns import Placed
     from whiteout.lake.families import Families, Part
     from whiteout.protocol.self_describing import SelfDescribingJson
 
@@ -61,61 +63,63 @@ SCHEMAS: Mapping[str, pa.Schema] = {
 
 @dataclass(slots=True)
 class Row:
-    """One event, its self-describing parts cast.
+    """One event, its self-describing parts placed.
 
     Attributes:
         event: the event.
         key: by which a repeated delivery is known.
         position: of the event in the log: offset, number among the results of that record.
-        parts: column name to what Arrow takes.
+        parts: column name to what the event has for it.
     """
 
     event: EnrichedEvent
     key: bytes
     position: tuple[int, int]
-    parts: dict[str, Any] = field(default_factory=dict)
+    parts: dict[str, list[Placed]] = field(default_factory=dict)
+
+
+def place_parts(row: Row, families: Families, *, now_ms: int) -> FailedEvent | None:
+    """Fill the row's parts, which `events_table` casts; what has no column makes a failed event."""
+    try:
+        for part, json in _parts_of(row.event):
+            placement = families.place(part, json)
+            row.parts.setdefault(placement.column, []).append((placement, json.data))
+    except Exception:  # noqa: BLE001 - a registry's failure, of whatever class: told of with others
+        row.parts.clear()
+        return cast_parts(row, families, now_ms=now_ms)
+    return None
 
 
 def cast_parts(row: Row, families: Families, *, now_ms: int) -> FailedEvent | None:
     """Fill the row's parts; what a column cannot hold makes a failed event of all of it."""
-    event = row.event
     failures: list[dict[str, Any]] = []
+    for part, json in _parts_of(row.event):
+        try:
+            placement = families.place(part, json)
+        except Exception as error:  # noqa: BLE001 - a registry's failure, of whatever class
+            failures.append(lookup_failure(json.schema, error, now_ms=now_ms))
+            continue
+        try:
+            placement.cast(json.data)
+        except CastError as error:
+            failures.append(cast_failure(json.schema, error))
+        row.parts.setdefault(placement.column, []).append((placement, json.data))
+    return of_event(iglu_error(row.event, failures), row.event) if failures else None
+
+
+def _parts_of(event: EnrichedEvent) -> Iterator[tuple[Part, SelfDescribingJson]]:
     if event.unstruct_event is not None:
-        _add(row, "event", event.unstruct_event, families, failures, now_ms)
-    for entity in (*event.contexts, *event.derived_contexts):
-        _add(row, "entity", entity, families, failures, now_ms)
-    return of_event(iglu_error(event, failures), event) if failures else None
+        yield "event", event.unstruct_event
+    for entity in event.contexts:
+        yield "entity", entity
+    for entity in event.derived_contexts:
+        yield "entity", entity
 
 
 def atomic_failure(row: Row) -> FailedEvent | None:
     """The failed event, where an atomic column does not hold what its type allows."""
     faults = atomic.faults_of(row.event)
     return of_event(parsing_error(row.event, faults), row.event) if faults else None
-
-
-def _add(  # noqa: PLR0913, PLR0917 - the loop's state, for one caller
-    row: Row,
-    part: Part,
-    json: SelfDescribingJson,
-    families: Families,
-    failures: list[dict[str, Any]],
-    now_ms: int,
-) -> None:
-    try:
-        placement = families.place(part, json)
-    except Exception as error:  # noqa: BLE001 - a registry's failure, of whatever class
-        failures.append(lookup_failure(json.schema, error, now_ms=now_ms))
-        return
-    try:
-        value = placement.cast(json.data)
-    except CastError as error:
-        failures.append(cast_failure(json.schema, error))
-        return
-    if part == "event":
-        row.parts[placement.column] = value
-    else:
-        entity = {SCHEMA_VERSION: placement.version, **(value or {})}
-        row.parts.setdefault(placement.column, []).append(entity)
 
 
 def events_table(rows: Sequence[Row], families: Families, *, load_us: int) -> pa.Table:
@@ -125,7 +129,7 @@ def events_table(rows: Sequence[Row], families: Families, *, load_us: int) -> pa
     beside whom, their places do not tell (W23).
 
     Raises:
-        ValueError or ArithmeticError: a row has an `atomic_failure`.
+        ValueError or ArithmeticError: a row has an `atomic_failure`, or `cast_parts` finds one.
     """
     rows = sorted(rows, key=_place)
     columns = atomic.arrays([row.event for row in rows])
@@ -133,7 +137,7 @@ def events_table(rows: Sequence[Row], families: Families, *, load_us: int) -> pa
     used = dict.fromkeys(name for row in rows for name in row.parts)
     for name in used:
         family = families.field(name)
-        columns.append(pa.array([row.parts.get(name) for row in rows], family.type))
+        columns.append(part_column(family, [row.parts.get(name) for row in rows]))
         fields.append(family)
     columns.extend(_load_columns(load_us, len(rows)))
     return pa.Table.from_arrays(columns, schema=pa.schema([*fields, *_LOAD_FIELDS]))

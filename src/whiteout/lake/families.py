@@ -35,18 +35,20 @@ class TooManyFamiliesError(WhiteoutError):
     """The table has as many columns as it may; the event becomes a failed event."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Placement:
-    """Where the data of one schema goes.
+    """Where the data of one schema goes; the same object for all of it.
 
     Attributes:
         column: the name of the column.
         version: of the schema, `1-0-2`.
+        kind: by which the data is cast: the schema's own fields, with the column's names and types.
         cast: from the data to what Arrow takes for one struct of the column.
     """
 
     column: str
     version: str
+    kind: StructType
     cast: Caster
 
 
@@ -103,7 +105,7 @@ class Families:
             room = self._room(column, version) or (version, version)
         grown, own = room
         self._grow(part, key, column, grown)
-        return Placement(column, key.version, caster(own))
+        return Placement(column, key.version, own, caster(own))
 
     def _room(self, column: str, version: StructType) -> tuple[StructType, StructType] | None:
         existing = self._types.get(column)

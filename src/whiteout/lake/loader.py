@@ -34,6 +34,7 @@ from whiteout.lake.batch import (
     cast_parts,
     events_table,
     failed_table,
+    place_parts,
 )
 from whiteout.lake.clock import DAY_US, ClockError, LakeClock
 from whiteout.lake.failed import FailedEvent, error_name, from_bad_row, from_text, generic_error
@@ -304,9 +305,8 @@ class Loader:
         for offset, record in raw:
             if not is_erased(record):
                 self._take(offset, record, batch, events)
-        rows = self._unseen_rows(events, batch, now_ms)
-        if rows:
-            batch.events = self._events_table(rows, batch)
+        if events:
+            self._add_events(events, batch, now_ms)
         batch.failed.extend(
             from_text(record, now_ms=now_ms) for _, record in bad if not is_erased(record)
         )
@@ -339,46 +339,35 @@ class Loader:
             elif isinstance(result, EnrichedEvent):
                 events.append((position, result))
 
-    def _unseen_rows(
+    def _add_events(
         self, events: Sequence[tuple[Position, EnrichedEvent]], batch: _Batch, now_ms: int
-    ) -> list[Row]:
+    ) -> None:
+        """What is new, as a table. Rows are looked at one by one where a table cannot be made."""
         keys = [key_of(event) for _, event in events]
-        known = self._seen.among(keys)
-        rows: list[Row] = []
-        for key, (position, event) in zip(keys, events, strict=True):
-            if key in known:
-                batch.duplicates += 1
-                if batch.loaded is not None:
-                    batch.loaded.repeated.append(event)
-                continue
-            row = Row(event, key, position)
-            failed = cast_parts(row, self._families, now_ms=now_ms)
-            if failed is None:
-                known.add(key)
-                rows.append(row)
-            else:
-                batch.fail(failed, position)
-        return rows
-
-    def _events_table(self, rows: list[Row], batch: _Batch) -> pa.Table | None:
+        stored = self._seen.among(keys)
+        found = _sift(events, keys, stored, lambda row: self._place(row, now_ms))
         try:
-            table = events_table(rows, self._families, load_us=batch.load_us)
+            table = self._table(found.rows, batch)
         except (ValueError, ArithmeticError):  # enrich has let through what it should not have
-            sound = []
-            for row in rows:
-                failed = atomic_failure(row)
-                if failed is None:
-                    sound.append(row)
-                else:
-                    batch.fail(failed, row.position)
-            if len(sound) == len(rows):
-                raise
-            rows = sound
-            table = events_table(rows, self._families, load_us=batch.load_us) if rows else None
-        batch.keys = [row.key for row in rows]
+            found = _sift(events, keys, stored, lambda row: self._check(row, now_ms))
+            table = self._table(found.rows, batch)
+        batch.events = table
+        batch.keys = [row.key for row in found.rows]
+        batch.duplicates = len(found.repeated)
+        for failed, position in found.failed:
+            batch.fail(failed, position)
         if batch.loaded is not None:
-            batch.loaded.events = [row.event for row in rows]
-        return table
+            batch.loaded.events = [row.event for row in found.rows]
+            batch.loaded.repeated = found.repeated
+
+    def _place(self, row: Row, now_ms: int) -> FailedEvent | None:
+        return place_parts(row, self._families, now_ms=now_ms)
+
+    def _check(self, row: Row, now_ms: int) -> FailedEvent | None:
+        return cast_parts(row, self._families, now_ms=now_ms) or atomic_failure(row)
+
+    def _table(self, rows: Sequence[Row], batch: _Batch) -> pa.Table | None:
+        return events_table(rows, self._families, load_us=batch.load_us) if rows else None
 
     def _commit(self, batch: _Batch) -> None:
         """Failed events, then events, then the index: the order that the invariants rest on."""
@@ -472,6 +461,37 @@ class Loader:
         """Release the lake for another loader."""
         self._housekeeper.close()
         self._seen.close()
+
+
+@dataclass(slots=True)
+class _Found:
+    """Events of a batch, by what becomes of them."""
+
+    rows: list[Row] = field(default_factory=list)
+    failed: list[tuple[FailedEvent, Position]] = field(default_factory=list)
+    repeated: list[EnrichedEvent] = field(default_factory=list)
+
+
+def _sift(
+    events: Sequence[tuple[Position, EnrichedEvent]],
+    keys: Sequence[bytes],
+    stored: set[bytes],
+    failure_of: Callable[[Row], FailedEvent | None],
+) -> _Found:
+    """Tell repeated events and those that `failure_of` finds at fault from the others."""
+    found, known = _Found(), stored.copy()
+    for key, (position, event) in zip(keys, events, strict=True):
+        if key in known:
+            found.repeated.append(event)
+            continue
+        row = Row(event, key, position)
+        failed = failure_of(row)
+        if failed is None:
+            known.add(key)
+            found.rows.append(row)
+        else:
+            found.failed.append((failed, position))
+    return found
 
 
 def _note(positions: Iterable[Position]) -> str:
