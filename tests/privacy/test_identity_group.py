@@ -489,6 +489,30 @@ def test_L33_forgetting_reaches_trackers_that_are_not_running_at_their_next_star
     assert not old & {*UUID.findall(text_of(collector.requests[-1]))}
 
 
+@pytest.mark.parametrize(("level", "group"), [(FULL, GROUP), (FULL, None), (NONE, None)], ids=str)
+def test_L33_forgetting_reaches_what_waits_at_the_next_start_also_if_that_is_anonymous_or_outside(
+    house: House, collector: Collector, level: Anonymisation, group: str | None
+) -> None:
+    set_cookies(collector)
+    support = house.tracker("support", NONE)
+    house.sent(support)
+    old = house.ids("support")
+    collector.default = Reply(status=503)
+    support.track(EVENT)
+    whiteout.remove_tracker("support", timeout=0.0)
+    collector.default = Reply()
+    assert house.tracker("shop", NONE).forget()
+    before = len(collector.requests)
+
+    support = house.tracker("support", level, group=group)
+
+    assert support.drops == {DropReason.FORGOTTEN: 1}
+    assert not found_on_disk(house.folder / "store", old)
+    house.sent(support)
+    since = "".join(text_of(request) for request in collector.requests[before:])
+    assert not old & {*UUID.findall(since)}
+
+
 def test_L33_forgetting_reaches_a_tracker_that_starts_anonymous_when_it_is_known_again(
     house: House, collector: Collector
 ) -> None:

@@ -38,7 +38,7 @@ class Earlier(enum.Enum):
     OTHER = enum.auto()
     """Another one: the tracker has joined a group since, or left one."""
     FORGOTTEN = enum.auto()
-    """One that its group was told to forget."""
+    """One that its group was told to forget, whether it is in that group now or not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,14 +117,20 @@ class IdentityFiles:
         )
 
     def earlier(self, shared: SharedIdentity | None) -> Earlier:
-        """Who the namespace was before, where that is somebody else."""
+        """Who the namespace was before, where that is somebody else.
+
+        Args:
+            shared: who it is to its group; None: it is in none, or not to be known.
+        """
         record = self._read("identity")
-        group = record.get("group")
+        group, key = record.get("group"), record.get("key")
+        if shared is not None and group == shared.group:
+            return Earlier.SAME if key == shared.key else Earlier.FORGOTTEN
+        if isinstance(group, str) and self._read("group", group).get("key") != key:
+            return Earlier.FORGOTTEN
         if shared is None:
             return Earlier.SAME if group is None else Earlier.OTHER
-        if group != shared.group:
-            return Earlier.OTHER if record else Earlier.SAME
-        return Earlier.SAME if record.get("key") == shared.key else Earlier.FORGOTTEN
+        return Earlier.OTHER if record else Earlier.SAME
 
     def last_session_of_group(self) -> Identity | None:
         """What a tracker of a group may know of its session while it is anonymous.
@@ -201,13 +207,14 @@ class IdentityFiles:
             },
         )
 
-    def _path(self, kind: str) -> Path:
+    def _path(self, kind: str, name: str | None = None) -> Path:
         if self.folder is None:
             raise ValueError(kind)
-        return self.folder / f"{self.name}.{kind}.json"
+        return self.folder / f"{name or self.name}.{kind}.json"
 
-    def _read(self, kind: str) -> dict[str, Any]:
-        return read_record(self._path(kind)) if self.folder is not None else {}
+    def _read(self, kind: str, name: str | None = None) -> dict[str, Any]:
+        """A record; `name`: of what, where not of the namespace."""
+        return read_record(self._path(kind, name)) if self.folder is not None else {}
 
     def _write(self, kind: str, record: dict[str, Any]) -> bool:
         if self.folder is None:

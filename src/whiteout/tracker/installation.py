@@ -98,7 +98,12 @@ class Installation:
 
         The journal is about to be erased; without this the identified line would count a session's
         index twice. Nothing of it is new to the disk, and no identity is made where there is none.
+
+        Where its group was told to forget who it was, that is all there is to know.
         """
+        if self._files.earlier(None) is Earlier.FORGOTTEN:
+            self.earlier = Earlier.FORGOTTEN
+            return
         if self._group is not None:
             self._follow_in_group(left)
             return
@@ -116,6 +121,8 @@ class Installation:
         self.earlier = Earlier.SAME
         if self._identity is not None:
             self._files.save_identity(self._identity)
+        else:
+            self._files.forget()
 
     def keep(self, session: SessionState | None) -> bool:
         """Store the session and the cookies; whether that was needed and has worked."""
