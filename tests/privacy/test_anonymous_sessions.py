@@ -30,7 +30,7 @@ from whiteout.tracker.environment import Environment
 from whiteout.tracker.states.states import FEATURES
 
 if TYPE_CHECKING:
-    from whiteout import SessionState, Tracker
+    from whiteout import Anonymisation, SessionState, Tracker
 
 STATEFUL: dict[str, Any] = dict.fromkeys(FEATURES, True)
 PLAIN = Structured(category="a", action="b")
@@ -173,6 +173,23 @@ def test_the_screen_that_is_open_stays_on_the_old_side(scene: Scene) -> None:
     assert entity(by_id(recorder.events, plain), "screen") is None
     assert "before" not in sent_text(recorder.requests[-1])
     assert entity(by_id(recorder.events, view), "screen") is not None
+
+
+@pytest.mark.parametrize("level", [NONE, USER | SESSION], ids=str)
+@pytest.mark.parametrize("lifetime_s", [0, LIFETIME_S])
+def test_L37_a_change_of_the_level_after_its_time_ends_no_screen_in_it(
+    scene: Scene, level: Anonymisation, lifetime_s: int
+) -> None:
+    recorder, clock = Recorder(), ManualClock()
+    tracker = with_lifetime(scene, recorder, clock, lifetime_s)
+    tracker.track(ScreenView(name="before"))
+    clock.advance(lifetime_s)
+
+    tracker.anonymisation = level
+
+    assert tracker.flush()
+    (event,) = recorder.events
+    assert session_of(event)["eventIndex"] == 1
 
 
 def test_identified_sessions_have_no_such_end(scene: Scene) -> None:

@@ -368,6 +368,8 @@ class Passage:
     def _end_screen(self, fact: Fact) -> None:
         if self.closed or self.paused or self._is_passing or not self.states.has_open_screen:
             return
+        if self.lines.has_lifetime and self.lines.is_over(self.now_ms()):
+            return  # as in `_part_if_over`: told now, it would outlive its session
         self._is_passing = True
         try:
             self._pass_screen_end(fact, self.lines.bits)
