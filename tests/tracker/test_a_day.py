@@ -7,12 +7,16 @@ accepted is held against a model (`tests.support.day`):
 
 - events arrive in the order in which they were tracked, those of all levels and lines, but for the
   ones that were answered with an error that asks for another try;
-- each is accepted or counted as dropped, and none of both; none comes twice unless an answer was
-  lost or the process was killed between an answer and the end of what was sent before it;
+- each is accepted or counted as dropped, and none of both, but where an answer is lost to what is
+  tried once; none comes twice unless an answer was lost or the process was killed between an answer
+  and the end of what was sent before it;
 - the store drops the oldest, and no more of them than it must;
 - each is in the session, and at the place in it, that time-outs, pauses, levels and restarts ask
   for; sessions name the one before them;
-- nothing that the tracker made up joins events of two lines, not even by way of others;
+- nothing that trackers made up joins events of two lines, not even by way of others, but for the
+  installation's id where two namespaces share it on request;
+- an anonymous session lasts no longer than the app allows;
+- no request but that of a single event is larger than the app allows;
 - what waits, what is remembered and what lies on the disk stays within bounds.
 """
 
@@ -31,11 +35,12 @@ from tests.privacy.support import LEVELS, NONE, SERVER, SESSION, USER
 from tests.support.day.checks import (
     VISITOR,
 )
-from tests.support.day.life import EMIT_RANGE, ENDPOINTS, LULLS_S, Life, kill
+from tests.support.day.life import ENDPOINTS, FIRST, LULLS_S, SECOND, Life
 from tests.support.day.model import (
     FULL,
     Scoped,
 )
+from tests.support.day.namespace import EMIT_RANGE, Said
 from tests.support.day.world import (
     KINDS,
     WEATHERS,
@@ -65,41 +70,54 @@ CHANGES: Final[tuple[tuple[str, str, Any], ...]] = (
     *(("emitter", "buffer_option", option) for option in BufferOption),
     *(("emitter", "emit_range", events) for events in (1, EMIT_RANGE, 50)),
     *(("emitter", "max_event_store_size", events) for events in (10, 100_000)),
+    *(("emitter", "byte_limit_post", limit) for limit in (1, 3000, 500_000)),
+    *(("emitter", "byte_limit_get", limit) for limit in (1, 40_000)),
+    *(("emitter", "retry_failed_requests", retries) for retries in (False, True)),
 )
+LIFETIMES_S: Final = (None, 0, 10, 700, 10_000)
 
 levels = st.sampled_from(LEVELS)
 lulls = st.sampled_from(LULLS_S)
 extras = st.just(NONE) | levels
 several_kinds = st.lists(st.sampled_from(KINDS), max_size=12)
 pendings = st.sampled_from(Pending)
+profiles = st.none() | st.sampled_from(PrivacyProfile)
+sayings = st.builds(
+    Said,
+    buffer=st.sampled_from(BufferOption),
+    store_limit=st.sampled_from([20, 100, 100_000]),
+    lifetime_s=st.sampled_from(LIFETIMES_S),
+    continues=st.booleans(),
+)
 
 
 class Day(Life, RuleBasedStateMachine):
     """See the module."""
 
-    @initialize(
-        level=levels,
-        buffer=st.sampled_from(BufferOption),
-        store_limit=st.sampled_from([20, 100, 100_000]),
-        continues=st.booleans(),
-        rest=st.integers(0, 2**32),
-    )
-    def install(
-        self,
-        level: Anonymisation,
-        buffer: BufferOption,
-        store_limit: int,
-        rest: int,
-        *,
-        continues: bool,
-    ) -> None:
-        self.model.continues = continues
-        self.buffer = buffer
-        self.store_limit = store_limit
+    @initialize(level=levels, said=sayings, shares=st.booleans(), rest=st.integers(0, 2**32))
+    def install(self, level: Anonymisation, said: Said, rest: int, *, shares: bool) -> None:
         self.rest = random.Random(rest)
-        self.begin(level, None, was_killed=True)
+        self.found(FIRST, said, level, shares=shares)
 
     # --- what the app does --------------------------------------------------------------------
+
+    @precondition(lambda self: len(self.namespaces) == 1)
+    @rule(level=levels, said=sayings, shares=st.booleans(), lull=lulls)
+    def use_a_second_namespace(
+        self, level: Anonymisation, said: Said, lull: float, *, shares: bool
+    ) -> None:
+        self.use()
+        self.found(SECOND, said, level, shares=shares)
+        self.use()
+        self.live_on(lull)
+
+    @precondition(lambda self: len(self.namespaces) > 1)
+    @rule(lull=lulls)
+    def turn_to_the_other_namespace(self, lull: float) -> None:
+        self.use()
+        (self.current,) = self.others
+        self.use()
+        self.live_on(lull)
 
     @rule(kinds=several_kinds, extra=extras, lull=lulls)
     def track(self, kinds: list[str], extra: Anonymisation, lull: float) -> None:
@@ -136,7 +154,6 @@ class Day(Life, RuleBasedStateMachine):
 
     @rule(flag=st.sampled_from([USER, SESSION, SERVER]), on=st.booleans(), lull=lulls)
     def switch_a_flag(self, flag: Anonymisation, lull: float, *, on: bool) -> None:
-        self.use()
         level = self.model.decided | flag if on else self.model.decided & ~flag
         if not on and flag & (self.model.floor | self.model.minimum):
             with pytest.raises(ConfigurationError):
@@ -164,7 +181,6 @@ class Day(Life, RuleBasedStateMachine):
 
     @rule(minimum=levels, lull=lulls)
     def hear_of_a_remote_minimum(self, minimum: Anonymisation, lull: float) -> None:
-        self.use()
         set_minimum = inside_of(self.tracker).set_minimum
         self.enter(self.model.decided, lambda: set_minimum(minimum), minimum)
         self.use()
@@ -212,6 +228,13 @@ class Day(Life, RuleBasedStateMachine):
         self.use()
         self.live_on(lull)
 
+    @rule(lifetime_s=st.sampled_from(LIFETIMES_S), lull=lulls)
+    def limit_anonymous_sessions(self, lifetime_s: float | None, lull: float) -> None:
+        self.tracker.anonymous_session_lifetime = lifetime_s
+        self.model.live_for(lifetime_s)
+        self.use()
+        self.live_on(lull)
+
     @rule(lull=lulls)
     def forget(self, lull: float) -> None:
         self.forget_all()
@@ -248,43 +271,56 @@ class Day(Life, RuleBasedStateMachine):
         self.weather.kind = "fair"
         self.tracker.emitter.resume()
         self.live_on(100)  # for as long as the collector may have asked to wait
-        self.flush()
+        self.current.flush(self.live_on)
 
-    @rule(level=st.none() | levels, profile=st.none() | st.sampled_from(PrivacyProfile), lull=lulls)
+    @rule(
+        level=st.none() | levels,
+        profile=profiles,
+        lull=lulls,
+        shares=st.booleans(),
+        others_forget=st.booleans(),
+    )
     def restart(
-        self, level: Anonymisation | None, profile: PrivacyProfile | None, lull: float
+        self,
+        level: Anonymisation | None,
+        profile: PrivacyProfile | None,
+        lull: float,
+        *,
+        shares: bool,
+        others_forget: bool,
     ) -> None:
         self.use()
-        self.tracker.close(0.0)
-        self.tracker._engine.emitter._release()  # as its thread does when it ends
-        self.count_drops()
-        self.model.is_kept()
-        self.begin(level, profile, was_killed=False)
+        self.current.close()
+        if others_forget:
+            self.forget_elsewhere()
+        self.begin(level, profile, was_killed=False, shares=shares)
         self.use()
         self.live_on(lull)
 
     @rule(
         level=st.none() | levels,
-        profile=st.none() | st.sampled_from(PrivacyProfile),
+        profile=profiles,
         lull=lulls,
         is_busy=st.booleans(),
+        shares=st.booleans(),
+        others_forget=st.booleans(),
     )
-    def be_killed(
+    def be_killed(  # noqa: PLR0913 - one argument a choice
         self,
         level: Anonymisation | None,
         profile: PrivacyProfile | None,
         lull: float,
         *,
         is_busy: bool,
+        shares: bool,
+        others_forget: bool,
     ) -> None:
         if is_busy:
             self.use()
-        model = self.model
-        oldest = min((model.known[one].number for one in model.waiting), default=sys.maxsize)
-        model.excused |= {key for key, known in model.taken.items() if known.number > oldest}
-        self.count_drops()
-        kill(self.tracker)
-        self.begin(level, profile, was_killed=True)
+        self.current.kill()
+        if others_forget:
+            self.forget_elsewhere()
+        self.begin(level, profile, was_killed=True, shares=shares)
         self.use()
         self.live_on(lull)
 
@@ -292,16 +328,15 @@ class Day(Life, RuleBasedStateMachine):
 
     @invariant()
     def what_is_kept_is_bounded(self) -> None:
-        if not hasattr(self, "tracker"):
-            return
-        engine = self.tracker._engine
-        for store in engine.storage.stores:
-            assert store.count <= self.tracker.emitter.max_event_store_size
-        assert len(engine.journal._segments) <= MAX_SEGMENTS
+        for namespace in self.namespaces:
+            engine = namespace.tracker._engine
+            for store in engine.storage.stores:
+                assert store.count <= namespace.tracker.emitter.max_event_store_size
+            assert len(engine.journal._segments) <= MAX_SEGMENTS
 
     def teardown(self) -> None:
         try:
-            if sys.exception() is None and hasattr(self, "tracker"):
+            if sys.exception() is None and self.namespaces:
                 self.live_to_the_end()
                 self.check()
         finally:
@@ -341,7 +376,7 @@ def test_many_days_of_an_app_lose_double_reorder_and_join_nothing() -> None:
 @pytest.fixture
 def day() -> Iterator[Day]:
     day = Day()
-    day.install(level=NONE, buffer=BufferOption.SINGLE, store_limit=100, rest=0, continues=True)
+    day.install(level=NONE, said=Said(), rest=0, shares=False)
     try:
         yield day
         day.live_to_the_end()
@@ -361,11 +396,13 @@ def test_a_day_on_which_the_app_moves_unseen_between_a_switch_and_a_restart(day:
     day.switch(level=FULL, pending=Pending.KEEP, lull=1)
     day.switch(level=NONE, pending=Pending.KEEP, lull=1)
     day.move(lull=1, is_visible=False)
-    day.restart(level=None, profile=None, lull=1)
+    day.restart(level=None, profile=None, lull=1, shares=False, others_forget=False)
 
 
 def test_a_day_on_which_the_events_of_a_new_session_are_removed_before_a_kill(day: Day) -> None:
     day.use_the_app(lull=700)
     day.use()
     day.remove_all()
-    day.be_killed(level=None, profile=None, lull=1, is_busy=False)
+    day.be_killed(
+        level=None, profile=None, lull=1, is_busy=False, shares=False, others_forget=False
+    )

@@ -77,7 +77,7 @@ def check_order(accepted: Iterable[Accepted], failed: set[str]) -> None:
 def check_sessions(accepted: Iterable[Accepted]) -> None:
     """A session has one id, names the one before it on its line, and has each index once."""
     ids: dict[tuple[str, int], str] = {}
-    users: dict[str, str] = {}
+    users: dict[str | None, str] = {None: NULL_UUID}
     places: dict[tuple[str, int], str] = {}
     for sent in accepted:
         place, data = sent.known.place, entity(sent.event, "client_session")
@@ -86,16 +86,24 @@ def check_sessions(accepted: Iterable[Accepted]) -> None:
         session_id, before = data["sessionId"], data["previousSessionId"]
         assert ids.setdefault((place.chain, place.session), session_id) == session_id
         assert places.setdefault((session_id, data["eventIndex"]), sent.key) == sent.key
-        assert users.setdefault(place.chain, data["userId"]) == data["userId"]
+        assert users.setdefault(place.user, data["userId"]) == data["userId"]
         if data["userId"] == NULL_UUID:
             continue
         assert (before is None) is (place.session == 1)
         if before is not None:
             assert ids.setdefault((place.chain, place.session - 1), before) == before
     assert len(set(ids.values())) == len(ids), "two sessions have one id"
+    assert len(set(users.values())) == len(users), "two installations have one id"
 
 
 def check_bridges(accepted: Iterable[Accepted]) -> None:
+    """Nothing joins two sides but what trackers share on request, and that only those who do."""
+    sent = list(accepted)
+    _check_joined([(_generated(one.event), one.known.owner) for one in sent])
+    _check_joined([(_generated(one.event) - _users(one.event), one.known.side) for one in sent])
+
+
+def _check_joined(events: Sequence[tuple[set[str], str]]) -> None:
     """Values join events to groups, the tracker's own too; no group has two sides."""
     parents: dict[str, str] = {}
 
@@ -104,14 +112,18 @@ def check_bridges(accepted: Iterable[Accepted]) -> None:
             parents[node] = node = parents[parent]
         return node
 
-    sent = list(accepted)
-    for number, one in enumerate(sent):
-        for value in _generated(one.event):
+    for number, (values, _side) in enumerate(events):
+        for value in values:
             parents[root(value)] = root(f"event {number}")
     sides: dict[str, set[str]] = defaultdict(set)
-    for number, one in enumerate(sent):
-        sides[root(f"event {number}")].add(one.known.side)
+    for number, (_values, side) in enumerate(events):
+        sides[root(f"event {number}")].add(side)
     assert [group for group in sides.values() if len(group) > 1] == []
+
+
+def _users(event: dict[str, str]) -> set[str]:
+    session = entity(event, "client_session")
+    return set() if session is None else {session["userId"]}
 
 
 def _generated(event: dict[str, str]) -> set[str]:

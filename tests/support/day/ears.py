@@ -31,15 +31,22 @@ if TYPE_CHECKING:
 
 
 class Ears:
-    """Tells the model. No thread of a tracker starts meanwhile.
+    """Tells the models. No thread of a tracker starts meanwhile.
+
+    Args:
+        patches: undone at the end of the day.
+        models: by the namespace, as it stands in file names; more may come.
+        clock: of the day.
 
     Attributes:
         entering: what the model does once the tracker enters the next level.
     """
 
-    def __init__(self, patches: pytest.MonkeyPatch, model: Model, clock: DayClock) -> None:
+    def __init__(
+        self, patches: pytest.MonkeyPatch, models: Mapping[str, Model], clock: DayClock
+    ) -> None:
         self.entering: list[Callable[[], None]] = []
-        self._model = model
+        self._models = models
         self._clock = clock
         for threaded in (Writer, Emitter):
             patches.setattr(threaded, "start", lambda _: None)
@@ -62,11 +69,12 @@ class Ears:
     ) -> DropReason | None:
         refused = append(engine, template, record)
         assert refused is None
-        model = self._model
+        model = self._models[engine._name]
         if b"/consent_withdrawn/" in record:  # it is in no request with any other
             model.tracking = Scoped(level=FULL, alone=True)
         event_id = EVENT_RECORD.unpack_from(record)[-1].decode()
-        known = model.passes(event_id, self._clock.wall_ms, _session_index(template))
+        clock = self._clock
+        known = model.passes(event_id, clock.wall_ms, clock.before_ms, _session_index(template))
         if model.tracking.alone:
             model.tracking = Scoped()
         assert template.level is known.level
@@ -81,7 +89,8 @@ class Ears:
         *,
         moved: tuple[str, int] | None = None,
     ) -> Placed:
-        self._model.is_stored([event.event_id for event in events])
+        for event in events:
+            self._model_of(event.event_id).is_stored(event.event_id)
         return add(storage, events, templates, moved=moved)
 
     def _enter(
@@ -106,7 +115,8 @@ class Ears:
         dropped = drop_beyond(store, max_events)
         after = [row.event_id for row in store.oldest(sys.maxsize)]
         assert after == before[-max_events:], "others than the oldest were dropped"
-        self._model.exceeds(before[: len(before) - len(after)])
+        for event_id in before[: len(before) - len(after)]:
+            self._model_of(event_id).exceeds(event_id)
         return dropped
 
     def _change(
@@ -118,8 +128,12 @@ class Ears:
     ) -> tuple[NewEvent, str] | None:
         changed = change(decision, stored, text)
         if changed is not None and changed[0].event_id != stored.event_id:
-            self._model.renamed[changed[0].event_id] = stored.event_id
+            self._model_of(stored.event_id).renamed[changed[0].event_id] = stored.event_id
         return changed
+
+    def _model_of(self, event_id: str) -> Model:
+        (model,) = [model for model in self._models.values() if model.knows(event_id)]
+        return model
 
 
 def _method(hear: Callable[..., object], original: object) -> Callable[..., object]:

@@ -7,13 +7,14 @@ how anonymous, and at which place of which session. It does not ask the tracker 
 from __future__ import annotations
 
 import itertools
+import sys
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from whiteout import Anonymisation, Pending
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 CLIENT: Final = Anonymisation.CLIENT
 FULL: Final = Anonymisation.FULL
@@ -32,12 +33,14 @@ class Place:
         session: which of them, from 1.
         event: which of its events, from 1; None: anonymised after the fact, so unknown.
         first: the id of the session's first event.
+        user: who `userId` is, where the level lets it say so; None: nobody.
     """
 
     chain: str
     session: int
     event: int | None
     first: str | None
+    user: str | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Known:
         side: the line it is on, or what became of that.
         level: that it must be sent under.
         place: in its session; None: it carries none.
+        owner: the installation on whose line it is, which trackers may share; else its side.
         marker: the app's; None: an event of the tracker's own.
     """
 
@@ -56,6 +60,7 @@ class Known:
     side: str
     level: Anonymisation
     place: Place | None
+    owner: str
     marker: str | None = None
 
 
@@ -65,9 +70,12 @@ class Chain:
 
     Attributes:
         name: of the line.
+        user: who the installation is on it; None: nobody has asked yet.
+        group: that shares it; None: it is the namespace's own.
         session: how many there were.
         events: how many the last one has.
         first: the id of its first event.
+        first_ms: when that was.
         last_ms: when the app was active last.
         must_renew: the next event begins another, unless sessions are paused.
         is_broken_off: it does so also if they are: the level has changed.
@@ -76,9 +84,12 @@ class Chain:
     """
 
     name: str
+    user: str | None = None
+    group: Group | None = None
     session: int = 0
     events: int = 0
     first: str | None = None
+    first_ms: int = 0
     last_ms: int = 0
     must_renew: bool = True
     is_broken_off: bool = False
@@ -98,6 +109,7 @@ class Chain:
             self.session += 1
             self.events = 0
             self.first = event_id
+            self.first_ms = now_ms
             self.must_renew = self.is_broken_off = self.has_ended = False
         self.may_renew = False
         if checks:
@@ -105,7 +117,30 @@ class Chain:
         if not self.session:
             return None
         self.events += 1
-        return Place(self.name, self.session, self.events, self.first)
+        return Place(self.name, self.session, self.events, self.first, self.user)
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether the group has been told meanwhile to forget who it is."""
+        return self.group is not None and self.group.user != self.user
+
+
+@dataclass
+class Group:
+    """Trackers that share who the installation is.
+
+    Attributes:
+        user: who that is; None: nobody has asked.
+    """
+
+    user: str | None = None
+    _numbers: itertools.count[int] = field(default_factory=itertools.count)
+
+    def ask(self) -> str:
+        """Who the installation is, from now on if it was nobody."""
+        if self.user is None:
+            self.user = f"user {next(self._numbers)} of the group"
+        return self.user
 
 
 @dataclass
@@ -128,6 +163,9 @@ class Model:
     """See the module.
 
     Attributes:
+        name: the namespace's.
+        group: that its tracker is in now.
+        lifetime_ms: of anonymous lines that have sessions; None: without end.
         decided: the level, by the app and the user.
         minimum: of it, that a remote configuration asks for.
         floor: of it, that the user's answer asks for.
@@ -137,11 +175,15 @@ class Model:
         taken: those that the collector has taken, in the order in which they came first.
         excused: of those, the ones that may come again.
         failed: those that were answered with an error that asks for another try.
-        refused: how many were, for good.
+        refused: how many were, for good, or for want of another try.
+        rejected: those, each once.
         withdrawn: how many were dropped because the app wanted it.
         exceeding: how many were because there was no room.
     """
 
+    name: str = ""
+    group: Group | None = None
+    lifetime_ms: int | None = None
     decided: Anonymisation = NONE
     minimum: Anonymisation = NONE
     floor: Anonymisation = NONE
@@ -152,6 +194,7 @@ class Model:
     excused: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
     refused: int = 0
+    rejected: set[str] = field(default_factory=set)
     withdrawn: int = 0
     exceeding: int = 0
     is_in_background: bool = False
@@ -160,9 +203,11 @@ class Model:
     tracking: Scoped = field(default_factory=Scoped)
     last: str = ""
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
-    _identified: Chain = field(default_factory=lambda: Chain("identified 0"))
     _chain: Chain = field(default_factory=lambda: Chain("nobody's"))
     _end_is_on_disk: bool = False  # that the identified session must not go on
+
+    def __post_init__(self) -> None:
+        self._identified = self._new_chain("identified")
 
     @property
     def level(self) -> Anonymisation:
@@ -174,6 +219,10 @@ class Model:
         """The line that runs."""
         return self._chain.name
 
+    def knows(self, event_id: str) -> bool:
+        """Whether an event is this tracker's."""
+        return event_id in self.known or event_id in self.renamed
+
     def original(self, event_id: str) -> str:
         """The id that an event was tracked with."""
         while event_id in self.renamed:
@@ -182,17 +231,23 @@ class Model:
 
     # --- events -------------------------------------------------------------------------------
 
-    def passes(self, event_id: str, now_ms: int, session_index: int | None) -> Known:
+    def passes(
+        self, event_id: str, now_ms: int, before_ms: int, session_index: int | None
+    ) -> Known:
         """An event passes into the journal.
 
         Args:
             event_id: its own.
             now_ms: when.
+            before_ms: a moment before, at which it is judged whether its line is over.
             session_index: as it says; asked only where either is right.
         """
         extra = self.tracking
         level = self.level | extra.level
         crosses = bool((level ^ self.level) & CLIENT)
+        if not (extra.in_scope or extra.alone or crosses) and self._is_over(before_ms):
+            self._begin_line()
+            self._chain.is_broken_off = True
         side, place = self.side, None
         if extra.alone:
             side = f"alone {event_id}"
@@ -204,7 +259,8 @@ class Model:
         elif not level & SESSION:
             place = self._pass_session(event_id, now_ms, session_index)
         assert event_id not in self.known
-        known = self.known[event_id] = Known(next(self._numbers), side, level, place)
+        owner = side if side != self._identified.name else self._identified.user or side
+        known = self.known[event_id] = Known(next(self._numbers), side, level, place, owner)
         self.waiting.add(event_id)
         self.last = event_id
         return known
@@ -216,6 +272,14 @@ class Model:
             begins = True
         return chain.take(event_id, now_ms, begins=begins, checks=checks)
 
+    def _is_over(self, now_ms: int) -> bool:
+        """Whether the lifetime of the anonymous line is."""
+        level, chain = self.level, self._chain
+        if self.lifetime_ms is None or level & SESSION or not level & CLIENT or not chain.session:
+            return False
+        is_too_old = not 0 <= now_ms - chain.first_ms < self.lifetime_ms
+        return is_too_old or chain.is_due(now_ms, self._timeout_ms, checks=self.checks_sessions)
+
     @property
     def _timeout_ms(self) -> int:
         return BACKGROUND_TIMEOUT_MS if self.is_in_background else FOREGROUND_TIMEOUT_MS
@@ -224,14 +288,33 @@ class Model:
         """The app knows an event again."""
         self.known[event_id] = replace(self.known[event_id], marker=marker)
 
-    def is_stored(self, event_ids: Iterable[str]) -> None:
-        """Events come into the event store: perhaps once more, after a kill."""
-        for event_id in map(self.original, event_ids):
-            if event_id not in self.waiting:
-                assert event_id in self.excused, "an event waits that was dealt with"
-                self.waiting.add(event_id)
+    def is_stored(self, event_id: str) -> None:
+        """An event comes into the event store: perhaps once more, after a kill."""
+        key = self.original(event_id)
+        if key not in self.waiting:
+            assert key in self.excused, "an event waits that was dealt with"
+            self.waiting.add(key)
+
+    def refuses(self, keys: Iterable[str]) -> None:
+        """The collector does not take these, and they are not tried again."""
+        refused = list(keys)
+        self.refused += len(refused)
+        self.rejected.update(refused)
+        self.waiting.difference_update(refused)
+        self.excused.difference_update(refused)
+
+    def is_killed(self) -> None:
+        """Where something waits, what was sent behind it may come again."""
+        known, waiting = self.known, self.waiting
+        oldest = min((known[key].number for key in waiting), default=sys.maxsize)
+        dealt_with = {*self.taken, *self.rejected}
+        self.excused |= {key for key in dealt_with if known[key].number > oldest}
 
     # --- the app ------------------------------------------------------------------------------
+
+    def live_for(self, lifetime_s: float | None) -> None:
+        """`anonymous_session_lifetime`."""
+        self.lifetime_ms = None if lifetime_s is None else int(lifetime_s * 1000)
 
     def renew(self) -> None:
         """`session.start_new_session`."""
@@ -272,6 +355,11 @@ class Model:
             self.minimum = NONE
         before = self.decided
         self.decided = (before if level is None else level) | self.floor
+        if self._identified.is_forgotten:
+            self._drop_identified()
+            self._identified = self._new_chain("identified")
+        if not self.level & CLIENT:
+            self._know()
         chain = self._identified
         goes_on = bool(chain.session) and self.continues and not chain.has_ended
         is_frozen = was_killed and not self.checks_sessions
@@ -296,23 +384,52 @@ class Model:
     def forgets(self) -> None:
         """`tracker.forget`."""
         self.removes()
-        self._identified = Chain(f"identified {next(self._numbers)}")
+        if self.group is not None:
+            self.group.user = None
+        self.renews()
+
+    def renews(self) -> None:
+        """Another tracker of the group forgets, or this one: it is another installation now."""
+        self._drop_identified()
+        self._identified = self._new_chain("identified")
         self._begin_line()
         self._end_session_if(crosses=True)
+
+    def _drop_identified(self) -> None:
+        """What waits and names an installation that is forgotten."""
+        line = self._identified.name
+        dropped = {key for key in self.waiting if self.known[key].side == line}
+        self.withdrawn += len(dropped)
+        self.waiting -= dropped
+
+    def _know(self) -> None:
+        """The tracker asks who the installation is: of its group, or by itself."""
+        chain, group = self._identified, self.group
+        if chain.user is not None and chain.group is not group:
+            chain = self._identified = self._new_chain("identified")
+        if chain.user is None:
+            chain.group = group
+            chain.user = group.ask() if group is not None else chain.name
 
     def removes(self) -> None:
         """All that waits is dropped."""
         self.withdrawn += len(self.waiting)
         self.waiting.clear()
 
-    def exceeds(self, event_ids: Sequence[str]) -> None:
-        """The store is full, and drops these."""
-        self.waiting.difference_update(map(self.original, event_ids))
-        self.exceeding += len(event_ids)
+    def exceeds(self, event_id: str) -> None:
+        """The store is full, and drops this one."""
+        self.waiting.discard(self.original(event_id))
+        self.exceeding += 1
 
     def _begin_line(self) -> None:
-        anonymous = self.level & CLIENT
-        self._chain = Chain(f"anonymous {next(self._numbers)}") if anonymous else self._identified
+        if self.level & CLIENT:
+            self._chain = self._new_chain("anonymous")
+        else:
+            self._know()
+            self._chain = self._identified
+
+    def _new_chain(self, kind: str) -> Chain:
+        return Chain(f"{self.name}: {kind} {next(self._numbers)}")
 
     def settles(self, pending: Pending) -> None:
         """What waits is kept, anonymised or dropped, as of the level that holds now."""
@@ -329,7 +446,8 @@ class Model:
                 self.withdrawn += 1
                 continue
             side, place = known.side, None if level & SESSION else known.place
+            owner = known.owner
             if (level ^ known.level) & CLIENT:
-                side = f"{side}, anonymised {change}"
+                side = owner = f"{side}, anonymised {change}"
                 place = place and Place(f"{place.session} of {place.chain}, {side}", 1, None, None)
-            self.known[event_id] = replace(known, side=side, level=level, place=place)
+            self.known[event_id] = replace(known, side=side, level=level, place=place, owner=owner)

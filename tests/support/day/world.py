@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 FIRST_MS: Final = 1_654_496_481_346
 MOST_EVENTS_A_REQUEST: Final = 3  # while the collector finds more too large
 KINDS: Final = ("screen", "page", "structured", "timing", "link")
+TOO_LARGE: Final = 413
 _MARKER: Final = re.compile(r"marker-\d+")
 
 UNHEARD: Final = {
@@ -41,11 +42,15 @@ class DayClock:
     """Wall time that jumps, but never says the same millisecond twice; it skips whole seconds.
 
     Equal times mean a bridge then, and times that were cut to the second do not.
+
+    Attributes:
+        before_ms: what it said before the last time.
     """
 
     def __init__(self) -> None:
         self.wall_ms = FIRST_MS
         self.passed_s = 0.0
+        self.before_ms = self._last_ms = FIRST_MS
         self._said: set[int] = set()
 
     def now_ms(self) -> int:
@@ -53,6 +58,7 @@ class DayClock:
         while self.wall_ms in self._said or not self.wall_ms % 1000:
             self.wall_ms += 1
         self._said.add(self.wall_ms)
+        self.before_ms, self._last_ms = self._last_ms, self.wall_ms
         return self.wall_ms
 
     def monotonic_s(self) -> float:
@@ -67,7 +73,7 @@ class Collector(Protocol):
     """Who hears of requests, one after the other, and of what becomes of them."""
 
     def leaves(self, request: OutgoingRequest) -> None: ...
-    def fails(self) -> None: ...
+    def fails(self, status: int | None) -> None: ...
     def refuses(self) -> None: ...
     def receives(self, *, is_answered: bool) -> None: ...
 
@@ -103,13 +109,13 @@ class Weather:
         if kind == "raising":
             raise ValueError("a network connection of the app's own, with a fault")
         if kind == "narrow" and len(events_of(request)) > MOST_EVENTS_A_REQUEST:
-            return Answer(status=413)
+            collector.fails(TOO_LARGE)
+            return Answer(status=TOO_LARGE)
         if kind == "picky" and any(_is_picked(event) for event in events_of(request)):
             kind = "failing"
         if kind in UNHEARD:
             answer = UNHEARD[kind]
-            if answer.status is not None:
-                collector.fails()
+            collector.fails(answer.status)
             return answer
         if kind == "strict":
             collector.refuses()
