@@ -111,3 +111,10 @@ def test_a_record_holds_what_the_model_says(
 def test_the_table_of_names_agrees_with_lower() -> None:
     assert len(LOWER) > 40
     assert all(lower == name.lower() for name, lower in LOWER.items())
+
+
+def test_a_name_that_is_not_in_the_table_is_not_remembered() -> None:
+    before = len(LOWER)
+
+    assert LOWER[b"X-One-Of-Any-Number"] == b"x-one-of-any-number"
+    assert len(LOWER) == before

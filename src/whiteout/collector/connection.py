@@ -163,7 +163,7 @@ class Connection(asyncio.Protocol):
         self._awaited = _BODY
         headers = self._fields
         self._fields = []  # takes trailers, which count for nothing: all is decided here
-        values = {LOWER.get(name) or name.lower(): value for name, value in headers}
+        values = {LOWER[name]: value for name, value in headers}
         request = self._request
         request.headers, request.values = headers, values
         parser = self._parser
