@@ -559,6 +559,16 @@ def test_W23_the_times_of_an_anonymous_event_are_those_of_a_whole_second(acme: R
     assert event["etl_tstamp"] == "2023-11-14 22:13:23.000"
 
 
+def test_W23_a_record_that_meets_a_fault_of_ours_has_the_time_of_a_whole_second_too(
+    acme: Resolver,
+) -> None:
+    record = post({**MINIMAL, "eid": COOKIE}, headers=ANONYMOUS)
+    moments = iter((1_700_000_003_001, 1_700_000_003_998))
+    enricher = Enricher(acme, now_ms=lambda: next(moments), new_uuid=uuid4, enrichments=())
+
+    assert enricher.fault(record, "OSError").json() == enricher.fault(record, "OSError").json()
+
+
 def repr_of(results: list[EnrichedEvent | BadRow]) -> list[str]:
     return [one.tsv() if isinstance(one, EnrichedEvent) else one.json() for one in results]
 

@@ -148,7 +148,10 @@ class Enricher:
         now_ms = self._now_ms()
         try:
             request = load(record, self._dropped_parameters)
-            clean = self._masked(request).record() if isinstance(request, Request) else None
+            clean = None
+            if isinstance(request, Request):
+                now_ms -= now_ms % TIME_STEP_MS if request.anonymous else 0
+                clean = self._masked(request).record()
         except Exception:  # noqa: BLE001 - it may be what the fault is about
             clean = None
         return self._bad_rows.generic_error(now_ms, error, clean)
