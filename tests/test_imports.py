@@ -217,6 +217,14 @@ def test_importing_whiteout_loads_the_engine_only_with_the_first_tracker(
     assert "whiteout.tracker.engine" in tracked["modules"]
 
 
+def test_importing_whiteout_loads_no_event_before_it_is_named(
+    imported: dict[str, list[str]], tracked: dict[str, list[str]]
+) -> None:
+    assert not [module for module in imported["modules"] if module.startswith("whiteout.events")]
+    assert "whiteout.events.screen" in tracked["modules"]
+    assert "whiteout.events.structured" not in tracked["modules"]
+
+
 @pytest.mark.parametrize("stage", ["imported", "tracked"])
 def test_an_app_loads_nothing_of_the_pipeline(stage: str, request: pytest.FixtureRequest) -> None:
     report: dict[str, list[str]] = request.getfixturevalue(stage)

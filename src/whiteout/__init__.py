@@ -7,8 +7,8 @@
     tracker = whiteout.create_tracker("shop", "https://collector.example.com")
     tracker.track(whiteout.ScreenView(name="Checkout"))
 
-Importing this loads nothing of the pipeline, and of the tracker what is needed to configure one and
-to make events: its engine is loaded with the first tracker.
+Importing this loads nothing of the pipeline, and of the tracker what is needed to configure one:
+events are loaded when they are first named, and the engine with the first tracker.
 """
 
 from __future__ import annotations
@@ -20,21 +20,8 @@ from whiteout.errors import ConfigurationError as ConfigurationError
 from whiteout.errors import EventStoreError as EventStoreError
 from whiteout.errors import ProtocolError as ProtocolError
 from whiteout.errors import WhiteoutError as WhiteoutError
-from whiteout.events.deep_link import DeepLinkReceived as DeepLinkReceived
-from whiteout.events.event import Event as Event
-from whiteout.events.lifecycle import Background as Background
-from whiteout.events.lifecycle import Foreground as Foreground
-from whiteout.events.page import PageView as PageView
-from whiteout.events.screen import ScreenView as ScreenView
-from whiteout.events.screen_engagement import ListItemView as ListItemView
-from whiteout.events.screen_engagement import ScreenEnd as ScreenEnd
-from whiteout.events.screen_engagement import ScrollChanged as ScrollChanged
-from whiteout.events.self_describing import SelfDescribing as SelfDescribing
-from whiteout.events.structured import Structured as Structured
-from whiteout.events.timing import Timing as Timing
 from whiteout.identifiers import Anonymisation as Anonymisation
 from whiteout.identifiers import identifying_property as identifying_property
-from whiteout.protocol.self_describing import SelfDescribingJson as SelfDescribingJson
 from whiteout.tracker.configuration import BufferOption as BufferOption
 from whiteout.tracker.configuration import DevicePlatform as DevicePlatform
 from whiteout.tracker.configuration import EmitterConfiguration as EmitterConfiguration
@@ -56,13 +43,17 @@ if TYPE_CHECKING:
     from whiteout.events.consent import ConsentDocument as ConsentDocument
     from whiteout.events.consent import ConsentGranted as ConsentGranted
     from whiteout.events.consent import ConsentWithdrawn as ConsentWithdrawn
+    from whiteout.events.deep_link import DeepLinkReceived as DeepLinkReceived
     from whiteout.events.error import ApplicationError as ApplicationError
     from whiteout.events.error import TrackerError as TrackerError
+    from whiteout.events.event import Event as Event
     from whiteout.events.gdpr import BasisForProcessing as BasisForProcessing
     from whiteout.events.gdpr import GdprConfiguration as GdprConfiguration
     from whiteout.events.geolocation import Geolocation as Geolocation
     from whiteout.events.install import Install as Install
     from whiteout.events.install import InstallReferrer as InstallReferrer
+    from whiteout.events.lifecycle import Background as Background
+    from whiteout.events.lifecycle import Foreground as Foreground
     from whiteout.events.notification import MessageNotification as MessageNotification
     from whiteout.events.notification import (
         MessageNotificationAttachment as MessageNotificationAttachment,
@@ -70,13 +61,22 @@ if TYPE_CHECKING:
     from whiteout.events.notification import (
         MessageNotificationTrigger as MessageNotificationTrigger,
     )
+    from whiteout.events.page import PageView as PageView
     from whiteout.events.push_notification import NotificationContent as NotificationContent
     from whiteout.events.push_notification import PushNotification as PushNotification
     from whiteout.events.push_notification import (
         PushNotificationAttachment as PushNotificationAttachment,
     )
     from whiteout.events.push_notification import PushNotificationTrigger as PushNotificationTrigger
+    from whiteout.events.screen import ScreenView as ScreenView
+    from whiteout.events.screen_engagement import ListItemView as ListItemView
+    from whiteout.events.screen_engagement import ScreenEnd as ScreenEnd
+    from whiteout.events.screen_engagement import ScrollChanged as ScrollChanged
+    from whiteout.events.self_describing import SelfDescribing as SelfDescribing
+    from whiteout.events.structured import Structured as Structured
+    from whiteout.events.timing import Timing as Timing
     from whiteout.events.web_view import WebViewEvent as WebViewEvent
+    from whiteout.protocol.self_describing import SelfDescribingJson as SelfDescribingJson
     from whiteout.strict.profile import PrivacyProfile as PrivacyProfile
     from whiteout.strict.profile import SafeProperties as SafeProperties
     from whiteout.tracker.consent_record import ConsentState as ConsentState
@@ -107,6 +107,19 @@ if TYPE_CHECKING:
     from whiteout.tracker.web_view import WebViewBridge as WebViewBridge
 
 _LOADED_LATER = {
+    "DeepLinkReceived": "whiteout.events.deep_link",
+    "Event": "whiteout.events.event",
+    "Background": "whiteout.events.lifecycle",
+    "Foreground": "whiteout.events.lifecycle",
+    "PageView": "whiteout.events.page",
+    "ScreenView": "whiteout.events.screen",
+    "ListItemView": "whiteout.events.screen_engagement",
+    "ScreenEnd": "whiteout.events.screen_engagement",
+    "ScrollChanged": "whiteout.events.screen_engagement",
+    "SelfDescribing": "whiteout.events.self_describing",
+    "Structured": "whiteout.events.structured",
+    "Timing": "whiteout.events.timing",
+    "SelfDescribingJson": "whiteout.protocol.self_describing",
     "RemoteSetup": "whiteout.tracker.remote.setup",
     "RemoteConfiguration": "whiteout.tracker.remote.settings",
     "ConfigurationState": "whiteout.tracker.remote.settings",
