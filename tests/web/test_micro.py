@@ -309,11 +309,24 @@ def test_of_a_failed_event_the_request_is_as_it_came(pipeline: Pipeline) -> None
     assert event["rawEvent"]["parameters"].keys() == {"e", "p", "unknown", "cx", "ua"}
 
 
-def test_failed_events_are_not_among_all(pipeline: Pipeline) -> None:
-    """Micro has what is left of them there, too."""
-    pipeline.send({}, self_describing(SCREEN_VIEW, {"name": 1}))
+def test_what_is_left_of_failed_events_is_among_all(pipeline: Pipeline) -> None:
+    """With an entity for each failure, as in Micro; a request without an event leaves nothing."""
+    (good,) = pipeline.send({})
+    (failed,) = pipeline.send(
+        self_describing(SCREEN_VIEW, {"name": 1})
+        | entities((SCREEN, {"name": 1}), (SCREEN, SCREEN_DATA), (APPLICATION, APPLICATION_DATA))
+    )
+    pipeline.request("POST", TP2, "not json", {"Content-Type": "application/json"})
 
-    assert len(pipeline.get("/micro/events").json()) == 1
+    rest, whole = pipeline.get("/micro/events").json()
+    assert [rest["event_id"], whole["event_id"]] == [failed, good]
+    suffix = "com_snowplowanalytics_mobile_screen_1"
+    assert rest[f"contexts_{suffix}"] == [{**SCREEN_DATA, "_schema_version": "1-0-0"}]
+    assert "unstruct_event_com_snowplowanalytics_mobile_screen_view_1" not in rest
+    failures = rest["contexts_com_snowplowanalytics_snowplow_failure_1"]
+    assert [one["schema"] for one in failures] == [SCREEN_VIEW, SCREEN]
+    lines = pipeline.get("/micro/events", accept="text/tab-separated-values").body.decode()
+    assert [line.split("\t")[6] for line in lines.splitlines()] == [failed, good]
     assert [event["incomplete"] for event in pipeline.get("/micro/good").json()] == [False]
 
 

@@ -20,6 +20,7 @@ from whiteout.lake.failed import iso_time
 from whiteout.protocol.iglu import parse_schema_key
 from whiteout.web import micro, openapi
 from whiteout.web.filter import Filter
+from whiteout.web.incomplete import rest_of
 from whiteout.web.micro_filters import BadFilter, GoodFilter
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ _PATHS = (
     "{vendor}/{name}/jsonschema/{version}\n/micro/openapi.json\n/micro/ui"
 )
 _Wanted = TypeVar("_Wanted", GoodFilter, BadFilter)
+_Shape = TypeVar("_Shape")
 
 
 class MicroApi:
@@ -112,16 +114,28 @@ class MicroApi:
         return await self._list(conditions, wanted.limit, micro.bad_event)
 
     async def _events(self, request: Request) -> Response:
-        conditions = Filter(status="good")
         if openapi.TSV in request.headers.get("accept", ""):
 
             def answer() -> Response:
-                rows = self._rows(conditions, None)
-                lines = (f"{row['document']}\n" for row in rows)
+                lines = (f"{line}\n" for line in self._shaped(Filter(), None, self._line))
                 return StreamingResponse(_in_portions(lines), media_type=openapi.TSV)
 
             return await self._when_fresh(answer)
-        return await self._list(conditions, None, lambda row: micro.lossy(row["document"]))
+        return await self._list(Filter(), None, self._lossy)
+
+    def _line(self, row: Row) -> str | None:
+        document: str = row["document"]
+        if row["status"] == "good":
+            return document
+        rest = rest_of(document, self._schemas)
+        return None if rest is None else rest.tsv()
+
+    def _lossy(self, row: Row) -> dict[str, Any] | None:
+        document: str = row["document"]
+        if row["status"] == "good":
+            return micro.lossy(document)
+        rest = rest_of(document, self._schemas)
+        return None if rest is None else rest.json_object()
 
     async def _schema(self, request: Request) -> Response:
         return await run_in_threadpool(self._find_schema, request.path_params)
@@ -137,11 +151,10 @@ class MicroApi:
             return _json({"value": history}, 404)
 
     async def _list(
-        self, wanted: Filter, limit: float | None, shape: Callable[[Row], dict[str, Any]]
+        self, wanted: Filter, limit: float | None, shape: Callable[[Row], dict[str, Any] | None]
     ) -> Response:
         def answer() -> Response:
-            rows = self._rows(wanted, limit)
-            texts = _in_portions(_array(map(shape, rows)))
+            texts = _in_portions(_array(self._shaped(wanted, limit, shape)))
             return StreamingResponse(texts, media_type=openapi.JSON)
 
         return await self._when_fresh(answer)
@@ -154,8 +167,12 @@ class MicroApi:
 
         return await run_in_threadpool(wait)
 
-    def _rows(self, wanted: Filter, limit: float | None) -> Iterator[Row]:
-        """The newest first, one at a time: an answer never stands in memory as a whole.
+    def _shaped(
+        self, wanted: Filter, limit: float | None, shape: Callable[[Row], _Shape | None]
+    ) -> Iterator[_Shape]:
+        """Events in the shape of an answer; those that have none are left out.
+
+        The newest first, one at a time: an answer never stands in memory as a whole.
 
         Which they are is known before the first is given: a search that takes too long can still
         be answered as a failure, and to find one by its number is no search.
@@ -166,7 +183,8 @@ class MicroApi:
         condition, values = wanted.condition()
         most = -1 if limit is None else int(min(limit, sys.maxsize))
         numbers = self._recent.query(_NUMBERS.format(condition), [*values, most])
-        return (row for (number,) in numbers if (row := self._recent.get(number)) is not None)
+        rows = (row for (number,) in numbers if (row := self._recent.get(number)) is not None)
+        return (shaped for row in rows if (shaped := shape(row)) is not None)
 
     def _summary(self) -> dict[str, int]:
         totals = self._recent.totals()

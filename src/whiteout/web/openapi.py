@@ -104,8 +104,8 @@ def _paths() -> Json:
         "/micro/events": {
             "get": _events(
                 "listEnriched",
-                "All good events as the analytics SDKs have them, the newest first; with "
-                f"`Accept: {TSV}` as enriched lines.",
+                "All good events and what is left of failed ones, as the analytics SDKs have them, "
+                f"the newest first; with `Accept: {TSV}` as enriched lines.",
                 _both(_list("EnrichedEvent"), _answer("enriched lines", TSV, {"type": "string"})),
             )
         },

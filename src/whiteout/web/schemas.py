@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from whiteout.enrich.schemas import is_valid_entity
 from whiteout.iglu import EmbeddedRegistry, FolderRegistry
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     from whiteout.iglu import Resolver
     from whiteout.protocol.iglu import SchemaKey
+    from whiteout.protocol.self_describing import SelfDescribingJson
 
 
 class Schemas:
@@ -34,6 +36,11 @@ class Schemas:
         """
         with self._lock:
             return self._made().lookup(key)
+
+    def accept(self, part: SelfDescribingJson) -> bool:
+        """Whether the schema of a part is there, and allows its data."""
+        with self._lock:
+            return is_valid_entity(part, self._made(), [])
 
     def keys(self) -> set[SchemaKey]:
         """The keys of all schemas that can be listed: those that came along, and of folders.
