@@ -8,6 +8,9 @@ PINNED := $(VENV)/pinned
 READY := $(VENV)/ready
 WINDOW := $(VENV)/window
 
+# Tests start hundreds of processes: each would compile all of its modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run test lint format docs docs-serve bench lock clean
@@ -19,7 +22,7 @@ run: $(READY) ## the pipeline on this machine, with a small shop tracking into i
 	$(BIN)/whiteout demo
 
 test: $(READY) $(WINDOW) ## all tests; make test ARGS="tests/tracker -x" for some
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(READY) ## style, formatting and types
 	$(BIN)/ruff check .

@@ -51,6 +51,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + DEADLINE_S
     while not condition():
         assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(0.02)  # the processor is for what is waited for
 
 
 class Up:
