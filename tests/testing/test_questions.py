@@ -65,7 +65,7 @@ def test_good_and_failed_events_are_asked_for_as_of_micro(micro: Micro) -> None:
     assert ask(micro, "/micro/all") == {"total": 3, "good": 2, "bad": 1}
     assert len(ask(micro, "/micro/good", {"event_type": "struct"})) == 1
     assert len(ask(micro, "/micro/bad", {"version": "tp2"})) == 1
-    assert len(ask(micro, "/micro/events")) == 2
+    assert len(ask(micro, "/micro/events")) == 3
     found = ask(micro, "/micro/iglu/com.snowplowanalytics.snowplow/link_click/jsonschema/1-0-1")
     assert found["self"]["name"] == "link_click"
 
