@@ -355,7 +355,7 @@ SHORT = settings(
 )
 LONG = settings(
     SHORT,
-    max_examples=2500,
+    max_examples=1500,  # twenty minutes
     phases=[Phase.generate, Phase.shrink],
     derandomize=False,  # other days each time
 )
@@ -406,3 +406,8 @@ def test_a_day_on_which_the_events_of_a_new_session_are_removed_before_a_kill(da
     day.be_killed(
         level=None, profile=None, lull=1, is_busy=False, shares=False, others_forget=False
     )
+
+
+def test_a_day_on_which_nobody_is_known_before_a_kill_and_an_anonymous_start(day: Day) -> None:
+    day.be_killed(level=USER, profile=None, lull=1, is_busy=True, shares=False, others_forget=False)
+    day.restart(level=NONE, profile=None, lull=1, shares=False, others_forget=False)

@@ -80,6 +80,7 @@ class Chain:
         must_renew: the next event begins another, unless sessions are paused.
         is_broken_off: it does so also if they are: the level has changed.
         has_ended: it does so also in another process.
+        is_on_disk: a file says whose it is, not a journal alone.
         may_renew: a kill came at a moment at which either is right.
     """
 
@@ -94,6 +95,7 @@ class Chain:
     must_renew: bool = True
     is_broken_off: bool = False
     has_ended: bool = False
+    is_on_disk: bool = False
     may_renew: bool = False
 
     def is_due(self, now_ms: int, timeout_ms: int, *, checks: bool) -> bool:
@@ -337,6 +339,8 @@ class Model:
     def enters(self, level: Anonymisation, minimum: Anonymisation | None = None) -> None:
         """The level changes."""
         before = self.level
+        if not before & CLIENT:
+            self._store()
         self.decided = level
         self.minimum = self.minimum if minimum is None else minimum
         if (before ^ self.level) & CLIENT:
@@ -360,6 +364,9 @@ class Model:
             self._identified = self._new_chain("identified")
         if not self.level & CLIENT:
             self._know()
+            self._store()
+        elif was_killed and not self._identified.is_on_disk:  # and while anonymous none is made
+            self._identified = self._new_chain("identified")
         chain = self._identified
         goes_on = bool(chain.session) and self.continues and not chain.has_ended
         is_frozen = was_killed and not self.checks_sessions
@@ -373,6 +380,8 @@ class Model:
 
     def is_kept(self) -> None:
         """What is to be known of the session at the next start is on the disk."""
+        if self._chain is self._identified:
+            self._store()
         if not self._identified.has_ended:
             self._end_is_on_disk = False
 
@@ -394,6 +403,11 @@ class Model:
         self._identified = self._new_chain("identified")
         self._begin_line()
         self._end_session_if(crosses=True)
+
+    def _store(self) -> None:
+        """The tracker stores who the installation is, once there is a session of it."""
+        chain = self._identified
+        chain.is_on_disk |= chain.session > 0 or chain.group is not None
 
     def _drop_identified(self) -> None:
         """What waits and names an installation that is forgotten."""
