@@ -4,7 +4,8 @@
     python benchmarks/tracker.py --features
 
 With `--features` Whiteout alone: every automatic feature on beside all of them off, by call and by
-event on the wire. A screen view also ends the screen before then: two events a call.
+event on the wire. A screen view also ends the screen before then: two events a call. First screen
+views only; then what is usual, a screen view and nine structured events in turn.
 
 Client pinned to core 0, sink to core 1; candidates take turns within a round; medians of rounds.
 Queue limits of peers are lifted for speed and memory, never for losses. Burst figures are always
@@ -40,8 +41,11 @@ LIBRARIES = (
     "node",
 )
 BASELINE = "snowplow-async"
-FEATURES = ("whiteout-bare", "whiteout-all")
-EVENTS_A_CALL = {"whiteout-all": 2}
+FEATURES = {
+    "screen views only": ("whiteout-bare", "whiteout-all"),
+    "one call in ten a screen view": ("whiteout-bare-mixed", "whiteout-all-mixed"),
+}
+CALLS_A_SCREEN_END = {"whiteout-all": 1, "whiteout-all-mixed": 10}
 MOST_FOR_ALL_FEATURES = 1.5
 PATTERNS = {
     "whiteout": '"eid": ?"([0-9a-f-]{36})"',
@@ -51,7 +55,9 @@ PATTERNS = {
     "segment": '"messageId": ?"([^"]{8,64})"',
     "posthog": '"uuid": ?"([0-9a-f-]{36})"',
 }
-PATTERNS |= dict.fromkeys(FEATURES, PATTERNS["whiteout"])
+PATTERNS |= dict.fromkeys(
+    (name for pair in FEATURES.values() for name in pair), PATTERNS["whiteout"]
+)
 WARM_UP = 20
 LONGEST_RUN_S = 120.0
 
@@ -93,6 +99,13 @@ def client_command(library: str, mode: str, port: int, calls: int) -> list[str]:
     return [sys.executable, str(HERE / "tracker_client.py"), library, *arguments]
 
 
+def events_of(library: str, calls: int) -> int:
+    """How many events these calls and those of the warm-up are on the wire."""
+    calls += WARM_UP
+    every = CALLS_A_SCREEN_END.get(library)
+    return calls if every is None else calls + calls // every - 1  # the last screen stays open
+
+
 def run(library: str, mode: str, calls: int) -> dict[str, float]:
     with sink() as (port, ask):
         process = subprocess.Popen(
@@ -111,8 +124,7 @@ def run(library: str, mode: str, calls: int) -> dict[str, float]:
         called = json.loads(first)
         # The sink is left alone until the client has flushed: counting costs it the interpreter.
         process.stdout.readline()
-        # All calls, and the ends of all screens but the last.
-        wanted = EVENTS_A_CALL.get(library, 1) * (calls + WARM_UP - 1) + 1
+        wanted = events_of(library, calls)
         deadline = time.time() + LONGEST_RUN_S
         arrived = 0
         while arrived < wanted and time.time() < deadline:
@@ -192,19 +204,20 @@ def table(title: str, rows: dict[str, list[dict[str, float]]], columns: list[str
 def features(rounds: int, calls: int) -> None:
     """What the automatic features cost, as ratios."""
     columns = ["p50_us", "mean_us", "cpu_us"]
-    for mode, number in (("burst", calls), ("paced", calls // 20)):
-        results: dict[str, list[dict[str, float]]] = {library: [] for library in FEATURES}
-        for _ in range(rounds):
-            for library in FEATURES:
-                results[library].append(run(library, mode, number))
-        print(f"\n{mode}: {number} calls, median of {rounds} rounds, all features to none")
-        for column in columns:
-            bare, full = (statistics.median(r[column] for r in results[lib]) for lib in FEATURES)
-            of_event = full / bare / EVENTS_A_CALL["whiteout-all"]
-            print(
-                f"{column:10}{bare:8.1f} -> {full:8.1f} a call: {full / bare:.2f}; an event on "
-                f"the wire: {of_event:.2f} (aim {MOST_FOR_ALL_FEATURES})"
-            )
+    for what, pair in FEATURES.items():
+        events = 1 + 1 / CALLS_A_SCREEN_END[pair[1]]  # a call, with all features
+        for mode, number in (("burst", calls), ("paced", calls // 20)):
+            results: dict[str, list[dict[str, float]]] = {library: [] for library in pair}
+            for _ in range(rounds):
+                for library in pair:
+                    results[library].append(run(library, mode, number))
+            print(f"\n{what}, {mode}: {number} calls, median of {rounds} rounds, all to none")
+            for column in columns:
+                bare, full = (statistics.median(r[column] for r in results[lib]) for lib in pair)
+                print(
+                    f"{column:10}{bare:8.1f} -> {full:8.1f} a call: {full / bare:.2f}; an event on "
+                    f"the wire: {full / bare / events:.2f} (aim {MOST_FOR_ALL_FEATURES})"
+                )
 
 
 def main() -> None:

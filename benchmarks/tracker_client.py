@@ -8,6 +8,7 @@ Snowplow trackers as two entities, the others as properties. Whiteout makes both
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
@@ -84,8 +85,13 @@ def automatic(*, on: bool) -> dict[str, bool]:
     return {name: on for name in names if name in states or name.endswith("_autotracking")}
 
 
-def whiteout_client(port: int, features: dict[str, bool] = ONE_A_CALL, **limits: int) -> Client:
-    """Whiteout with `features` of its tracker configuration, and limits of its emitter's."""
+def whiteout_client(
+    port: int, features: dict[str, bool] = ONE_A_CALL, calls_a_screen: int = 1, **limits: int
+) -> Client:
+    """Whiteout with `features` of its tracker configuration, and limits of its emitter's.
+
+    Of `calls_a_screen` calls the first is a screen view, the others are structured events.
+    """
     import whiteout
 
     properties = {
@@ -130,7 +136,19 @@ def whiteout_client(port: int, features: dict[str, bool] = ONE_A_CALL, **limits:
             )
         )
 
-    return track, lambda: tracker.flush(60)
+    def act() -> None:
+        tracker.track(
+            whiteout.Structured(
+                category="shop", action="add-to-basket", label="green", property="shoe", value=49.5
+            )
+        )
+
+    turns = itertools.cycle([track, *[act] * (calls_a_screen - 1)])
+
+    def take_turns() -> None:
+        next(turns)()
+
+    return track if calls_a_screen == 1 else take_turns, lambda: tracker.flush(60)
 
 
 def _snowplow(port: int, batch_size: int | None, *, with_session: bool) -> Client:
@@ -192,6 +210,8 @@ def posthog_client(port: int, **limits: int) -> Client:
 CLIENTS: dict[str, Callable[[int], Client]] = {
     "whiteout": whiteout_client,
     "whiteout-all": lambda port: whiteout_client(port, automatic(on=True)),
+    "whiteout-all-mixed": lambda port: whiteout_client(port, automatic(on=True), 10),
+    "whiteout-bare-mixed": lambda port: whiteout_client(port, automatic(on=False), 10),
     "whiteout-bare": lambda port: whiteout_client(port, automatic(on=False)),
     "snowplow-async": lambda port: _snowplow(port, None, with_session=False),
     "snowplow-async-best": lambda port: _snowplow(port, 100, with_session=True),
