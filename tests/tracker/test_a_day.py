@@ -411,3 +411,9 @@ def test_a_day_on_which_the_events_of_a_new_session_are_removed_before_a_kill(da
 def test_a_day_on_which_nobody_is_known_before_a_kill_and_an_anonymous_start(day: Day) -> None:
     day.be_killed(level=USER, profile=None, lull=1, is_busy=True, shares=False, others_forget=False)
     day.restart(level=NONE, profile=None, lull=1, shares=False, others_forget=False)
+
+
+def test_a_day_on_which_a_lifetime_stays_with_the_tracker_that_is_made_again(day: Day) -> None:
+    day.switch(level=USER, pending=Pending.KEEP, lull=1)
+    day.limit_anonymous_sessions(lifetime_s=0, lull=1)
+    day.restart(level=None, profile=None, lull=1, shares=False, others_forget=False)

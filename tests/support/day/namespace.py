@@ -123,7 +123,8 @@ class Namespace:
                 clock=self._clock, generator=random.Random(0), new_uuid=self._uuids
             ),
         )
-        model.live_for(said.lifetime_s)
+        if was_killed or said.lifetime_s is not None:  # else a process keeps what it had
+            model.live_for(said.lifetime_s)
         model.starts(level, was_killed=was_killed)
         assert self.tracker.anonymisation is model.level
 
