@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _ANSWER_S = 15.0
 _SLICE_S = 0.5  # of that: between two looks whether somebody wants to stop
+_AGAIN_S = 0.05  # until a broker is asked again for a topic that it does not know yet
 _ROOM_BYTES = 1_000  # that a message needs around it
 
 
@@ -74,10 +75,7 @@ def ensure_topics(settings: KafkaSettings, names: Iterable[str]) -> dict[str, To
         ]
         for made in (client.create_topics(new) if new else {}).values():
             _wait_for(kafka, made)
-        found = client.describe_topics(
-            kafka.TopicCollection(list(dict.fromkeys(titles.values()))), request_timeout=_ANSWER_S
-        )
-        described = {title: future.result(_ANSWER_S) for title, future in found.items()}
+        described = _known(client, list(dict.fromkeys(titles.values())))
     except (kafka.KafkaException, TimeoutError) as error:
         raise _unusable(settings, error) from error
     return {
@@ -88,6 +86,21 @@ def ensure_topics(settings: KafkaSettings, names: Iterable[str]) -> dict[str, To
         )
         for name, title in titles.items()
     }
+
+
+def _known(client: AdminClient, titles: list[str]) -> dict[str, Any]:
+    """What brokers say of topics. A controller says that one is made before all of them know it."""
+    kafka = clients.library()
+    deadline_s = time.monotonic() + _ANSWER_S
+    while True:
+        found = client.describe_topics(kafka.TopicCollection(titles), request_timeout=_ANSWER_S)
+        try:
+            return {title: future.result(_ANSWER_S) for title, future in found.items()}
+        except kafka.KafkaException as error:
+            is_new = error.args[0].code() == kafka.KafkaError.UNKNOWN_TOPIC_OR_PART
+            if not is_new or time.monotonic() >= deadline_s:
+                raise
+        time.sleep(_AGAIN_S)
 
 
 def wait_for_brokers(settings: KafkaSettings, stop: threading.Event) -> bool:
