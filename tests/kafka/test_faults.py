@@ -56,7 +56,7 @@ def lasting_broker() -> Iterator[Broker]:
     running_broker = Broker()
     if not running_broker.can_restart:
         running_broker.close()
-        pytest.skip("WHITEOUT_KAFKA_RESTART names no command that restarts that of WHITEOUT_KAFKA")
+        pytest.skip("WHITEOUT_RESTART_KAFKA names no command that restarts that of WHITEOUT_KAFKA")
     yield running_broker
     running_broker.close()
 

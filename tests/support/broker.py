@@ -6,7 +6,7 @@ transaction. It keeps them in memory, or in an object store, for which it acknow
 then loses, and where a group that was killed in the middle of an agreement waits for ever (tried
 with version 0.6.0 on the wheel `moto`). It has no engine for a disk.
 
-`WHITEOUT_KAFKA_RESTART` may be a command for the shell that kills the broker of `WHITEOUT_KAFKA`
+`WHITEOUT_RESTART_KAFKA` may be a command for the shell that kills the broker of `WHITEOUT_KAFKA`
 and starts it again, such as `docker restart -s KILL kafka`: with it that one is killed too.
 """
 
@@ -33,7 +33,7 @@ from whiteout.kafka.settings import KafkaSettings
 # What hangs is given up then. A group that is being kicked about by the binary takes one or two
 # dozen seconds to agree on a machine with much else to do.
 DEADLINE_S = 120.0
-_RESTART = "WHITEOUT_KAFKA_RESTART"
+_RESTART = "WHITEOUT_RESTART_KAFKA"  # what begins with WHITEOUT_KAFKA_ is a setting
 # A rebalance of this broker takes as long as a member may be silent between two polls.
 QUICK = {
     "fetch.wait.max.ms": "20",
