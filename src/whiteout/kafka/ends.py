@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from whiteout.errors import LogError
 from whiteout.kafka import clients
-from whiteout.kafka.topics import ensure_topics
+from whiteout.kafka.topics import ensure_topics, once_known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,12 +63,16 @@ class Ends:
         kind: Any = admin.OffsetSpec  # type: ignore[attr-defined] # it is not marked as exported
         spec = kind.latest() if is_end else kind.earliest()
         found: Offsets = {name: {} for name in names}
-        try:
+
+        def ask() -> None:
             answers = self._admin.list_offsets(
                 dict.fromkeys(asked.values(), spec), request_timeout=_ANSWER_S
             )
             for (name, partition), place in asked.items():
                 found[name][partition] = answers[place].result(_ANSWER_S).offset
+
+        try:
+            once_known(ask)
         except (self._kafka.KafkaException, TimeoutError) as error:
             raise LogError(f"Kafka does not answer: {type(error).__name__}") from error
         return found

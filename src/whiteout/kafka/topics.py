@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from whiteout.errors import ConfigurationError, LogError
 from whiteout.kafka import clients
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from types import ModuleType
 
     from confluent_kafka.admin import AdminClient
 
     from whiteout.kafka.settings import KafkaSettings
 
+_Answer = TypeVar("_Answer")
 _ANSWER_S = 15.0
 _SLICE_S = 0.5  # of that: between two looks whether somebody wants to stop
 _AGAIN_S = 0.05  # until a broker is asked again for a topic that it does not know yet
@@ -75,7 +76,7 @@ def ensure_topics(settings: KafkaSettings, names: Iterable[str]) -> dict[str, To
         ]
         for made in (client.create_topics(new) if new else {}).values():
             _wait_for(kafka, made)
-        described = _known(client, list(dict.fromkeys(titles.values())))
+        described = once_known(lambda: _descriptions(client, [*{*titles.values()}]))
     except (kafka.KafkaException, TimeoutError) as error:
         raise _unusable(settings, error) from error
     return {
@@ -88,19 +89,35 @@ def ensure_topics(settings: KafkaSettings, names: Iterable[str]) -> dict[str, To
     }
 
 
-def _known(client: AdminClient, titles: list[str]) -> dict[str, Any]:
-    """What brokers say of topics. A controller says that one is made before all of them know it."""
+def once_known(ask: Callable[[], _Answer]) -> _Answer:
+    """Ask brokers of topics that were made a moment ago.
+
+    A controller says that a topic is made before all brokers know it, and who leads it.
+
+    Raises:
+        KafkaException: the brokers refuse, or still do not know it after a while.
+    """
     kafka = clients.library()
+    codes = kafka.KafkaError
+    early = (
+        codes.UNKNOWN_TOPIC_OR_PART,
+        codes.LEADER_NOT_AVAILABLE,
+        codes.NOT_LEADER_FOR_PARTITION,
+    )
     deadline_s = time.monotonic() + _ANSWER_S
     while True:
-        found = client.describe_topics(kafka.TopicCollection(titles), request_timeout=_ANSWER_S)
         try:
-            return {title: future.result(_ANSWER_S) for title, future in found.items()}
+            return ask()
         except kafka.KafkaException as error:
-            is_new = error.args[0].code() == kafka.KafkaError.UNKNOWN_TOPIC_OR_PART
-            if not is_new or time.monotonic() >= deadline_s:
+            if error.args[0].code() not in early or time.monotonic() >= deadline_s:
                 raise
         time.sleep(_AGAIN_S)
+
+
+def _descriptions(client: AdminClient, titles: list[str]) -> dict[str, Any]:
+    topics = clients.library().TopicCollection(titles)
+    found = client.describe_topics(topics, request_timeout=_ANSWER_S)
+    return {title: future.result(_ANSWER_S) for title, future in found.items()}
 
 
 def wait_for_brokers(settings: KafkaSettings, stop: threading.Event) -> bool:
