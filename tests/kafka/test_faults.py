@@ -177,8 +177,11 @@ def test_fifty_kills_of_each_process_lose_nothing_and_double_nothing(
     torment(kafka, tmp_path, 50, seed=2)
 
 
-# The binary keeps records in memory, and has lost some that it had acknowledged when connections
-# broke: too often for every run, which has the mock's brokers that go away (`test_brokers.py`).
+# Too often the binary fails for every run, which has the mock's brokers that go away
+# (`test_brokers.py`). It keeps all that it has acknowledged, but at times gives a group no
+# assignment for two minutes after the moment in which it hangs: what waits is then late, not lost.
+# And where requests append to one partition at once, it may give a reader the later batch first,
+# who is then past the other for ever. Behind the same wire Apache Kafka 4.1 does neither.
 @pytest.mark.long
 def test_a_broker_that_goes_away_and_comes_back_loses_and_doubles_nothing(
     broker_behind_a_wire: Broker, tmp_path: Path
