@@ -67,7 +67,7 @@ def fill(settings: KafkaSettings, events: int) -> None:
     """Make the topics, and put records into the first, evenly."""
     from benchmarks.enrich import record, user_agent
 
-    from whiteout.kafka.clients import ensure_topics
+    from whiteout.kafka.topics import ensure_topics
 
     ensure_topics(settings, settings.topics)
     dice = random.Random(20231114)
