@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 # child takes.
 LITTLE_MEMORY = {
     "ARROW_DEFAULT_MEMORY_POOL": "system",
-    "MALLOC_ARENA_MAX": "2",
-    "_RJEM_MALLOC_CONF": "dirty_decay_ms:100,muzzy_decay_ms:0,narenas:2",
+    "MALLOC_ARENA_MAX": "1",
+    "_RJEM_MALLOC_CONF": "dirty_decay_ms:0,muzzy_decay_ms:0,narenas:1,tcache:false",
 }
 _DRAIN_S = 300.0  # a full log takes its time; what is not loaded then is loaded by the next `up`
 

@@ -29,13 +29,13 @@ def tidy(table: LakeTable, kept_days: int | None, settings: LoaderSettings, toda
     Args:
         table: which.
         kept_days: how many days its rows are kept; None for ever.
-        settings: `retention_hours` and `orphan_hours` count here.
+        settings: `merged_bytes`, `retention_hours` and `orphan_hours` count here.
         today_us: any moment of today, microseconds since the epoch; 0 drops no day.
     """
     if kept_days is not None and today_us:
         today = datetime.fromtimestamp(today_us // 1_000_000, UTC).date()
         table.drop_before(today - timedelta(days=kept_days))
-    table.compact()
+    table.compact(settings.merged_bytes)
     table.clean(retention_hours=settings.retention_hours, orphan_s=settings.orphan_hours * 3600)
 
 

@@ -23,6 +23,9 @@ class LoaderSettings:
         max_records: log records a commit.
         max_bytes: of log records a commit; bounds the memory that a commit takes.
         seen_days: how long a repeated delivery is recognised.
+        merged_bytes: files smaller than that are merged, up to that size. A merge to 1 MiB takes
+            some 40 MB of memory for a moment, one to 4 MiB 130 MB; a lake of many events, above
+            all in an object store, is read faster with larger files.
         compact_after: commits after which small files are merged.
         tidy_after_s: seconds after which the tables are tidied though no file was added.
         retention_hours: how long files that are no longer part of the table are kept for readers.
@@ -37,8 +40,9 @@ class LoaderSettings:
     """
 
     max_records: int = 5_000
-    max_bytes: int = 4 * 1024 * 1024
+    max_bytes: int = 2 * 1024 * 1024
     seen_days: int = 45
+    merged_bytes: int = 1024 * 1024
     compact_after: int = 60
     tidy_after_s: float = 3600.0
     retention_hours: int = 1
@@ -56,6 +60,7 @@ class LoaderSettings:
 _LEAST = {
     "max_records": 1,
     "max_bytes": 1,
+    "merged_bytes": 1024,
     "seen_days": 1,
     "compact_after": 1,
     "retention_hours": 0,
