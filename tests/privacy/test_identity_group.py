@@ -466,18 +466,24 @@ def test_L33_waiting_events_that_name_the_forgotten_id_are_erased_and_others_are
         assert [event["eid"] for event in wire.events] == [kept]
 
 
-def test_L33_forgetting_reaches_trackers_that_are_not_running_at_their_next_start(
-    house: House, collector: Collector
-) -> None:
-    """Their session, their cookies and what waits of them."""
+def ids_of_one_that_waits(house: House, collector: Collector) -> set[str]:
+    """Every id of a tracker of the group that ended with an event to send."""
     set_cookies(collector)
     support = house.tracker("support", NONE)
     house.sent(support)
-    old = house.ids("support")
+    ids = house.ids("support")
     collector.default = Reply(status=503)
     support.track(EVENT)
     whiteout.remove_tracker("support", timeout=0.0)
     collector.default = Reply()
+    return ids
+
+
+def test_L33_forgetting_reaches_trackers_that_are_not_running_at_their_next_start(
+    house: House, collector: Collector
+) -> None:
+    """Their session, their cookies and what waits of them."""
+    old = ids_of_one_that_waits(house, collector)
     shop = house.tracker("shop", NONE)
     assert shop.forget()
 
@@ -493,14 +499,7 @@ def test_L33_forgetting_reaches_trackers_that_are_not_running_at_their_next_star
 def test_L33_forgetting_reaches_what_waits_at_the_next_start_also_if_that_is_anonymous_or_outside(
     house: House, collector: Collector, level: Anonymisation, group: str | None
 ) -> None:
-    set_cookies(collector)
-    support = house.tracker("support", NONE)
-    house.sent(support)
-    old = house.ids("support")
-    collector.default = Reply(status=503)
-    support.track(EVENT)
-    whiteout.remove_tracker("support", timeout=0.0)
-    collector.default = Reply()
+    old = ids_of_one_that_waits(house, collector)
     assert house.tracker("shop", NONE).forget()
     before = len(collector.requests)
 
