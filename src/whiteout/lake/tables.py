@@ -32,7 +32,8 @@ _LOG = "_delta_log"
 _HISTORY = 200  # commits to look back at first
 _OWN = frozenset({LOAD_TSTAMP, LOAD_DATE, "event_id"})  # columns that every table of ours has
 
-_ROW_GROUP_ROWS = 1024  # a tenth more bytes than with 8192, and 10 to 25 MB less for a merge
+_ROW_GROUP_ROWS = 1024  # for memory, not for bytes
+"""A merge to 1 MiB adds 17 MiB, with 8192 rows 28; to 4 MiB 28 and 85. Bytes a row: 178 and 144."""
 
 _WORTH_COMPACTING = 2  # files
 
