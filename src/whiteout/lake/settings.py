@@ -24,8 +24,8 @@ class LoaderSettings:
         max_bytes: of log records a commit; bounds the memory that a commit takes.
         seen_days: how long a repeated delivery is recognised.
         merged_bytes: files smaller than that are merged, up to that size. A merge to 1 MiB takes
-            some 17 MiB of memory for a moment, one to 4 MiB 28 (screen views); a lake of many events, above
-            all in an object store, is read faster with larger files.
+            some 17 MiB of memory for a moment, one to 4 MiB 28 (screen views); a lake of many
+            events, above all in an object store, is read faster with larger files.
         compact_after: commits after which small files are merged.
         tidy_after_s: seconds after which the tables are tidied though no file was added.
         retention_hours: how long files that are no longer part of the table are kept for readers.
