@@ -4,8 +4,9 @@
 FROM python:3.13-slim AS build
 WORKDIR /source
 COPY pyproject.toml README.md LICENSE requirements-dev.txt ./
+COPY pipeline pipeline
 COPY src src
-# The wheel of this checkout, with the versions of its dependencies that the tests ran with.
+# The wheels of this checkout, with the versions of its dependencies that the tests ran with.
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels . \
     && sed -n 's/^\([a-z0-9._-]*==.*\) \\$/\1/p' requirements-dev.txt > /wheels/constraints.txt
 RUN python -m venv --without-pip /opt/whiteout \

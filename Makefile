@@ -7,13 +7,16 @@ WORKERS := 2
 PINNED := $(VENV)/pinned
 READY := $(VENV)/ready
 WINDOW := $(VENV)/window
+COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal \
+	--generate-hashes --python-version 3.11 \
+	--no-emit-package whiteout --no-emit-package whiteout-pipeline
 
 # Tests start hundreds of processes: each would compile all of its modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint format docs docs-serve bench lock clean
+.PHONY: help run test lint format docs docs-serve bench dist lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,22 +56,30 @@ bench: $(READY) ## the figures: every program of benchmarks/, one after the othe
 		$(BIN)/python $$program || echo "$$program: no figures, for the reason above"; \
 	done
 
+dist: $(READY) ## the wheels of what is committed, as an index takes them, into build/dist
+	rm -rf build/dist build/release && mkdir -p build/release
+	git archive HEAD | tar -x -C build/release
+	version=$$($(BIN)/python -c 'import whiteout; print(whiteout.__version__)') && \
+		sed "s| @ {root:uri}/pipeline|==$$version|" pyproject.toml > build/release/pyproject.toml
+	for project in build/release build/release/pipeline; do \
+		$(BIN)/python -m build --wheel --no-isolation --outdir build/dist $$project || exit 1; \
+	done
+
 lock: ## pin the newest versions of all dependencies; needs uv
-	UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --upgrade \
-		--generate-hashes --python-version 3.11 --extra dev \
-		pyproject.toml -o requirements-dev.txt
-	UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal \
-		--generate-hashes --python-version 3.11 --extra window --constraints requirements-dev.txt \
-		pyproject.toml -o requirements-window.txt
+	echo "whiteout[dev] @ file://$$PWD" | $(COMPILE) --upgrade -o requirements-dev.txt -
+	echo "whiteout[window] @ file://$$PWD" | \
+		$(COMPILE) --constraints requirements-dev.txt -o requirements-window.txt -
 
 clean: ## remove what make and the tools made, the environment too
 	rm -rf $(VENV) build dist docs/reference .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The project itself, by reference: what is changed in src/ needs no new installation.
-$(READY): $(PINNED) pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
-		--no-build-isolation --editable .
+$(READY): $(PINNED) pyproject.toml pipeline/pyproject.toml
+	for project in . ./pipeline; do \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+			--no-build-isolation --editable $$project || exit 1; \
+	done
 	@touch $(READY)
 
 # Half a gigabyte for one test: not for the demo, and where Qt draws windows without a screen.

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import fnmatch
 import json
 import re
 import shlex
-import shutil
 import subprocess
-import sys
 import tomllib
-import zipfile
-from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 from tests.deployment.test_compose import parse
 from tests.support.pages import REPOSITORY
 
 from whiteout.collector.pages import HEALTH_PATHS
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 DOCKERFILE = (REPOSITORY / "Dockerfile").read_text("utf-8").replace("\\\n", " ")
 INSTRUCTIONS = [
@@ -46,28 +38,6 @@ def test_what_is_copied_is_there_and_is_all_that_docker_is_given() -> None:
     assert all((REPOSITORY / name).exists() for name in copied())
     assert lines[0] == "*"
     assert {line[1:] for line in lines if line.startswith("!")} == set(copied())
-
-
-def test_a_wheel_is_built_from_that_alone(tmp_path: Path) -> None:
-    checkout = tmp_path / "checkout"
-    checkout.mkdir()
-    for name in copied():
-        if (REPOSITORY / name).is_dir():
-            shutil.copytree(REPOSITORY / name, checkout / name)
-        else:
-            shutil.copy(REPOSITORY / name, checkout / name)
-    subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", str(checkout)],
-        check=True,
-        capture_output=True,
-        timeout=60,
-    )
-
-    (wheel,) = (checkout / "dist").iterdir()
-    assert fnmatch.fnmatch(wheel.name, "whiteout-*.whl")
-    names = zipfile.ZipFile(wheel).namelist()
-    source = REPOSITORY / "src"
-    assert {str(one.relative_to(source)) for one in source.rglob("*.py")} <= set(names)
 
 
 def test_extras_and_pinned_versions_are_ours() -> None:

@@ -11,7 +11,6 @@ ended by Ctrl-C before it was done. A command that runs until Ctrl-C is done the
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 import sys
 from itertools import pairwise
@@ -41,12 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - one for each way to end
     """Run a command and return its exit status."""
-    if list(arguments) == ["--version"]:  # needs nothing that may be missing
+    if list(arguments) == ["--version"]:  # at once
         _say_version()
         return 0
-    if importlib.util.find_spec("typer") is None:
-        needed = "the command line needs more: pip install 'whiteout[pipeline]'"
-        return _complain(needed, WRONG_USE, arguments)
     try:
         _invoke(list(arguments))
         sys.stdout.flush()
@@ -65,7 +61,7 @@ def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - one for each way to
 
 def _invoke(arguments: list[str]) -> None:
     """Parse and run, without typer's own ways to end a process."""
-    import typer.main  # noqa: PLC0415 - comes with the extra
+    import typer.main  # noqa: PLC0415 - --version does without
 
     from whiteout.cli.completion import complete  # noqa: PLC0415 - the same
 
@@ -104,7 +100,7 @@ def application(*, knows_shells: bool = False) -> typer.Typer:
     Args:
         knows_shells: with typer's own options for completion.
     """
-    import typer  # noqa: PLC0415 - comes with the extra
+    import typer  # noqa: PLC0415 - the same
 
     app = typer.Typer(
         name="whiteout",
