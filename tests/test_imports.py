@@ -29,6 +29,7 @@ SHARED = (
     "whiteout.version",
 )
 PIPELINE = (
+    "whiteout.complaint",
     "whiteout.configuration",
     "whiteout.iglu",
     "whiteout.log",

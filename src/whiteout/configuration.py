@@ -100,7 +100,11 @@ class Stage(Generic[_Settings]):
         try:
             return msgspec.convert(tree, self.kind)
         except msgspec.ValidationError as error:
-            raise ConfigurationError(f"[{self.table}]: {error}") from error
+            from whiteout.complaint import complaint  # noqa: PLC0415 - where something is wrong
+
+            raise ConfigurationError(
+                f"[{self.table}]: {complaint(error, tree, self.kind)}"
+            ) from error
 
     def _take_table(
         self, tree: Tree, table: Mapping[str, Any], options: Mapping[str, Any], prefix: str

@@ -109,3 +109,25 @@ def test_the_documented_file_is_accepted() -> None:
 
     assert settings.limits.notice_s == 10
     assert settings.metrics_path == "/metrics"
+
+
+@pytest.mark.parametrize(
+    ("assignment", "complaint"),
+    [
+        ("cookie_same_site=lax", "cookie_same_site must be 'Lax', 'None' or 'Strict', got 'lax'"),
+        ('limits.connections="10"', "limits.connections must be a whole number, got '10'"),
+        ("limits.drain_s=true", "limits.drain_s must be a number, got True"),
+        ("limits.log_bytes=-1", "limits.log_bytes must be more than 0, got -1"),
+        ("cookie_enabled=1", "cookie_enabled must be true or false, got 1"),
+        ("cookie_domains=3", "cookie_domains must be a list of texts, got 3"),
+        ("do_not_track_cookie=dnt", "do_not_track_cookie must be a list of 2 texts, got ['dnt']"),
+        ("paths={a=1}", "paths must be a mapping of names to texts, got {'a': 1}"),
+        ("root_response.status=1", "root_response.status must be one of"),
+        ("tls.key=key.pem", "tls.certificate is missing; it must be a text"),
+    ],
+)
+def test_a_wrong_value_is_told_with_the_options_name_and_what_it_must_be(
+    assignment: str, complaint: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(f"[collector]: {complaint}")):
+        collector_settings({}, {}, [assignment])

@@ -20,6 +20,8 @@ from tests.enrich.conftest import (
     post,
     thing,
 )
+from tests.enrich.enrichments.support import bench_of
+from tests.support.all_enrichments import configure_privacy
 
 from whiteout.enrich import BadRow
 from whiteout.iglu import Resolver
@@ -119,6 +121,20 @@ def test_each_is_one_line_with_processor_failure_and_payload(bench: Bench, name:
 @pytest.mark.parametrize("name", RECORDS)
 def test_each_is_valid_under_its_official_schema(bench: Bench, name: str) -> None:
     assert_official(bench.bad(RECORDS[name]))
+
+
+@pytest.fixture(scope="session")
+def masking_bench(resolver: Resolver, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """One whose every privacy enrichment is on; it pseudonymises the cookie's id too."""
+    folder = tmp_path_factory.mktemp("enrichments")
+    configure_privacy(folder)
+    return bench_of(folder, resolver)
+
+
+@pytest.mark.skipif(not CENTRAL.is_dir(), reason="no copy of Iglu Central beside the repository")
+@pytest.mark.parametrize("name", RECORDS)
+def test_each_is_valid_when_it_is_masked_too(masking_bench: Bench, name: str) -> None:
+    assert_official(masking_bench.bad(RECORDS[name]))
 
 
 @pytest.mark.skipif(not CENTRAL.is_dir(), reason="no copy of Iglu Central beside the repository")

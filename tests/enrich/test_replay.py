@@ -20,6 +20,8 @@ from tests.enrich.conftest import (
     thing,
     unstruct_event,
 )
+from tests.enrich.enrichments.support import bench_of
+from tests.support.all_enrichments import configure_privacy
 
 from whiteout.enrich.event import BadRow, EnrichedEvent
 from whiteout.enrich.failure import GENERIC_ERROR
@@ -29,7 +31,10 @@ from whiteout.lake.failed import generic_error, iglu_error, parsing_error
 from whiteout.protocol.collector_payload import encode
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from whiteout.enrich import Enricher
+    from whiteout.iglu import Resolver
 
 SECRETS = ("192.0.2.7", COOKIE, "sp=cookie-9f31", "https://shop.example/?mail=a%40b.example")
 
@@ -134,6 +139,35 @@ def test_an_event_keeps_the_id_that_it_was_given(enricher: Enricher) -> None:
 
     assert isinstance(again, bytes)
     assert row.data["payload"]["enriched"]["event_id"].encode() in again
+
+
+@pytest.mark.parametrize("event", [{"co": contexts(thing(name=3))}, {"wrong": 1}])
+def test_a_row_with_a_pseudonym_for_the_cookies_id_can_be_replayed(
+    resolver: Resolver, tmp_path: Path, event: dict[str, Any]
+) -> None:
+    """A pseudonym is no UUID, and a record with another id is none that enrich reads."""
+    configure_privacy(tmp_path)
+    bench = bench_of(tmp_path, resolver)
+
+    row, again = replayed_row(bench.enricher, post({**MINIMAL, **event}))
+
+    assert again.schema == row.schema
+    assert COOKIE not in row.json()
+
+
+def test_an_events_pseudonym_for_the_cookies_id_outlives_the_replay(
+    resolver: Resolver, tmp_path: Path
+) -> None:
+    configure_privacy(tmp_path)
+    row = bench_of(tmp_path, resolver).bad(post({**MINIMAL, "co": contexts(thing(name=3))}))
+    pseudonym = row.data["payload"]["enriched"]["network_userid"]
+
+    again = replay(row.json())
+
+    assert isinstance(again, bytes)
+    request = load(again)
+    assert isinstance(request, Request)
+    assert dict(request.parameters)["nuid"] == pseudonym
 
 
 def test_ids_are_the_same_for_the_same_row_and_differ_within_it() -> None:

@@ -88,10 +88,11 @@ def configure_all(folder: Path, *, privacy: bool) -> None:
     script = {"script": "enrich.py", "timeLimitMs": 5_000}
     configure(folder, "whiteout", "python_script_config", "1-0-0", script)
     if privacy:
-        _configure_privacy(folder)
+        configure_privacy(folder)
 
 
-def _configure_privacy(folder: Path) -> None:
+def configure_privacy(folder: Path) -> None:
+    """Write the configurations of those that take away, and no others."""
     configure(folder, SNOWPLOW, "anon_ip", "1-0-1", {"anonOctets": 1, "anonSegments": 4})
     columns = ("user_id", "domain_userid", "network_userid", "user_ipaddress", "domain_sessionid")
     (folder / "pii.key").write_bytes(bytes(range(32)))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from whiteout.complaint import complaint
 from whiteout.enrich.enrichments import CURES, KINDS, PYTHON
 from whiteout.enrich.enrichments.anonymise_ip import AnonymiseIp
 from whiteout.enrich.enrichments.interface import (
@@ -137,7 +138,7 @@ def _read(path: Path, unsupported: Unsupported) -> _File | None:
     try:
         return msgspec.convert(document, _File)
     except msgspec.ValidationError as error:
-        raise ConfigurationError(f"{path.name}: {error}") from error
+        raise ConfigurationError(f"{path.name}: {complaint(error, document, _File)}") from error
 
 
 def _name_of(document: dict[str, Any]) -> str:

@@ -49,6 +49,7 @@ class Masks:
     def request(self, request: Request) -> Request:
         """The request, masked."""
         payload = request.payload
+        user_id = self._column(_NETWORK_USERID, payload.network_user_id)
         parameters = [(name, self._parameter(name, value)) for name, value in request.parameters]
         document = request.document
         if document is None and payload.body is not None:
@@ -58,7 +59,8 @@ class Masks:
         clean = replace(
             payload,
             ip_address=self._column(_ADDRESS, payload.ip_address) or "unknown",
-            network_user_id=self._column(_NETWORK_USERID, payload.network_user_id),
+            # Bad rows and records have a UUID there or nothing, and a pseudonym is none.
+            network_user_id=user_id if user_id == payload.network_user_id else None,
             user_agent=self._column(_USERAGENT, payload.user_agent),
             referer_uri=self._column(_PAGE_URL, payload.referer_uri),
             querystring=query_text(parameters),

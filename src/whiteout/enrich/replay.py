@@ -41,6 +41,7 @@ _JSON_PARAMETERS = {
     "ue_px": "unstruct_event",
 }
 _BASE64 = frozenset({"cx", "ue_px"})
+_NETWORK_USERID = frozenset({"nuid", "tnuid"})
 _OF_RECORD = frozenset({"collector_payload_format_violation", "generic_error"})
 _OF_REQUEST = frozenset({"adapter_failures", "tracker_protocol_violations"})
 _OF_LOADER = frozenset({"loader_iglu_error", "loader_parsing_error"})
@@ -124,6 +125,9 @@ def _record_of_event(payload: Mapping[str, Any]) -> bytes | NotReplayable:
     if enriched["event_id"] is not None and not any(name == "eid" for name, _ in pairs):
         # The id that it was given then: a second replay is known as the same event.
         pairs.append(("eid", enriched["event_id"]))
+    pseudonym = enriched["network_userid"] if raw["userId"] is None else None
+    if pseudonym is not None and not any(name in _NETWORK_USERID for name, _ in pairs):
+        pairs.append(("nuid", pseudonym))  # where a record has its id, it would have to be a UUID
     return _record(
         raw,
         path=_EVENT_PATH,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -284,7 +285,7 @@ def test_one_that_is_switched_off_is_passed_over_even_if_it_is_not_here(tmp_path
     ("text", "problem"),
     [
         ("{", "one.json: not JSON"),
-        ('{"schema": "x", "data": {}}', r"one.json: .*missing required field"),
+        ('{"schema": "x", "data": {}}', r"one.json: .*data.vendor is missing; it must be a text"),
         (
             '{"schema": "nonsense", "data": {"vendor": "a", "name": "b", "enabled": true}}',
             "one.json: a schema must look like",
@@ -308,7 +309,7 @@ def test_one_that_is_switched_off_is_passed_over_even_if_it_is_not_here(tmp_path
                 '{"schema": "iglu:com.snowplowanalytics.snowplow/anon_ip/jsonschema/1-0-1", "data":'
                 ' {"vendor": "a", "name": "b", "enabled": true, "parameters": {"anonOctet": 1}}}'
             ),
-            "one.json: parameters: .*anonOctet",
+            "one.json: anonOctet",
         ),
         (
             (
@@ -361,4 +362,22 @@ def test_what_is_not_configured_here_is_left_to_the_defaults(tmp_path: Path) -> 
     assert (anonymity.keep_tracker_identifiers, anonymity.geo_level) == (False, "none")
     configure(tmp_path, "whiteout", "anonymity_config", "1-0-0", {"geoLevel": "street"})
     with pytest.raises(ConfigurationError, match=r"anonymity_config\.json: .*geoLevel"):
+        read_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "complaint"),
+    [
+        ({"anonOctets": "4"}, "anonOctets must be a whole number, got '4'"),
+        ({}, "anonOctets is missing; it must be a whole number"),
+        ({"anonOctet": 2}, "anonOctet is not known; did you mean anonOctets?"),
+        ([], "data.parameters must be a mapping of names to values, got []"),
+    ],
+)
+def test_a_wrong_parameter_is_told_with_its_name_and_what_it_must_be(
+    tmp_path: Path, parameters: dict[str, Any], complaint: str
+) -> None:
+    configure(tmp_path, SNOWPLOW, "anon_ip", "1-0-1", parameters)
+
+    with pytest.raises(ConfigurationError, match=re.escape(f"anon_ip.json: {complaint}")):
         read_folder(tmp_path)

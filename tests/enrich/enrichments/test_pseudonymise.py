@@ -384,10 +384,10 @@ def test_what_was_replaced_goes_to_the_sink_as_a_valid_event_and_nowhere_without
         (place("name"), "must begin with"),
         (place("$.length()"), "cannot be read"),
         (place("$.name", "com.acme/thing"), "schemaCriterion must look like"),
-        (place("$.name", field="page_url"), "Invalid enum value"),
+        (place("$.name", field="page_url"), "field must be '.*contexts', .*, got 'page_url'"),
         ({}, "either pojo or json"),
         ({**column("user_id"), **place("$.name")}, "either pojo or json"),
-        ({"else": 1}, "unknown field"),
+        ({"else": 1}, "else is not known"),
     ],
 )
 def test_a_place_that_cannot_be_is_refused(

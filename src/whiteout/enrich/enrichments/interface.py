@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args
 
 import msgspec
 
+from whiteout.complaint import complaint
 from whiteout.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -197,4 +198,4 @@ def read_parameters(configuration: Configuration, kind: type[_Read]) -> _Read:
     try:
         return msgspec.convert(configuration.parameters, kind)
     except msgspec.ValidationError as error:
-        raise ConfigurationError(f"parameters: {error}") from error
+        raise ConfigurationError(complaint(error, configuration.parameters, kind)) from error
