@@ -65,8 +65,7 @@ class Run:
 
 def fill(settings: KafkaSettings, events: int) -> None:
     """Make the topics, and put records into the first, evenly."""
-    from benchmarks.enrich import record, user_agent
-
+    from enrich import record, user_agent
     from whiteout.kafka.topics import ensure_topics
 
     ensure_topics(settings, settings.topics)

@@ -76,7 +76,7 @@ ONE_A_CALL = {"screen_engagement_autotracking": False}
 """What keeps a call to one event: else a screen view also ends the screen before, summed up."""
 
 
-def automatic(*, on: bool) -> dict[str, bool]:
+def automatic(*, on: bool) -> dict[str, Any]:
     """Every option that tracks or attaches something by itself: all on, or all off."""
     import whiteout
 
@@ -86,7 +86,7 @@ def automatic(*, on: bool) -> dict[str, bool]:
 
 
 def whiteout_client(
-    port: int, features: dict[str, bool] = ONE_A_CALL, calls_a_screen: int = 1, **limits: int
+    port: int, features: dict[str, Any] = ONE_A_CALL, calls_a_screen: int = 1, **limits: int
 ) -> Client:
     """Whiteout with `features` of its tracker configuration, and limits of its emitter's.
 
@@ -107,6 +107,7 @@ def whiteout_client(
     retriever = whiteout.PlatformContextRetriever(
         **{name: (lambda value=DEVICE[key]: value) for name, key in properties.items()}
     )
+    emitter_options: dict[str, Any] = limits
     tracker = whiteout.create_tracker(
         "bench",
         f"http://127.0.0.1:{port}",
@@ -120,7 +121,7 @@ def whiteout_client(
         whiteout.EmitterConfiguration(
             storage_dir=os.environ.get("BENCH_STORAGE")
             or tempfile.mkdtemp(prefix="whiteout-bench-"),
-            **limits,
+            **emitter_options,
         ),
     )
 
