@@ -135,6 +135,15 @@ def test_the_public_names_are_these_and_no_others() -> None:
     assert ours == PUBLIC_NAMES
 
 
+def test_a_star_brings_all_of_them_and_nothing_else() -> None:
+    """Also those that are loaded only when they are first named."""
+    names: dict[str, object] = {}
+
+    exec("from whiteout import *", names)  # noqa: S102 - the statement is no expression
+
+    assert names.keys() - {"__builtins__"} == PUBLIC_NAMES
+
+
 def test_all_that_is_reached_through_a_tracker_can_be_annotated() -> None:
     """`whiteout.controllers` has the type of each controller, and nothing else."""
     exported = {name for name, value in vars(controllers).items() if inspect.isclass(value)}

@@ -166,6 +166,12 @@ _LOADED_LATER = {
 
 
 if not TYPE_CHECKING:  # a type checker would take any name for one that exists
+    # What `from whiteout import *` brings: what is loaded only when it is named, too.
+    __all__ = [
+        name
+        for name, value in {**globals(), **_LOADED_LATER}.items()
+        if name in _LOADED_LATER or getattr(value, "__module__", "").startswith("whiteout.")
+    ]
 
     def __getattr__(name: str) -> object:
         module = _LOADED_LATER.get(name)
