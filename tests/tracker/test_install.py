@@ -85,6 +85,57 @@ def test_a_referrer_that_fails_costs_the_entity_only(tmp_path: Path) -> None:
     assert tracked == [Install()]
 
 
+@pytest.mark.parametrize(
+    ("gives", "text"),
+    [
+        (lambda: 1 / 0, "install_referrer raised ZeroDivisionError"),
+        (
+            lambda: InstallReferrer(google_play_instant_param=False),
+            "install_referrer gave InstallReferrer, not a SelfDescribingJson",
+        ),
+        (
+            lambda: SelfDescribingJson(REFERRER.schema, {"of": object()}),
+            "install_referrer raised ConfigurationError",
+        ),
+    ],
+)
+def test_a_referrer_that_is_of_no_use_is_warned_of(
+    tmp_path: Path,
+    gives: Any,  # noqa: ANN401 - the mistakes
+    text: str,
+) -> None:
+    """It is asked once in the life of an installation: nobody would notice otherwise."""
+    warnings: list[str] = []
+
+    track_install(
+        tmp_path, "app", lambda _: None, referrer=gives, warn=lambda _, said: warnings.append(said)
+    )
+
+    assert warnings == [text]
+
+
+def test_a_referrer_that_knows_nothing_is_not_warned_of(tmp_path: Path) -> None:
+    track_install(
+        tmp_path,
+        "app",
+        lambda _: None,
+        referrer=lambda: None,
+        warn=lambda *_: pytest.fail("warned"),
+    )
+
+
+def test_a_tracker_warns_of_a_referrer_that_fails(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    wire = Wire()
+    broken = TrackerConfiguration(install_referrer=lambda: 1 / 0)  # type: ignore[arg-type,return-value] # the mistake
+
+    with a_tracker(wire.network, tmp_path, broken):
+        pass
+
+    assert "install_referrer raised ZeroDivisionError" in caplog.messages
+
+
 def test_a_referrer_is_asked_for_the_first_run_only(tmp_path: Path) -> None:
     track_install(tmp_path, "app", lambda _event: None)
 

@@ -177,6 +177,7 @@ class Core:
                 self.track,
                 referrer=tracker.install_referrer,
                 started_at_ms=self._made_at_ms if is_late else None,
+                warn=self.counters.warn,
             )
 
     def close(self, timeout_s: float) -> bool:

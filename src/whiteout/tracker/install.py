@@ -31,15 +31,17 @@ if TYPE_CHECKING:
 # Of one length, so that the second is written where the disk is full.
 _PENDING: Final = b"pending"
 _TRACKED: Final = b"tracked"
+_KIND: Final = "install-referrer"
 
 
-def track_install(
+def track_install(  # noqa: PLR0913 - one argument a collaborator
     folder: Path | None,
     name: str,
     track: Callable[[Event], object],
     *,
     referrer: Callable[[], SelfDescribingJson | None] | None = None,
     started_at_ms: int | None = None,
+    warn: Callable[[str, str], object] = lambda _kind, _text: None,
 ) -> bool:
     """Track the install event if this is the first run; whether it was.
 
@@ -53,6 +55,7 @@ def track_install(
         track: the tracker's; when it returns, the event survives the end of the process.
         referrer: gives the entity of `InstallReferrer`, where the app knows one. Called only for
             the event; what it raises, or has no JSON form, means none.
+        warn: told where the referrer is of no use: its kind, and a sentence.
         started_at_ms: when the run began, in Unix epoch milliseconds; None: now. It is cut to the
             second, as other events of that moment may be of another level.
 
@@ -75,7 +78,7 @@ def track_install(
             return False
         began = None if started_at_ms is None else started_at_ms // 1000
         moment = None if began is None else dt.datetime.fromtimestamp(began, dt.UTC)
-        track(Install(entities=_entities(referrer), true_timestamp=moment))
+        track(Install(entities=_entities(referrer, warn), true_timestamp=moment))
         _mark(path, _TRACKED)
         return True
     finally:
@@ -84,17 +87,21 @@ def track_install(
 
 def _entities(
     referrer: Callable[[], SelfDescribingJson | None] | None,
+    warn: Callable[[str, str], object],
 ) -> tuple[SelfDescribingJson, ...]:
     if referrer is None:
         return ()
     try:
         entity = referrer()
-        if not isinstance(entity, SelfDescribingJson):
-            return ()
-        dumps(entity.as_dict())
-    except Exception:  # noqa: BLE001 - the app's code; the event is worth more than where it is from
+        if isinstance(entity, SelfDescribingJson):
+            dumps(entity.as_dict())
+            return (entity,)
+    except Exception as error:  # noqa: BLE001 - the app's code; the event is worth more than where it is from
+        warn(_KIND, f"install_referrer raised {type(error).__name__}")
         return ()
-    return (entity,)
+    if entity is not None:
+        warn(_KIND, f"install_referrer gave {type(entity).__name__}, not a SelfDescribingJson")
+    return ()
 
 
 def _is_tracked(path: Path) -> bool:

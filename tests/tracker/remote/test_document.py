@@ -229,10 +229,17 @@ def test_a_value_out_of_range_is_left_out_with_a_warning() -> None:
     assert "sessionConfiguration.foregroundTimeout" in notes[0]
 
 
-def test_a_platform_that_is_not_known_is_as_if_not_given() -> None:
-    document = a_document(a_bundle(tracker={"devicePlatform": "fridge"}))
+def test_a_member_that_is_not_known_is_as_if_not_given_with_a_warning() -> None:
+    document, notes = read(
+        a_file(a_bundle(tracker={"devicePlatform": "fridge"}, emitter={"bufferOption": "Tsunami"}))
+    )
 
-    assert document.bundles["shop"].sections["tracker"] == {}
+    sections = document.bundles["shop"].sections
+    assert (sections["tracker"], sections["emitter"]) == ({}, {})
+    assert [note.partition(" ")[0] for note in notes] == [
+        "trackerConfiguration.devicePlatform",
+        "emitterConfiguration.bufferOption",
+    ]
 
 
 def test_properties_that_are_not_known_make_the_list_shorter() -> None:

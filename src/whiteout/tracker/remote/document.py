@@ -242,7 +242,10 @@ class _Reading:
             raise _RefusedError(where, _must(where, str(error))) from None
         if value is UNKNOWN and row is not None:
             raise _RefusedError(where, _must(where, "a value that this version knows"))
-        if value is UNKNOWN or option.is_allowed(value):
+        if value is UNKNOWN:
+            self._note(where, f"{where} has a value that this version does not know: left out")
+            return UNKNOWN
+        if option.is_allowed(value):
             return value
         if row is not None or option.name == "endpoint":
             raise _RefusedError(where, _must(where, "a value that the option allows"))
