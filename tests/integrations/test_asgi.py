@@ -289,6 +289,9 @@ def test_a_tracker_that_fails_does_not_fail_the_request() -> None:
         ({"level": 7}, "level"),
         ({"track": "page_view"}, "origin"),
         ({"origin": "https://alice@shop.example.com/path"}, "origin"),
+        ({"subject_of": SubjectConfiguration()}, "subject_of must be a function, got"),
+        ({"subject_of": asyncio.sleep}, "subject_of must be a plain function"),
+        ({"name_of": "home"}, "name_of must be a function, got"),
     ],
 )
 def test_a_wrong_option_fails_at_once(options: dict[str, Any], text: str) -> None:

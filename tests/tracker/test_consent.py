@@ -277,6 +277,7 @@ def test_consent_ends_when_it_expires(
         ({"documents": POLICY}, "documents must be a list or tuple of ConsentDocument"),
         ({"documents": [POLICY] * 101}, "documents must be at most 100, got 101"),
         ({"expiry": dt.datetime(2030, 1, 1)}, "expiry must be a datetime with a time zone"),  # noqa: DTZ001 - the mistake
+        ({"expiry": "2030-01-01T00:00:00Z"}, "expiry must be a datetime with a time zone"),
         ({"expiry": dt.datetime(2021, 1, 1, tzinfo=dt.UTC)}, "expiry must be in the future"),
     ],
 )

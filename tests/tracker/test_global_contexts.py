@@ -244,9 +244,9 @@ def test_a_configuration_that_is_wrong_is_an_error() -> None:
         GlobalContextsConfiguration(contexts=[STATIC])  # type: ignore[arg-type] # the mistake
     with pytest.raises(ConfigurationError, match="tag"):
         GlobalContextsConfiguration(contexts={"": STATIC})
-    with pytest.raises(ConfigurationError, match="global context"):
+    with pytest.raises(ConfigurationError, match=r"^contexts\['a'\] must be a GlobalContext"):
         GlobalContextsConfiguration(contexts={"a": an_entity()})  # type: ignore[dict-item] # the mistake
-    with pytest.raises(ConfigurationError, match="global context"):
+    with pytest.raises(ConfigurationError, match=r"^context must be a GlobalContext, got list$"):
         GlobalContextsController(extensions()).add("a", [])  # type: ignore[arg-type] # the same
 
 

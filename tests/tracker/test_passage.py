@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from tests.support.collector import entity, session, unstructured
 from tests.support.trackers import Wire, a_tracker
 
-from whiteout import ScreenView, Structured, TrackerConfiguration
+from whiteout import (
+    Anonymisation,
+    ConfigurationError,
+    Event,
+    ScreenView,
+    Structured,
+    TrackerConfiguration,
+)
 from whiteout.tracker.own_part import own_part, regate
 
 if TYPE_CHECKING:
@@ -19,6 +27,7 @@ if TYPE_CHECKING:
     from whiteout import Tracker
     from whiteout.tracker.inspectable import InspectableEvent
 
+NONE = Anonymisation.NONE
 PLAIN = Structured(category="a", action="b")
 MARK = b'{"schema":"iglu:com.acme/mark/jsonschema/1-0-0","data":{"by":"extension"}}'
 
@@ -157,3 +166,36 @@ def test_what_was_gated_for_one_level_is_gated_again_for_a_stricter_one() -> Non
             loose = own_part(event, Anonymisation.NONE, gate, str)
 
             assert regate(loose, level, gate) == own_part(event, level, gate, str)
+
+
+@pytest.mark.parametrize(
+    ("event", "anonymisation", "text"),
+    [
+        ("Checkout", NONE, "event must be an event such as ScreenView(name=…), got str"),
+        (
+            ScreenView,
+            NONE,
+            "event must be an event such as ScreenView(name=…), got the class ScreenView itself",
+        ),
+        (PLAIN, "full", "anonymisation must be an Anonymisation such as Anonymisation.FULL"),
+        (PLAIN, True, "anonymisation must be an Anonymisation such as Anonymisation.FULL"),
+        (PLAIN, None, "anonymisation must be an Anonymisation such as Anonymisation.FULL"),
+    ],
+)
+def test_what_cannot_be_tracked_is_refused_with_its_cure(
+    tracker: Tracker,
+    event: Any,  # noqa: ANN401 - the mistakes
+    anonymisation: Any,  # noqa: ANN401 - the same
+    text: str,
+) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(text)):
+        tracker.track(event, anonymisation=anonymisation)
+
+
+def test_a_fault_in_an_event_of_the_app_s_own_is_raised_as_it_is(tracker: Tracker) -> None:
+    class Broken(Event):
+        def self_describing(self, new_uuid: object) -> NoReturn:
+            raise TypeError("the app's own")
+
+    with pytest.raises(TypeError, match="the app's own"):
+        tracker.track(Broken())

@@ -24,6 +24,7 @@ from whiteout.identifiers import Anonymisation
 from whiteout.tracker.clock import SystemClock
 from whiteout.tracker.configuration import SubjectConfiguration
 from whiteout.tracker.counters import Counters
+from whiteout.tracker.hooks import check_function
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -91,8 +92,8 @@ class RequestTracking:
 
     Raises:
         ConfigurationError: a signal or kind of view that there is none of, a `level` that is no
-            `Anonymisation`, or page views without `origin`: what a request says of its host is the
-            client's word.
+            `Anonymisation`, a function that is none or an async one, or page views without
+            `origin`: what a request says of its host is the client's word.
     """
 
     def __init__(  # noqa: PLR0913 - one an option
@@ -127,6 +128,9 @@ class RequestTracking:
                 "page views need origin='https://shop.example.com' or alike: what a request says "
                 "of its host is the client's word"
             )
+        for name, function in (("subject_of", subject_of), ("name_of", name_of)):
+            if function is not None:
+                check_function(name, function)
         self._level = level
         self._track = track
         self._name_of = name_of

@@ -23,7 +23,9 @@ def check_attribute(owner: object, name: str) -> None:
     kind = type(owner)
     member = next((vars(each)[name] for each in kind.__mro__ if name in vars(each)), None)
     if member is None:
-        raise AttributeError(f"{kind.__name__} has no option {name!r}")
+        raise AttributeError(
+            f"{kind.__name__} has no option {name!r} that can be set while the tracker runs"
+        )
     if isinstance(member, property) and member.fset is None:
         raise AttributeError(
             f"{name} of {kind.__name__} cannot be set while the tracker runs: "

@@ -100,6 +100,22 @@ def check_level(name: str, value: object) -> None:
         )
 
 
+def check_tracked(event: object, anonymisation: object) -> None:
+    """Refuse what is no event, and a level that is none."""
+    from whiteout.events.event import Event  # noqa: PLC0415 - seldom
+
+    if not isinstance(event, Event):
+        got = type(event).__name__
+        if isinstance(event, type):
+            got = f"the class {event.__name__} itself"
+        raise ConfigurationError(f"event must be an event such as ScreenView(name=…), got {got}")
+    check_level("anonymisation", anonymisation)
+    if anonymisation is None:
+        raise ConfigurationError(
+            "anonymisation must be an Anonymisation such as Anonymisation.FULL, got None"
+        )
+
+
 def check_flag(name: str, value: object) -> None:
     """Refuse what is neither True nor False."""
     if not isinstance(value, bool):

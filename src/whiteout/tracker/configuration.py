@@ -288,7 +288,7 @@ class EmitterConfiguration:
             collectors take.
         byte_limit_get: bytes of an event sent by GET; default 40,000.
         request_callback: called after each round with the numbers of events sent and failed.
-        custom_retry_for_status_codes: HTTP status to retry (True) or drop (False).
+        custom_retry_for_status_codes: HTTP status, 300 to 599, to retry (True) or drop (False).
         server_anonymisation: send `SP-Anonymous`. None: not said, as in `TrackerConfiguration`.
         retry_failed_requests: False drops the events of any failed request.
         max_event_store_size: events; default 100,000 (native: 1,000, which loses a burst). The
@@ -325,9 +325,9 @@ class EmitterConfiguration:
             check_flag("server_anonymisation", self.server_anonymisation)
         check_mapping("custom_retry_for_status_codes", self.custom_retry_for_status_codes)
         for status, retry in self.custom_retry_for_status_codes.items():
-            if isinstance(status, bool) or not isinstance(status, int) or not 100 <= status <= 599:  # noqa: PLR2004 - HTTP's range
+            if isinstance(status, bool) or not isinstance(status, int) or not 300 <= status <= 599:  # noqa: PLR2004 - HTTP's errors
                 raise ConfigurationError(
-                    f"custom_retry_for_status_codes must map statuses 100 to 599, got {status!r}"
+                    f"custom_retry_for_status_codes must map statuses 300 to 599, got {status!r}"
                 )
             check_flag(f"custom_retry_for_status_codes[{status}]", retry)
         object.__setattr__(

@@ -42,6 +42,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from whiteout.errors import ConfigurationError
 from whiteout.events.consent import ConsentDocument, ConsentGranted, ConsentWithdrawn
+from whiteout.events.properties import wrong_value
 from whiteout.identifiers import Anonymisation
 from whiteout.tracker.attributes import NoStrayAttributes
 from whiteout.tracker.configuration import Pending
@@ -164,6 +165,8 @@ class Consent(NoStrayAttributes):
                 changed.
         """
         _check_level(level)
+        if isinstance(expiry, str):  # which an event takes
+            raise wrong_value("expiry", expiry, "a datetime with a time zone")
         event = ConsentGranted(documents=documents, expiry=expiry)
         ids = _ids(documents)
         now_ms = self._now_ms()

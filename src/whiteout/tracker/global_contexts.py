@@ -120,7 +120,7 @@ class GlobalContextsConfiguration:
             )
         for tag, context in self.contexts.items():
             check_identifier("tag", tag)
-            check_context(context)
+            check_context(f"contexts[{tag!r}]", context)
         object.__setattr__(self, "contexts", MappingProxyType(dict(self.contexts)))
 
 
@@ -154,7 +154,7 @@ class GlobalContextsController(NoStrayAttributes):
                 `GlobalContext`.
         """
         check_identifier("tag", tag)
-        check_context(context)
+        check_context("context", context)
         return self._registry.add_context(tag, context)
 
     def remove(self, tag: str) -> GlobalContext | None:
@@ -162,10 +162,10 @@ class GlobalContextsController(NoStrayAttributes):
         return self._registry.remove_context(tag)
 
 
-def check_context(context: object) -> None:
+def check_context(field: str, context: object) -> None:
     """Refuse what is no global context."""
     if not isinstance(context, GlobalContext):
-        raise ConfigurationError(f"a global context must be one, got a {type(context).__name__}")
+        raise ConfigurationError(f"{field} must be a GlobalContext, got {type(context).__name__}")
 
 
 def _copied(entities: object) -> tuple[SelfDescribingJson, ...]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from whiteout.errors import ConfigurationError
 from whiteout.identifiers import Anonymisation
-from whiteout.tracker.checks import check_flag
+from whiteout.tracker.checks import check_flag, check_tracked
 from whiteout.tracker.configuration import Pending
 from whiteout.tracker.core import Core
 from whiteout.tracker.decisions import Minimum
@@ -129,11 +129,16 @@ class Tracker(LiveOptions):
             anonymisation: makes this event more anonymous than the tracker is, never less.
 
         Raises:
-            ConfigurationError: the event holds something that has no JSON form.
+            ConfigurationError: the event holds something that has no JSON form, or an argument is
+                of another type.
         """
         if self._core.is_forked:
             self._core.revive()
-        return self._passage.track(event, anonymisation)
+        try:
+            return self._passage.track(event, anonymisation)
+        except (AttributeError, TypeError):  # looked into only now: asking first costs each event
+            check_tracked(event, anonymisation)
+            raise
 
     def scope(
         self,
