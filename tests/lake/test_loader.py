@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
-from itertools import pairwise
+from itertools import pairwise, permutations
 from typing import TYPE_CHECKING, Any
 
 import deltalake
@@ -18,6 +18,8 @@ from whiteout.lake.failed import GENERIC_ERROR, LOADER_IGLU_ERROR, LOADER_PARSIN
 from whiteout.lake.settings import parse_retention
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.lake.conftest import Kitchen
 
 USER = "iglu:com.acme/user/jsonschema/1-0-0"
@@ -160,6 +162,42 @@ def test_a_version_that_breaks_its_family_gets_a_column_of_its_own(kitchen: Kitc
         [{"_schema_version": "1-0-1", "id": 1}],
         [{"_schema_version": "1-0-1", "id": 2}],
     ]
+
+
+@pytest.mark.parametrize("order", list(permutations(("1-0-0", "1-0-1", "1-1-0"))))
+def test_which_version_has_which_column_does_not_depend_on_which_came_first(
+    kitchen: Kitchen, order: Sequence[str]
+) -> None:
+    """As with Snowplow's loader: older versions come first, also those that no event has."""
+    family = USER.removesuffix("1-0-0")
+    kitchen.schema(USER, {"id": {"type": "string"}})
+    kitchen.schema(USER_2, {"id": {"type": "string"}, "age": {"type": "integer"}})
+    kitchen.schema(f"{family}1-1-0", {"id": {"type": "integer"}})
+    for version in order:
+        data = {"id": 1 if version == "1-1-0" else "x"}
+        event = {"event_id": version, "app_id": version}
+        kitchen.send({"columns": event, "contexts": [[family + version, data]]})
+        kitchen.load_all()
+
+    rows = {row["app_id"]: row for row in kitchen.rows()}
+    (recovered,) = [name for name in rows["1-1-0"] if "_recovered_" in name]
+    assert recovered.startswith("contexts_com_acme_user_1_recovered_1_1_0_")
+    assert rows["1-1-0"][recovered] == [{"_schema_version": "1-1-0", "id": 1}]
+    for version in ("1-0-0", "1-0-1"):
+        expected = {"_schema_version": version, "age": None, "id": "x"}
+        assert rows[version]["contexts_com_acme_user_1"] == [expected]
+
+
+def test_a_registry_that_has_no_older_version_or_fails_for_it_holds_nothing_up(
+    kitchen: Kitchen,
+) -> None:
+    late = USER.removesuffix("1-0-0") + "1-3-2"
+    kitchen.schema(late, {"id": {"type": "string"}})
+    kitchen.send({"columns": {"event_id": "e1"}, "contexts": [[late, {"id": "x"}]]})
+    kitchen.load_all()
+
+    (row,) = kitchen.rows()
+    assert row["contexts_com_acme_user_1"] == [{"_schema_version": "1-3-2", "id": "x"}]
 
 
 def test_a_value_that_does_not_fit_makes_a_failed_event_with_all_that_was_sent(

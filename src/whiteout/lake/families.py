@@ -1,7 +1,8 @@
 """Which column holds which version of which schema, and how its data is cast to it.
 
 A schema family (vendor, name, model) has one column; its versions share one struct, which grows by
-the fields of each version that is seen. A version that breaks the struct gets a column of its own,
+the fields of each version that is seen, and of the older ones first: so which version breaks the
+struct does not depend on which came first. One that does gets a column of its own,
 `…_recovered_<model>_<revision>_<addition>_<hash>`.
 
 Source: the tables of Snowplow's Lake Loader (reference section 4.2).
@@ -10,16 +11,18 @@ Source: the tables of Snowplow's Lake Loader (reference section 4.2).
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 from typing import TYPE_CHECKING, Any, Literal
 
 from whiteout.errors import WhiteoutError
+from whiteout.iglu.embedded import SCHEMAS
 from whiteout.lake.arrow import criterion_of, entity_field, event_field, struct_of
 from whiteout.lake.casting import Caster, caster
 from whiteout.lake.types import StructType, accommodate, type_of_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import pyarrow as pa
 
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 Part = Literal["event", "entity"]
 
 MAX_FAMILIES = 2000  # arbitrary; who can send any schema of a public registry must not widen on
+_MAX_OLDER = 50  # arbitrary; each may cost a request
 
 
 class TooManyFamiliesError(WhiteoutError):
@@ -97,6 +101,10 @@ class Families:
         version = type_of_schema(self._lookup(key))
         prefix = "unstruct_event" if part == "event" else "contexts"
         column = f"{prefix}_{key.column_suffix}"
+        for older in self._older(key):
+            room = self._room(column, older)
+            if room is not None:
+                self._grow(part, key, column, room[0])
         room = self._room(column, version)
         if room is None:
             digest = hashlib.blake2b(repr(version).encode(), digest_size=4).hexdigest()
@@ -106,6 +114,28 @@ class Families:
         grown, own = room
         self._grow(part, key, column, grown)
         return Placement(column, key.version, own, caster(own))
+
+    def _older(self, key: SchemaKey) -> Iterator[StructType]:
+        """The versions before `key` that there are: no registry needs to list what it has.
+
+        One that fails is taken for one that has none, as nothing may wait for what no event needs.
+        """
+        asked = 0
+        for revision in range(key.revision + 1):
+            for addition in count():
+                one = replace(key, revision=revision, addition=addition)
+                if one >= key or asked == _MAX_OLDER:
+                    break
+                asked += 1
+                try:
+                    kind = type_of_schema(self._older_schema(one, key))
+                except Exception:  # noqa: BLE001 - whatever `lookup` raises
+                    break
+                yield kind
+
+    def _older_schema(self, older: SchemaKey, key: SchemaKey) -> Mapping[str, Any]:
+        """Those of schemas that this package brings along are asked of nobody else."""
+        return SCHEMAS[older.uri] if key.uri in SCHEMAS else self._lookup(older)
 
     def _room(self, column: str, version: StructType) -> tuple[StructType, StructType] | None:
         existing = self._types.get(column)
