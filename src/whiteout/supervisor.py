@@ -35,6 +35,7 @@ class Supervisor:
 
     Args:
         command: program and arguments.
+        name: of the child, for messages.
         environment: of the child; the parent's where None.
         first_delay_s: before a child that died is started again; doubles up to ten seconds.
     """
@@ -43,10 +44,12 @@ class Supervisor:
         self,
         command: Sequence[str],
         *,
+        name: str = "the child process",
         environment: Mapping[str, str] | None = None,
         first_delay_s: float = _FIRST_DELAY_S,
     ) -> None:
         self._command = list(command)
+        self._name = name
         self._environment = None if environment is None else dict(environment)
         self._first_delay_s = first_delay_s
         self._stopping = threading.Event()
@@ -80,9 +83,9 @@ class Supervisor:
             while self._thread.is_alive():  # a new child may be on its way already
                 self._kill()
                 self._thread.join(0.1)
-            raise ChildFailedError(f"the child process took longer than {timeout_s:g} s to finish")
+            raise ChildFailedError(f"{self._name} took longer than {timeout_s:g} s to finish")
         if self._status != 0:
-            raise ChildFailedError(f"the child process ended with status {self._status}")
+            raise ChildFailedError(f"{self._name} ended with status {self._status}")
 
     def give_up(self) -> None:
         """Kill the child that `stop` waits for; what it had not done is in the log."""
@@ -113,7 +116,7 @@ class Supervisor:
                 if last_attempts >= _ATTEMPTS_WHEN_STOPPING:
                     return
                 continue
-            _LOGGER.warning("a child process ended with status %s, starting again", self._status)
+            _LOGGER.warning("%s ended with status %s, starting again", self._name, self._status)
             if time.monotonic() - started_at >= _HEALTHY_AFTER_S:
                 delay_s = self._first_delay_s
             self._stopping.wait(delay_s)

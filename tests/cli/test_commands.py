@@ -167,7 +167,7 @@ def test_the_child_is_started_again_when_it_dies(tmp_path: Path) -> None:
         status, errors = running.stop()
 
     assert status == 0
-    assert errors == "whiteout: a child process ended with status -9, starting again\n"
+    assert errors == "whiteout: the enrich process ended with status -9, starting again\n"
     assert query(tmp_path, "SELECT count(*) AS n FROM events") == [{"n": 2}]
 
 

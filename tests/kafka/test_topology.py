@@ -85,7 +85,7 @@ def test_two_collectors_on_one_port_and_four_enrichers_load_the_lake(
     ]
     assert stages == ["collector"] * 2 + ["enrich"] * 4 + ["loader", "page"]
     assert process.returncode == 0, errors
-    assert errors == "whiteout: a child process ended with status -9, starting again\n"
+    assert errors == "whiteout: the enrich process ended with status -9, starting again\n"
     wait_for(tmp_path, good)
     wait_for(tmp_path, failed, "failed_events")
     assert not any(child.is_running() for child in children)

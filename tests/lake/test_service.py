@@ -13,7 +13,7 @@ from tests.lake.conftest import make_event
 
 from whiteout.enrich import BadRow, Enricher, EnrichSettings
 from whiteout.enrich.enrichments.pseudonymise import Pseudonymise
-from whiteout.errors import ConfigurationError, LogError
+from whiteout.errors import ConfigurationError, LogError, ProtocolError
 from whiteout.lake import loader as loading
 from whiteout.lake.service import (
     ServiceSettings,
@@ -24,6 +24,7 @@ from whiteout.lake.service import (
     registries,
     run,
 )
+from whiteout.lake.tables import LakeTable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,15 +35,16 @@ if TYPE_CHECKING:
 class BrokenLake:
     """A loader whose lake cannot be written `failures` times."""
 
-    def __init__(self, failures: int) -> None:
+    def __init__(self, failures: int, fault: Exception | None = None) -> None:
         self.failures = failures
+        self.fault = fault or OSError("no space left on device")
         self.is_behind = False
         self.settled = 0
 
     def load(self) -> int:
         self.failures -= 1
         if self.failures >= 0:
-            raise OSError("no space left on device")
+            raise self.fault
         return 0
 
     def settle(self) -> None:
@@ -122,6 +124,43 @@ def test_a_lake_that_cannot_be_written_for_a_while_is_tried_again() -> None:
     run(lake, stopped(), commit_interval_s=0)
 
     assert lake.settled == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (LogError("record 7 of the log is damaged"), "record 7 of the log is damaged"),
+        (OSError(28, "No space left on device", "/mnt/alice"), "No space left on device"),
+        (ValueError("alice@example.org is no number"), "ValueError"),
+        (ProtocolError("alice@example.org is no URI"), "ProtocolError"),
+    ],
+)
+def test_the_log_says_why_loading_failed_and_nothing_of_the_data(
+    caplog: pytest.LogCaptureFixture, fault: Exception, told: str
+) -> None:
+    lake: Any = BrokenLake(failures=1, fault=fault)
+
+    run(lake, stopped(), commit_interval_s=0)
+
+    assert caplog.messages == [f"loading failed ({told}), trying again"]
+
+
+def test_the_log_names_what_a_table_could_not_be_written_for(
+    kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    loader = kitchen.loader()
+    kitchen.send_events("e1")
+    append = LakeTable.append
+
+    def refuse(*_: object, **__: object) -> None:
+        monkeypatch.setattr(LakeTable, "append", append)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(LakeTable, "append", refuse)
+    run(loader, stopped(), commit_interval_s=0)
+
+    assert caplog.messages == ["loading failed (No space left on device), trying again"]
+    assert kitchen.event_ids() == ["e1"]
 
 
 def test_a_lake_that_stays_broken_ends_a_stop_with_its_error() -> None:

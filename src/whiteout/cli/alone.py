@@ -108,7 +108,7 @@ class Alone:
         if shown is not None:
             command += ["--page-socket", str(shown.socket)]
             environment |= shown.environment()
-        return Supervisor(command, environment=environment)
+        return Supervisor(command, name="the enrich process", environment=environment)
 
     def _tell(self, bound: int, shown: Page | None, reason: str | None) -> None:
         collector = listening(self.settings, self.host, bound)

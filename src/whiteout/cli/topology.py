@@ -126,7 +126,9 @@ class Topology:
             environments["page"] = {**environment, **shown.environment()}
         return {
             stage: [
-                Supervisor(commands[stage], environment=environments[stage])
+                Supervisor(
+                    commands[stage], name=f"the {stage} process", environment=environments[stage]
+                )
                 for _ in range(counts[stage])
             ]
             for stage in STAGES

@@ -11,6 +11,7 @@ import msgspec
 
 from whiteout.enrich.atomic import ATOMIC_COLUMNS
 from whiteout.enrich.event import BadRow
+from whiteout.errors import WhiteoutError
 from whiteout.iglu.errors import RegistryHistory, ResolutionError
 from whiteout.lake.atomic import COLUMNS, AtomicFault, text_to_microseconds
 from whiteout.lake.casting import CastError, clean_text
@@ -212,3 +213,10 @@ def _entities(entities: Sequence[SelfDescribingJson]) -> dict[str, Any] | None:
 def error_name(error: Exception) -> str:
     """The kind of an exception: what may be stored or logged of it."""
     return type(error).__name__
+
+
+def reason(error: Exception) -> str:
+    """Why something failed, as far as it may be logged: what repeats nothing of the data."""
+    if isinstance(error, WhiteoutError) and not isinstance(error, ValueError):
+        return str(error)
+    return (isinstance(error, OSError) and error.strerror) or error_name(error)

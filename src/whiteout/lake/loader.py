@@ -37,7 +37,14 @@ from whiteout.lake.batch import (
     place_parts,
 )
 from whiteout.lake.clock import DAY_US, ClockError, LakeClock
-from whiteout.lake.failed import FailedEvent, error_name, from_bad_row, from_text, generic_error
+from whiteout.lake.failed import (
+    FailedEvent,
+    error_name,
+    from_bad_row,
+    from_text,
+    generic_error,
+    reason,
+)
 from whiteout.lake.families import Families
 from whiteout.lake.faults import is_index_broken
 from whiteout.lake.housekeeping import Housekeeper
@@ -90,7 +97,7 @@ class _Batch:
 
 
 class _WriteError(WhiteoutError):
-    """A table could not be written; the message names the kind of failure."""
+    """A table could not be written; the message says why, as far as it may be logged."""
 
 
 class Loader:
@@ -266,7 +273,7 @@ class Loader:
         """Take a smaller batch next time; a record that fails alone becomes a failed event."""
         self._failures += 1
         is_lake = isinstance(error, _WriteError)
-        _LOGGER.warning("loading a batch failed: %s", error_name(error))
+        _LOGGER.warning("loading a batch failed: %s", reason(error))
         if is_lake and self._failures < _WRITE_ATTEMPTS:
             raise error
         if len(raw) > 1:
@@ -379,7 +386,7 @@ class Loader:
             if batch.raw_next is not None:
                 self._events.append(batch.events, {self._raw.name: batch.raw_next})
         except Exception as error:
-            raise _WriteError(error_name(error)) from error
+            raise _WriteError(reason(error)) from error
         self._last_load_us = batch.load_us
         if batch.raw_next is not None:
             self._raw_next = batch.raw_next

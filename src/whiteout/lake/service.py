@@ -25,6 +25,7 @@ from whiteout.iglu import (
     ResolverConfiguration,
     read_resolver,
 )
+from whiteout.lake.failed import reason
 from whiteout.lake.loader import Loader
 from whiteout.lake.settings import LoaderSettings, Source
 from whiteout.log import open_log
@@ -273,7 +274,7 @@ def run(
             failures = 0
         except Exception as error:
             failures += 1
-            _LOGGER.warning("loading failed (%s), trying again", type(error).__name__)
+            _LOGGER.warning("loading failed (%s), trying again", reason(error))
             if stopping and failures >= _ATTEMPTS_WHEN_STOPPING:
                 raise
             _maintain(loader, stopping=stopping)
@@ -295,7 +296,7 @@ def _maintain(loader: Loader, *, stopping: bool) -> None:
     try:
         loader.maintain()
     except Exception as error:  # noqa: BLE001 - the store's; what it is for can wait
-        _LOGGER.warning("tidying failed (%s)", type(error).__name__)
+        _LOGGER.warning("tidying failed (%s)", reason(error))
 
 
 def _pause(seconds: float, stop: threading.Event, hurry: threading.Event | None) -> None:

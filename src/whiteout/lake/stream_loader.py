@@ -38,7 +38,7 @@ from whiteout.lake.batch import (
     failed_table,
 )
 from whiteout.lake.clock import DAY_US, ClockError, LakeClock
-from whiteout.lake.failed import FailedEvent, error_name, from_text
+from whiteout.lake.failed import FailedEvent, error_name, from_text, reason
 from whiteout.lake.families import Families
 from whiteout.lake.faults import is_index_broken
 from whiteout.lake.housekeeping import Housekeeper
@@ -252,7 +252,7 @@ class StreamLoader:
 
     def _after_failure(self, records: Sequence[StreamRecord], error: Exception) -> None:
         """Try a smaller batch; a record that fails alone becomes a failed event, as bytes."""
-        _LOGGER.warning("loading a batch failed: %s", error_name(error))
+        _LOGGER.warning("loading a batch failed: %s", reason(error))
         if self._outcast is not None and len(records) == 1:
             raise error  # as bytes neither: that is for whoever reads the log
         self._failures += 1
