@@ -39,8 +39,7 @@ def make_request(
     peer: str = "198.51.100.7",
 ) -> Request:
     raw = [(name.encode(), value.encode("latin-1")) for name, value in headers]
-    values = {name.lower(): value for name, value in raw}
-    return Request(method.encode(), target.encode(), raw, values, body, peer)
+    return Request.of(method.encode(), target.encode(), raw, body, peer)
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,7 @@ def test_no_event_is_lost_in_a_split(sizes: list[int]) -> None:
 
     body = _body(*sizes, number=True)
     core = Core(CollectorSettings(max_bytes=1000))
-    request = Request(b"POST", TP2.encode(), (), {}, body, "192.0.2.1")
+    request = Request.of(b"POST", TP2.encode(), (), body, "192.0.2.1")
     outcome = core.handle(request, 0, lambda: UUID(int=1))
 
     stored = [

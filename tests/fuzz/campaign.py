@@ -155,8 +155,7 @@ class Campaign:
             raise FaultError(f"--seed {self.seed} --first {number}: {error!r}") from error
 
     def _request(self, one: Asked) -> Request:
-        values = {name.lower(): value for name, value in one.headers}
-        return Request(one.method, one.target, one.headers, values, one.body, _PEER)
+        return Request.of(one.method, one.target, one.headers, one.body, _PEER)
 
     def _core(self, dice: random.Random, one: Asked) -> None:
         which = dice.randrange(len(self._cores))

@@ -283,9 +283,7 @@ class Chaos:
     def _post(self, events: list[dict[str, str]]) -> bool:
         body = json.dumps({"schema": PAYLOAD_DATA, "data": events}).encode()
         headers = [(b"Content-Type", b"application/json")]
-        request = Request(
-            b"POST", TP2, headers, {b"content-type": headers[0][1]}, body, "198.51.100.7"
-        )
+        request = Request.of(b"POST", TP2, headers, body, "198.51.100.7")
         outcome = self._core.handle(request, self.now_ms(), self._uuid)
         waiting = Waiting()
         try:

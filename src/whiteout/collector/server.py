@@ -35,6 +35,14 @@ _STATUS_LINES = {
 }
 
 
+def _length_line(size: int) -> bytes:
+    return b"Content-Length: %d\r\n" % size
+
+
+_LENGTH_LINES = tuple(_length_line(size) for size in range(64))
+_HEAD_ENDS = tuple(line + b"\r\n" for line in _LENGTH_LINES)  # of most answers, by size of body
+
+
 class Server:
     """What the connections of one listening socket share.
 
@@ -96,13 +104,17 @@ class Server:
             is_head: leaves out the body.
         """
         status, lines, body = response
-        return b"%b%bContent-Length: %d\r\n%b\r\n%b" % (
-            self._starts[status],
-            lines,
-            len(body),
-            connection,
-            b"" if is_head else body,
-        )
+        size = len(body)
+        length = _LENGTH_LINES[size] if size < len(_LENGTH_LINES) else _length_line(size)
+        end = b"" if is_head else body
+        return b"".join((self._starts[status], lines, length, connection, b"\r\n", end))
+
+    def usual_answer(self, response: Response) -> bytes:
+        """Return the same as `answer` does where there is nothing else to say."""
+        status, lines, body = response
+        size = len(body)
+        end = _HEAD_ENDS[size] if size < len(_HEAD_ENDS) else _length_line(size) + b"\r\n"
+        return b"".join((self._starts[status], lines, end, body))
 
     def refusal(self, status: int) -> Response:
         """Return the answer that refuses a request before the core sees it."""

@@ -71,9 +71,10 @@ _SCHEMA_ID, _TIMESTAMP_ID, _HEADERS_ID = 31337, 200, 350
 _field_with_length = Struct(">bhi").pack  # type, field id, length of the text
 _length = Struct(">i").pack
 _COMMON = 512  # headers are shorter, nearly all
-_LENGTHS = tuple(_length(size) for size in range(_COMMON))
+LENGTHS = tuple(_length(size) for size in range(_COMMON))
 _timestamp = Struct(">bhq").pack
 _list_of_text = Struct(">bhbi").pack
+_LISTS = tuple(_list_of_text(_LIST, _HEADERS_ID, _STRING, count) for count in range(64))
 _read_id_and_length = Struct(">hi").unpack_from
 _read_id = Struct(">h").unpack_from
 _read_i32 = Struct(">i").unpack_from
@@ -190,7 +191,7 @@ def encode_parts(
 STRUCT_END = b"\0"
 
 text_length = _length
-"""The four bytes between `text_start` and the text."""
+"""The four bytes between `text_start` and the text; `LENGTHS` has those of short ones."""
 
 
 def text_start(field_id: int) -> bytes:
@@ -203,31 +204,55 @@ def text_field(field_id: int, text: bytes) -> bytes:
     return _field_with_length(_STRING, field_id, len(text)) + text
 
 
-def timestamp_field(timestamp: int) -> bytes:
-    """Return the field of the timestamp, Unix epoch milliseconds."""
-    return _timestamp(_I64, _TIMESTAMP_ID, timestamp)
+TIMESTAMP_START = _timestamp(_I64, _TIMESTAMP_ID, 0)[:3]
+"""What stands before the eight bytes of the timestamp."""
+
+timestamp_bytes = Struct(">q").pack
+"""The eight bytes of a timestamp, Unix epoch milliseconds."""
+
+
+LineStart = tuple[int, int, bytes]
+"""Of a header: its place among all, and `Name: ` behind its size."""
+
+
+def line_starts(names: Iterable[bytes]) -> tuple[LineStart, ...]:
+    """Return what `add_headers` needs of the headers' names."""
+    return tuple([(place, len(name) + 2, name + b": ") for place, name in enumerate(names)])
+
+
+def line_of(text: bytes) -> bytes:
+    """Return a whole line of a list of headers."""
+    return _length(len(text)) + text
 
 
 def add_headers(
-    parts: list[bytes], headers: Sequence[tuple[bytes, bytes]], last: bytes | None
+    parts: list[bytes],
+    starts: Sequence[LineStart],
+    texts: Sequence[bytes],
+    last: bytes,
 ) -> None:
     """Add the list of headers to the parts of a record.
 
     Args:
         parts: to be joined.
-        headers: names and values; the record has `Name: value`.
-        last: one more line, as it stands (the bare content type).
+        starts: as `line_starts` made them of the names.
+        texts: the headers' values.
+        last: one more line, as `line_of` makes it (the bare content type); empty: none.
     """
-    count = len(headers) if last is None else len(headers) + 1
+    count = len(starts) + 1 if last else len(starts)
     if not count:
         return
-    parts.append(_list_of_text(_LIST, _HEADERS_ID, _STRING, count))
-    for name, value in headers:
-        size = len(name) + len(value) + 2
-        # Four parts, not one line: 0.14 us a header against 0.16, and there are ten of them.
-        parts += (_LENGTHS[size] if size < _COMMON else _length(size), name, b": ", value)
-    if last is not None:
-        parts += (_length(len(last)), last)
+    parts.append(
+        _LISTS[count] if count < len(_LISTS) else _list_of_text(_LIST, _HEADERS_ID, _STRING, count)
+    )
+    # By places and three times `append`: 0.08 us a header, where a `zip` and `+=` take 0.14.
+    for place, start_size, start in starts:
+        text = texts[place]
+        size = start_size + len(text)
+        parts.append(LENGTHS[size] if size < _COMMON else _length(size))
+        parts.append(start)
+        parts.append(text)
+    parts.append(last)
 
 
 def decode(data: bytes) -> CollectorPayload:

@@ -126,8 +126,7 @@ class Pipeline:
 
     def answer(self, method: str, target: str, headers: Sequence[Header], body: bytes) -> Response:
         """Take one request as the collector does, and give its answer."""
-        values = {name.lower(): value for name, value in headers}
-        request = Request(method.encode(), target.encode(), headers, values, body, _LOOPBACK)
+        request = Request.of(method.encode(), target.encode(), headers, body, _LOOPBACK)
         outcome = self._core.handle(request, now_ms(), uuid.uuid4)
         self.take(outcome.records, outcome.bad_rows)
         return outcome.response
