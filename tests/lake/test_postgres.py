@@ -189,6 +189,25 @@ def test_a_load_that_comes_late_is_not_passed_over(database: Database) -> None:
     assert database.event_ids() == ["e1", "late"]
 
 
+def test_both_tables_are_there_before_they_have_a_row(database: Database) -> None:
+    """A query for failed events answers that there are none."""
+    database.kitchen.send_events("e1")
+    database.kitchen.load_all()
+
+    database.load()
+
+    assert database.rows("failed_events") == []
+
+
+def test_a_server_that_is_not_there_is_told_with_its_place_and_what_to_look_at(
+    kitchen: Kitchen,
+) -> None:
+    settings = PostgresSettings(address=f"postgresql://me:{PASSWORD}@127.0.0.1:1/shop")
+
+    with pytest.raises(PostgresError, match=r"127\.0\.0\.1:1, database shop .*; see"):
+        PostgresLoader(LakePlace(str(kitchen.lake)), settings)
+
+
 def test_columns_come_with_new_schemas(database: Database) -> None:
     """While a loader runs; a name that PostgreSQL would cut keeps the whole one as a comment."""
     kitchen = database.kitchen
@@ -363,8 +382,8 @@ def test_the_command_fills_a_database(
     monkeypatch.setenv("WHITEOUT_POSTGRES", database.server.address)
     assert run(data) == 0
     assert capsys.readouterr().out == "events: 0 rows added\nfailed_events: 0 rows added\n"
-    monkeypatch.setenv("WHITEOUT_POSTGRES", "postgresql://tester:word@127.0.0.1:1/none")
+    monkeypatch.setenv("WHITEOUT_POSTGRES", f"postgresql://tester:{PASSWORD}@127.0.0.1:1/none")
     assert run(data) == FAILED
-    assert "word" not in capsys.readouterr().err
+    assert PASSWORD not in capsys.readouterr().err
     monkeypatch.delenv("WHITEOUT_POSTGRES")
     assert run(data) == WRONG_USE

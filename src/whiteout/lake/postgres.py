@@ -145,6 +145,8 @@ class PostgresLoader:
         source = f"{name}:{opened.metadata().id}"
         dataset = opened.to_pyarrow_dataset()
         columns = columns_of(pa.schema(opened.schema().to_arrow()))
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            self._grow(cursor, name, columns)  # queries find it, though it may have no row yet
         loads = count_loads(dataset, self._place_of(source) - int(self._settings.overlap_s * 1e6))
         rows = 0
         for times, table in new_rows(dataset, loads, known.loads):
@@ -185,7 +187,6 @@ class PostgresLoader:
             return sql.SQL(text).format(**parts)
 
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            self._grow(cursor, name, columns)
             cursor.execute(statement("CREATE TEMP TABLE {staging} (LIKE {table}) ON COMMIT DROP"))
             keys = _keys(name, table)
             with cursor.copy(statement("COPY {staging} ({columns}) FROM STDIN")) as copy:
@@ -240,8 +241,7 @@ class PostgresLoader:
                     sql.Literal(column.lake_name),
                 )
                 cursor.execute(comment)
-        # Were this rolled back, the next statement would name a column that is not there, and the
-        # loader is done with: whoever made it makes another.
+        # Were this rolled back, the loader would be done with: whoever made it makes another.
         known.columns = wanted
 
 
@@ -262,8 +262,20 @@ def _connect(address: str) -> Connection:
         )
     except psycopg.Error as error:
         what = f"{type(error).__name__} {error.sqlstate or ''}".strip()
-        failure = PostgresError(f"there is no connection to PostgreSQL: {what}")
+        failure = PostgresError(
+            f"there is no connection to PostgreSQL at {_place(address)} ({what});"
+            " see that it runs there, and that user and password are right"
+        )
     raise failure
+
+
+def _place(address: str) -> str:
+    """Where a server is, and nothing of who may come in."""
+    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415 - an extra of its own
+
+    parts = conninfo_to_dict(address)
+    host, port = parts.get("host") or "the local socket", parts.get("port") or 5432
+    return f"{host}:{port}, database {parts.get('dbname') or 'of the user'}"
 
 
 def _keys(name: str, table: pa.Table) -> list[UUID]:
