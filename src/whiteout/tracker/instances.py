@@ -378,7 +378,10 @@ def setup_remote(
     from whiteout.tracker.counters import Counters  # noqa: PLC0415 - as above
     from whiteout.tracker.folder import open_folder  # noqa: PLC0415 - as above
     from whiteout.tracker.remote.settings import RemoteConfiguration  # noqa: PLC0415 - as above
-    from whiteout.tracker.remote.setup import RemoteSetup  # noqa: PLC0415 - as above
+    from whiteout.tracker.remote.setup import (  # noqa: PLC0415 - as above
+        RemoteSetup,
+        check_arguments,
+    )
     from whiteout.tracker.remote.trackers import RemoteTrackers  # noqa: PLC0415 - as above
 
     if isinstance(remote, str):
@@ -387,6 +390,7 @@ def setup_remote(
         raise ConfigurationError(
             f"remote must be a URL or a RemoteConfiguration, got {type(remote).__name__}"
         )
+    check_arguments(defaults, default_version, on_success)
     clock = SystemClock()
     counters = Counters(clock)
     trackers = RemoteTrackers(defaults, create=_make, get=get_tracker, remove=remove_tracker)

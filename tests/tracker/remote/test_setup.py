@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -563,6 +564,25 @@ def test_a_forked_child_can_fetch_again(stage: Stage) -> None:
     refreshed(setup)
 
     assert setup.is_known
+
+
+@pytest.mark.parametrize(
+    ("defaults", "options", "text"),
+    [
+        (["shop"], {}, "defaults must hold ConfigurationBundle, got str"),
+        ([BUNDLE], {"default_version": "3"}, "default_version must be -1 to 2147483647, got '3'"),
+        ([BUNDLE], {"default_version": True}, "default_version must be -1 to 2147483647, got True"),
+        ([BUNDLE], {"on_success": "done"}, "on_success must be a function, got a str"),
+        ([BUNDLE], {"on_success": asyncio.sleep}, "on_success must be a plain function"),
+    ],
+)
+def test_a_wrong_argument_is_named_before_anything_runs(
+    defaults: list[Any], options: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{text}"):
+        whiteout.setup_remote("https://config.example.com/trackers.json", *defaults, **options)
+
+    assert whiteout.tracker_namespaces() == []
 
 
 def test_two_default_bundles_of_one_namespace_are_refused(stage: Stage) -> None:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 MAX_BYTES: Final = 262_144  # arbitrary; a bundle with every option takes 2 kB
 MAX_DEPTH: Final = 16  # the deepest option stands at 5
 MAX_BUNDLES: Final = 64  # arbitrary
-_MAX_VERSION: Final = 2**31 - 1  # the schema's
+MAX_VERSION: Final = 2**31 - 1  # the schema's
 _MAX_LEFT_OUT: Final = 64  # arbitrary
 
 SCHEMA: Final = (
@@ -92,7 +92,7 @@ def parse(content: bytes, note: Callable[[str, str], None]) -> Document:
     if not isinstance(schema, str) or not _SCHEMA.fullmatch(schema):
         raise ProtocolError("$schema is not remote_config 1-*-*")
     version, items = record.get("configurationVersion"), record.get("configurationBundle")
-    if not _is_whole(version) or not 0 <= version <= _MAX_VERSION:
+    if not _is_whole(version) or not 0 <= version <= MAX_VERSION:
         raise ProtocolError("configurationVersion must be a whole number from 0 to 2147483647")
     if not isinstance(items, list) or len(items) > MAX_BUNDLES:
         raise ProtocolError(f"configurationBundle must be a list of at most {MAX_BUNDLES} bundles")

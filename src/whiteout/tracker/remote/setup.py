@@ -14,8 +14,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from whiteout.errors import ConfigurationError, ProtocolError, WhiteoutError
+from whiteout.tracker.hooks import check_function
+from whiteout.tracker.remote.bundle import ConfigurationBundle
 from whiteout.tracker.remote.cache import RemoteCache
-from whiteout.tracker.remote.document import Document, following, parse
+from whiteout.tracker.remote.document import MAX_VERSION, Document, following, parse
 from whiteout.tracker.remote.fetch import FETCHING_THREAD, fetch
 from whiteout.tracker.remote.options import OFFICIAL, check_names
 from whiteout.tracker.remote.plan import OLDEST, Do, Planned, Sources, Step, effective, plan
@@ -27,10 +29,32 @@ if TYPE_CHECKING:
 
     from whiteout.tracker.clock import Clock
     from whiteout.tracker.counters import Counters
-    from whiteout.tracker.remote.bundle import ConfigurationBundle, Sections
+    from whiteout.tracker.remote.bundle import Sections
 
 _LOGGER = logging.getLogger("whiteout")
 _MOST_ROUNDS: Final = 5  # arbitrary; more only where the app changes options without a pause
+
+
+def check_arguments(
+    defaults: Iterable[object], default_version: object, on_success: object
+) -> None:
+    """Refuse what an app cannot set up.
+
+    Raises:
+        ConfigurationError: an argument is wrong.
+    """
+    for bundle in defaults:
+        if not isinstance(bundle, ConfigurationBundle):
+            raise ConfigurationError(
+                f"defaults must hold ConfigurationBundle, got {type(bundle).__name__}"
+            )
+    is_whole = isinstance(default_version, int) and not isinstance(default_version, bool)
+    if not is_whole or not OLDEST <= default_version <= MAX_VERSION:  # type: ignore[operator] # a number
+        raise ConfigurationError(
+            f"default_version must be {OLDEST} to {MAX_VERSION}, got {default_version!r}"
+        )
+    if on_success is not None:
+        check_function("on_success", on_success)
 
 
 class RemoteSetup:

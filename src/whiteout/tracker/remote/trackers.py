@@ -173,7 +173,8 @@ class _Watch:
         limit = self._limit(section, name, value)
         if limit is not None:
             raise ConfigurationError(
-                f"{name} must stay as private as the remote configuration asks: {limit!r}"
+                f"{name} must stay {limit!r}: the remote configuration asks for it, "
+                "or is not known yet"
             )
 
     def after(self, section: str, name: str, value: object) -> None:
