@@ -14,6 +14,7 @@ from whiteout import (
     EmitterConfiguration,
     HttpMethod,
     NetworkConfiguration,
+    PlatformContextRetriever,
     SessionConfiguration,
     SubjectConfiguration,
     TrackerConfiguration,
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 URL = "https://collector.example"
+
+
+async def an_async_one(*_: object) -> None:
+    """What nobody would await."""
 
 
 class Deaf:
@@ -63,6 +68,10 @@ class Deaf:
         (EmitterConfiguration, "buffer_option", None, ["buffer_option", "None"]),
         (EmitterConfiguration, "emit_range", 2.5, ["emit_range", "events", "2.5"]),
         (EmitterConfiguration, "request_callback", "print", ["request_callback", "str"]),
+        (EmitterConfiguration, "request_callback", an_async_one, ["plain function", "async"]),
+        (SessionConfiguration, "on_session_update", an_async_one, ["plain function", "async"]),
+        (TrackerConfiguration, "install_referrer", an_async_one, ["plain function", "async"]),
+        (PlatformContextRetriever, "carrier", an_async_one, ["plain function", "async"]),
         (EmitterConfiguration, "custom_retry_for_status_codes", [500], ["mapping", "list"]),
         (SessionConfiguration, "on_session_update", 5, ["on_session_update", "int"]),
         (TrackerConfiguration, "platform_context_properties", ["x"], ["battery_level"]),

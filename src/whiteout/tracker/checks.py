@@ -21,6 +21,7 @@ _SIZE = re.compile(r"[0-9]{1,9}x[0-9]{1,9}")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PATH = re.compile(r"[A-Za-z0-9._~%!$&'()*+,;=:@/-]+")
 _QUERY_KEY = re.compile(r"[A-Za-z0-9._~-]{1,255}")
+_COROUTINE = 0x80 | 0x100 | 0x200  # CO_COROUTINE, CO_ITERABLE_…, CO_ASYNC_GENERATOR
 _RESERVED_HEADERS = frozenset(
     {"sp-anonymous", "cookie", "content-type", "content-length", "host", "transfer-encoding"}
 )
@@ -176,9 +177,17 @@ def check_mapping(name: str, value: object) -> None:
 
 
 def check_callback(name: str, value: object) -> None:
-    """Refuse what is neither None nor callable."""
+    """Refuse what is neither None nor callable, and what is async."""
     if value is not None and not callable(value):
         raise ConfigurationError(f"{name} must be a callback or None, got {type(value).__name__}")
+    check_plain(name, value)
+
+
+def check_plain(name: str, function: object) -> None:
+    """Refuse what would answer with a coroutine, which nobody awaits: it would do nothing."""
+    code = getattr(function, "__code__", None)
+    if getattr(code, "co_flags", 0) & _COROUTINE:
+        raise ConfigurationError(f"{name} must be a plain function, got an async one")
 
 
 def platform_properties(value: object) -> tuple[PlatformProperty, ...]:

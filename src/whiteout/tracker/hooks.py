@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from whiteout.errors import ConfigurationError, ProtocolError
 from whiteout.protocol.iglu import parse_schema_key
+from whiteout.tracker.checks import check_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +18,6 @@ EVENT_NAMES: Final = frozenset("pv pp se tr ti ad".split())
 """What primitive events are called on the wire (`e`); the others are named by their schema."""
 
 _MAX_IDENTIFIER: Final = 255
-_COROUTINE: Final = 0x80 | 0x100 | 0x200  # CO_COROUTINE, CO_ITERABLE_…, CO_ASYNC_GENERATOR
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,9 +65,7 @@ def check_function(field: str, value: object) -> None:
     """Refuse what cannot be called, or would answer with a coroutine that nobody awaits."""
     if not callable(value):
         raise ConfigurationError(f"{field} must be a function, got a {type(value).__name__}")
-    code = getattr(value, "__code__", None)
-    if getattr(code, "co_flags", 0) & _COROUTINE:
-        raise ConfigurationError(f"{field} must be a plain function, got an async one")
+    check_plain(field, value)
 
 
 def check_keys(field: str, keys: object) -> frozenset[str] | None:

@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from whiteout.errors import ConfigurationError
+from whiteout.tracker.checks import check_callback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,7 +107,4 @@ class PlatformContextRetriever:
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
-            callback = getattr(self, name)
-            if callback is not None and not callable(callback):
-                message = f"{name} must be a callback or None, got {type(callback).__name__}"
-                raise ConfigurationError(message)
+            check_callback(name, getattr(self, name))
