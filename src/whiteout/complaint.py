@@ -39,8 +39,8 @@ def complaint(error: msgspec.ValidationError, document: object, kind: object) ->
         if field["problem"] == "missing required":
             return f"{inner} is missing; it must be {_words(known[field['name']])}"
         near = difflib.get_close_matches(field["name"], known, n=1)
-        meant = f"did you mean {near[0]}? " if near else ""
-        return f"{inner} is not known; {meant}There may be {', '.join(known) or 'nothing'}"
+        meant = f"did you mean {near[0]}? There" if near else "there"
+        return f"{inner} is not known; {meant} may be {', '.join(known) or 'nothing'}"
     if _MISFIT.match(text):
         return f"{name or 'it'} must be {_words(wanted)}, got {value!r}"
     return text if not name or text.startswith(name) else f"{name}.{text}"

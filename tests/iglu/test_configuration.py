@@ -98,7 +98,9 @@ def test_an_embedded_folder_beside_the_file_is_asked(tmp_path: Path) -> None:
     [
         ([http("a", 1), http("a", 2)], {}, "unique, got twice: a"),
         ([http("a", 1)], {"cacheSize": 0}, "cacheSize must be at least 1"),
-        ([http("a", 1)], {"surprise": 0}, "surprise"),
+        ([http("a", 1)], {"cacheTtl": -4}, "cacheTtl must be seconds, 0 or more, got -4"),
+        ([http("a", 1)], {"surprise": 0}, "data.surprise is not known; there may be cacheSize, "),
+        ([http("a", 1)], {"cacheSize": "5"}, "data.cacheSize must be a whole number, got '5'"),
         ([http("a", 1)], {"version": "2-0-0"}, "schema must be"),
         ([{**http("a", 1), "connection": {}}], {}, "either http or embedded"),
         ([{**http("a", 1), "connection": {"http": {"uri": "ftp://a"}}}], {}, "a: uri must look"),

@@ -176,6 +176,36 @@ def test_a_registry_that_failed_is_left_alone_for_a_while() -> None:
     assert len(asked) == 6
 
 
+@pytest.mark.parametrize(
+    ("status", "content"), [(403, b""), (200, b"{"), (200, b'{"self": {"vendor": "another"}}')]
+)
+def test_one_schema_that_cannot_be_had_keeps_no_other_from_being_asked_for(
+    status: int, content: bytes
+) -> None:
+    """S3 answers 403 for what it does not have; and anybody can name a schema that is broken."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        is_good = "com.acme/thing" in handler.path
+        reply(*((200, json.dumps(SCHEMA).encode()) if is_good else (status, content)))(handler)
+
+    with serve(answer) as (uri, asked), registry(uri) as http:
+        problem = http.lookup(parse_schema_key("iglu:com.acme/broken/jsonschema/1-0-0"))
+        assert isinstance(problem, LookupProblem)
+        assert problem.kind == "RepoFailure"
+        assert http.lookup(KEY) == SCHEMA
+        assert len(asked) == 2
+
+
+@pytest.mark.parametrize("status", [408, 429, 500])
+def test_a_registry_that_cannot_answer_now_is_left_alone_for_all(status: int) -> None:
+    with serve(reply(status)) as (uri, asked), registry(uri) as http:
+        http.lookup(parse_schema_key("iglu:com.acme/broken/jsonschema/1-0-0"))
+        assert http.lookup(KEY) == LookupProblem(
+            "ClientFailure", "registry failed before and is left alone"
+        )
+        assert len(asked) == 2
+
+
 def test_the_number_of_lookups_in_a_minute_is_limited() -> None:
     now = 0.0
     with (

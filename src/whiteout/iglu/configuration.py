@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from whiteout.complaint import complaint
 from whiteout.errors import ConfigurationError
 from whiteout.iglu.http import HttpRegistry
 from whiteout.iglu.registries import EmbeddedRegistry, FolderRegistry
@@ -107,9 +108,13 @@ def read_resolver(path: Path) -> ResolverConfiguration:
         ConfigurationError: it cannot be read; the message names the file and the cure.
     """
     try:
-        document = msgspec.json.decode(path.read_bytes(), type=_Document)
+        content = path.read_bytes()
+        document = msgspec.json.decode(content, type=_Document)
     except OSError as error:
         raise ConfigurationError(f"--resolver must be a file that exists, got {path}") from error
+    except msgspec.ValidationError as error:
+        what = complaint(error, msgspec.json.decode(content), _Document)
+        raise ConfigurationError(f"{path.name}: {what}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path.name}: not a resolver configuration: {error}") from error
     addition = document.schema.removeprefix(_SCHEMA)
@@ -126,7 +131,13 @@ def read_resolver(path: Path) -> ResolverConfiguration:
             f"{path.name}: names of repositories must be unique, got twice: {', '.join(repeated)}"
         )
     if data.cache_size < 1:
-        raise ConfigurationError(f"{path.name}: cacheSize must be at least 1")
+        raise ConfigurationError(
+            f"{path.name}: cacheSize must be at least 1, got {data.cache_size}"
+        )
+    if data.cache_ttl is not None and data.cache_ttl < 0:
+        raise ConfigurationError(
+            f"{path.name}: cacheTtl must be seconds, 0 or more, got {data.cache_ttl}"
+        )
     return ResolverConfiguration(
         tuple(_ranked(one, path) for one in data.repositories),
         data.cache_size,

@@ -22,13 +22,15 @@ _MAX_REDIRECTS = 3
 _FIRST_PAUSE_S = 1.0
 _LAST_PAUSE_S = 60.0
 _CHUNK_BYTES = 64 * 1024
+_REFUSALS = frozenset(range(400, 500)) - {408, 425, 429}  # of this schema; these are of any, now
 
 
 class HttpRegistry:
     """Asks `GET {uri}/schemas/{vendor}/{name}/{format}/{version}`.
 
     A lookup takes at most twice `timeout_s`. A registry that failed is left alone for a second,
-    then ever longer, up to a minute; meanwhile lookups fail at once. Because anybody can send
+    then ever longer, up to a minute; meanwhile lookups fail at once. One that refuses a schema, or
+    has a broken one, has not failed: it is asked for others. Because anybody can send
     events that name schemas nobody has, the number of lookups in a minute is limited too.
 
     Args:
@@ -66,6 +68,7 @@ class HttpRegistry:
         self._monotonic_s = monotonic_s
         # One connection: the resolver asks one question at a time.
         self._pool = urllib3.PoolManager(num_pools=1, maxsize=1, retries=False)
+        self._has_answered = False
         self._failures = 0
         self._resume_at_s = float("-inf")
         self._minute_ends_at_s = float("-inf")
@@ -85,8 +88,9 @@ class HttpRegistry:
             return LookupProblem("ClientFailure", "too many lookups in this minute")
         answer: dict[str, Any] | LookupProblem = NOT_FOUND
         for _ in range(_ATTEMPTS):
+            self._has_answered = False
             answer = self._get(key)
-            if not isinstance(answer, LookupProblem) or answer.kind == "NotFound":
+            if self._has_answered:
                 self._failures = 0
                 return answer
         pause = min(_FIRST_PAUSE_S * 2**self._failures, _LAST_PAUSE_S)
@@ -131,6 +135,7 @@ class HttpRegistry:
         self, response: urllib3.BaseHTTPResponse, key: SchemaKey, deadline: float
     ) -> dict[str, Any] | LookupProblem:
         try:
+            self._has_answered = response.status in _REFUSALS
             if response.status == 404:  # noqa: PLR2004 - Not Found
                 return NOT_FOUND
             if response.status != 200:  # noqa: PLR2004 - OK
@@ -143,6 +148,7 @@ class HttpRegistry:
                     break
                 if self._monotonic_s() > deadline:
                     return LookupProblem("RepoFailure", "answer takes too long")
+            self._has_answered = True
             return read_schema(content, key)
         finally:
             response.close()
