@@ -178,7 +178,7 @@ def load(raw: Any, bad: Any, lake: Path) -> None:  # noqa: ANN401 - the fixture'
         lake,
         raw=Source(log=raw, name="raw"),
         bad=Source(log=bad, name="bad"),
-        enrich=enricher.enrich,
+        enrich=enricher.enrich_all,
         fault=enricher.fault,
         lookup=resolver.lookup,
         settings=LoaderSettings(durable=False),

@@ -21,7 +21,7 @@ from whiteout.kafka.worker import Identities, Limits, Worker, WorkerCounts
 from whiteout.lake.service import ServiceSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from confluent_kafka import Message
@@ -142,10 +142,9 @@ def test_a_record_that_is_enriched_again_gives_the_same_ids(kafka: KafkaSettings
 
 def test_ids_do_not_depend_on_what_a_record_holds() -> None:
     """Else whoever guesses what was masked could see by the id whether he is right."""
-    identities = Identities()
     made = []
-    for source, offset, appended_ms in [("a", 1, 5), ("a", 1, 5), ("b", 1, 5), ("a", 2, 5)]:
-        identities.begin(source, offset, appended_ms)
+    for place in [("a", 1, 5), ("a", 1, 5), ("b", 1, 5), ("a", 2, 5)]:
+        identities = Identities(*place)
         made.append((identities(), identities()))
 
     assert made[0] == made[1]
@@ -157,16 +156,15 @@ def test_what_is_too_large_for_a_topic_becomes_a_size_violation(kafka: KafkaSett
     """Also what another step made too large; and it is known again by its place."""
     put(kafka, b"large", b"small")
 
-    def enrich(value: bytes) -> Sequence[BadRow]:
-        return [
-            BadRow("iglu:a/b/jsonschema/1-0-0", {"text": "x" * (2000 if len(value) > 5 else 1)})
-        ]
+    def enrich(records: Iterable[bytes], _: object) -> Iterator[Sequence[BadRow]]:
+        for value in records:
+            text = "x" * (2000 if value == b"large" else 1)
+            yield [BadRow("iglu:a/b/jsonschema/1-0-0", {"text": text})]
 
     limits, counts = Limits(message_bytes=1000), WorkerCounts()
     worker = Worker(
         kafka,
-        enrich=lambda value: enrich(value * 2 if value == b"large" else value),
-        identities=Identities(),
+        enrich=enrich,
         now_ms=lambda: 1_795_000_000_000,
         counts=counts,
         limits=limits,

@@ -99,7 +99,7 @@ class Kitchen:
             self.lake,
             raw=Source(log=self.raw, name=raw_name),
             bad=Source(log=self.bad, name="bad"),
-            enrich=self.enrich,
+            enrich=lambda records: map(self.enrich, records),
             lookup=Resolver([EmbeddedRegistry(self.schemas)]).lookup,
             settings=LoaderSettings(**settings),
             now_ms=lambda: self.now_ms,

@@ -49,7 +49,7 @@ def loader_into(kitchen: Kitchen, place: LakePlace) -> Loader:
         kitchen.directory / "state",
         raw=Source(log=kitchen.raw, name="raw"),
         bad=Source(log=kitchen.bad, name="bad"),
-        enrich=kitchen.enrich,
+        enrich=lambda records: map(kitchen.enrich, records),
         lookup=lambda _: {},
         settings=LoaderSettings(),
         now_ms=lambda: kitchen.now_ms,

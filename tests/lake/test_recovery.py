@@ -28,10 +28,10 @@ from whiteout.protocol.collector_payload import CollectorPayload, encode
 from whiteout.protocol.self_describing import PAYLOAD_DATA, UNSTRUCT_EVENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from whiteout.enrich import BadRow, EnrichedEvent
+    from whiteout.enrich import EnrichedEvent
 
 TP2 = "/com.snowplowanalytics.snowplow/tp2"
 MAIL = "alice-7301@example.org"
@@ -68,7 +68,7 @@ class Shop(Kitchen):
             self.lake,
             raw=Source(log=self.raw, name="raw"),
             bad=Source(log=self.bad, name="bad"),
-            enrich=_break if faulty else enricher.enrich,
+            enrich=_break if faulty else enricher.enrich_all,
             fault=enricher.fault,
             lookup=resolver.lookup,
             settings=LoaderSettings(durable=False),
@@ -116,7 +116,7 @@ class Shop(Kitchen):
         )
 
 
-def _break(record: bytes) -> list[EnrichedEvent | BadRow]:
+def _break(records: Iterable[bytes]) -> list[list[EnrichedEvent]]:
     raise ZeroDivisionError
 
 

@@ -266,7 +266,7 @@ def test_a_record_set_aside_is_as_clean_as_any_failed_event(
         raise ZeroDivisionError
 
     place = Enricher if fault == "enrich" else loading
-    monkeypatch.setattr(place, "enrich" if fault == "enrich" else "events_table", faulty)
+    monkeypatch.setattr(place, "enrich_all" if fault == "enrich" else "events_table", faulty)
     with open_pipeline(kitchen.directory, kitchen.directory, ServiceSettings()) as loader:
         kitchen.load_all(loader)
 

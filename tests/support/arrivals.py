@@ -72,7 +72,7 @@ class Arrivals:
             self._folder,
             raw=Source(log=log, name="raw"),
             bad=None,
-            enrich=self._bench.all,
+            enrich=lambda records: map(self._bench.all, records),
             lookup=self._resolver.lookup,
             settings=LoaderSettings(durable=False),
             now_ms=lambda: NOW_MS,

@@ -345,7 +345,7 @@ class Chaos:
                 self._folder / "lake",
                 raw=Source(log=logs[0], name="raw"),
                 bad=Source(log=logs[1], name="bad"),
-                enrich=self._enricher.enrich,
+                enrich=self._enricher.enrich_all,
                 fault=self._enricher.fault,
                 lookup=self._lookup,
                 settings=LoaderSettings(max_records=self._dice.choice([2, 5, 1000]), durable=False),

@@ -17,8 +17,12 @@ stop the process: the event becomes a bad row that names the registry, and can b
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from functools import partial
+from itertools import repeat
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from whiteout.enrich import failure, schemas
 from whiteout.enrich.adapter import Rejected, adapt
@@ -39,17 +43,21 @@ from whiteout.protocol.anonymous import DROPPED_PARAMETERS, TIME_STEP_MS, TRACKE
 from whiteout.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from uuid import UUID
 
     from whiteout.enrich.adapter import Parameters
     from whiteout.enrich.enrichments.interface import Enrichment
+    from whiteout.enrich.event import Result
     from whiteout.enrich.failure import Message
     from whiteout.enrich.mapping import Mapped
     from whiteout.enrich.schemas import SelfDescribingParts
     from whiteout.iglu import Resolver
 
 ARTIFACT = "whiteout-enrich"
+
+_TOGETHER = 16  # events and payloads; 8 to 64 take the same time, 1 a third longer
+_BYTES_TOGETHER = 1_000_000
 
 
 class Enricher:
@@ -95,8 +103,15 @@ class Enricher:
         self._has_masks = any(map(is_privacy, self._enrichments))
         self._bad_rows = BadRows(artifact=ARTIFACT, version=__version__)
         self._v_etl = f"{ARTIFACT}-{__version__}"
+        self._phases: tuple[Callable[[_Work], Result | None], ...] = (
+            self._map,
+            self._read,
+            self._derive,
+            *(partial(self._run, enrichment) for enrichment in self._enrichments),
+            self._finish,
+        )
 
-    def enrich(self, record: bytes) -> list[EnrichedEvent | BadRow | Dropped]:
+    def enrich(self, record: bytes) -> list[Result]:
         """Enrich one record of the raw log.
 
         Returns:
@@ -104,37 +119,131 @@ class Enricher:
             record that of each payload in it, so none where it has none. Never raises, whatever
             the bytes.
         """
-        now_ms = self._now_ms()
-        limit = self._max_record_bytes
-        if len(record) > limit:
-            return [self._bad_rows.size_violation(now_ms, size=len(record), limit=limit)]
-        if not is_packed(record):
-            return self._enrich_payload(record, now_ms)
-        results: list[EnrichedEvent | BadRow | Dropped] = []
-        for one in unpack(record, max_payload_bytes=limit):
-            if isinstance(one, bytes):
-                results += self._enrich_payload(one, now_ms)
-            elif isinstance(one, TooLarge):
-                row = self._bad_rows.size_violation(now_ms, size=one.size, limit=one.limit)
-                results.append(row)
-            else:
-                message = failure.format_error(one.why)
-                results.append(self._unreadable(Unreadable(message, None), now_ms))
+        (results,) = self.enrich_all((record,))
         return results
 
-    def _enrich_payload(self, record: bytes, now_ms: int) -> list[EnrichedEvent | BadRow | Dropped]:
-        request = load(record, self._dropped_parameters)
-        if isinstance(request, Unreadable):
-            return [self._unreadable(request, now_ms)]
+    def enrich_all(
+        self,
+        records: Iterable[bytes],
+        new_uuids: Iterable[Callable[[], UUID]] | None = None,
+    ) -> Iterator[list[Result]]:
+        """Enrich records of the raw log, in three quarters of the time of one after the other.
+
+        A phase works on several events before the next one begins: its code is then still in the
+        processor's caches. So some records more are read than have been given back.
+
+        Args:
+            records: of the raw log.
+            new_uuids: for each record, what makes the ids of its events that come without.
+
+        Yields:
+            For each record what `enrich` returns.
+        """
+        waiting: list[list[_Payload]] = []
+        ready: list[_Payload] = []
+        size = 0
+        makers = repeat(self._new_uuid) if new_uuids is None else new_uuids
+        for record, new_uuid in zip(records, makers, strict=False):
+            payloads: list[_Payload] = []
+            waiting.append(payloads)
+            for payload in self._payloads(record, self._now_ms(), new_uuid):
+                payloads.append(payload)
+                ready.append(payload)
+                size += len(payload.data)
+                if len(ready) >= _TOGETHER or size > _BYTES_TOGETHER:
+                    self._enrich_payloads(ready)
+                    ready.clear()
+                    size = 0
+            if not ready:
+                yield from map(_results, waiting)
+                waiting.clear()
+        self._enrich_payloads(ready)
+        yield from map(_results, waiting)
+
+    def _payloads(
+        self, record: bytes, now_ms: int, new_uuid: Callable[[], UUID]
+    ) -> Iterable[_Payload]:
+        """What is in a record: one payload, or those that are compressed together."""
+        limit = self._max_record_bytes
+        if len(record) > limit:
+            row = self._bad_rows.size_violation(now_ms, size=len(record), limit=limit)
+            return (_Payload(b"", now_ms, new_uuid, [row]),)
+        if not is_packed(record):
+            return (_Payload(record, now_ms, new_uuid, []),)
+        return self._unpacked(record, now_ms, new_uuid)
+
+    def _unpacked(
+        self, record: bytes, now_ms: int, new_uuid: Callable[[], UUID]
+    ) -> Iterator[_Payload]:
+        for one in unpack(record, max_payload_bytes=self._max_record_bytes):
+            if isinstance(one, bytes):
+                yield _Payload(one, now_ms, new_uuid, [])
+                continue
+            if isinstance(one, TooLarge):
+                row = self._bad_rows.size_violation(now_ms, size=one.size, limit=one.limit)
+            else:
+                message = failure.format_error(one.why)
+                row = self._unreadable(Unreadable(message, None), now_ms)
+            yield _Payload(b"", now_ms, new_uuid, [row])
+
+    def _enrich_payloads(self, payloads: Iterable[_Payload]) -> None:
+        """Give each payload its results, phase by phase."""
+        requests: list[tuple[_Payload, Request]] = []
+        for payload in payloads:
+            if payload.results:
+                continue
+            request = load(payload.data, self._dropped_parameters)
+            if isinstance(request, Unreadable):
+                payload.results = [self._unreadable(request, payload.now_ms)]
+            else:
+                requests.append((payload, request))
+        works: list[_Work] = []
+        for payload, request in requests:
+            works += self._works(payload, request)
+        for first in range(0, len(works), _TOGETHER):
+            self._enrich_events(works[first : first + _TOGETHER])
+
+    def _works(self, payload: _Payload, request: Request) -> list[_Work]:
+        """The events of a request; of one that is no events, the results are there at once."""
         if request.anonymous:
-            now_ms -= now_ms % TIME_STEP_MS
+            payload.now_ms -= payload.now_ms % TIME_STEP_MS
         try:
-            return self._enrich_request(request, now_ms)
-        except Exception as error:  # noqa: BLE001 - a fault of ours; raised, it would meet the
-            # same record again after each restart, and nothing behind it would ever be read.
-            name = type(error).__name__
-            clean = self._masked(request).record()
-            return [self._bad_rows.generic_error(now_ms, f"fault in enrich: {name}", clean)]
+            events = adapt(request, self._resolver)
+            if isinstance(events, Rejected):
+                payload.results = [self._rejected(request, events, payload.now_ms)]
+                return []
+        except Exception as error:  # noqa: BLE001 - see `_fault`
+            payload.fault = self._fault(request, error, payload.now_ms)
+            return []
+        payload.results = [DROPPED] * len(events)
+        return [
+            _Work(payload, number, request, parameters) for number, parameters in enumerate(events)
+        ]
+
+    def _enrich_events(self, works: Sequence[_Work]) -> None:
+        for phase in self._phases:
+            going = []
+            for work in works:
+                try:
+                    result = phase(work)
+                except Exception as error:  # noqa: BLE001 - see `_fault`
+                    work.payload.fault = self._fault(work.request, error, work.payload.now_ms)
+                    continue
+                if result is None:
+                    going.append(work)
+                else:
+                    work.payload.results[work.number] = result
+            works = going
+
+    def _fault(self, request: Request, error: Exception, now_ms: int) -> BadRow:
+        """The bad row of a fault of ours.
+
+        Raised, it would meet the same record again after each restart, and nothing behind it would
+        ever be read.
+        """
+        name = type(error).__name__
+        clean = self._masked(request).record()
+        return self._bad_rows.generic_error(now_ms, f"fault in enrich: {name}", clean)
 
     def fault(self, record: bytes, error: str) -> BadRow:
         """The bad row of a record that could not be stored, for a fault that is not its own.
@@ -166,116 +275,142 @@ class Enricher:
         masks = masks_of(self._enrichments, request) if self._has_masks else None
         return request if masks is None else masks.request(request)
 
-    def _enrich_request(
-        self, request: Request, now_ms: int
-    ) -> list[EnrichedEvent | BadRow | Dropped]:
-        events = adapt(request, self._resolver)
-        if isinstance(events, Rejected):
-            messages: Sequence[Message] = events.messages
-            masks = masks_of(self._enrichments, request) if self._has_masks else None
-            if masks is not None:
-                messages, request = masks.messages(messages), masks.request(request)
-            return [self._bad_rows.adapter_failure(now_ms, events.schema, messages, request)]
-        return [self._enrich_event(request, parameters, now_ms) for parameters in events]
+    def _rejected(self, request: Request, rejected: Rejected, now_ms: int) -> BadRow:
+        messages: Sequence[Message] = rejected.messages
+        masks = masks_of(self._enrichments, request) if self._has_masks else None
+        if masks is not None:
+            messages, request = masks.messages(messages), masks.request(request)
+        return self._bad_rows.adapter_failure(now_ms, rejected.schema, messages, request)
 
-    def _enrich_event(
-        self, request: Request, parameters: Parameters, now_ms: int
-    ) -> EnrichedEvent | BadRow | Dropped:
-        mapped = map_parameters(
-            request, parameters, now_ms=now_ms, v_etl=self._v_etl, new_uuid=self._new_uuid
+    def _map(self, work: _Work) -> None:
+        work.mapped = map_parameters(
+            work.request,
+            work.parameters,
+            now_ms=work.payload.now_ms,
+            v_etl=self._v_etl,
+            new_uuid=work.payload.new_uuid,
         )
-        parts = schemas.read_parts(parameters, self._resolver)
-        event = EnrichedEvent(
+
+    def _read(self, work: _Work) -> BadRow | None:
+        work.parts = parts = schemas.read_parts(work.parameters, self._resolver)
+        mapped = work.mapped
+        work.event = event = EnrichedEvent(
             fields=mapped.fields,
             unstruct_event=parts.unstruct_event,
             contexts=parts.contexts,
             derived_contexts=[],
         )
-        outcome = _Outcome([], [], [])
         if mapped.faults or parts.violations:
-            outcome.mapping = _messages_of_phase_1(mapped, parts)
+            work.mapping = _messages_of_phase_1(mapped, parts)
             if not (self._incomplete or self._rewriting):
                 schemas.write_parts(event)
-                raw = RawEvent(parameters, event.fields, parts.texts)
-                return self._bad_row(request, raw, outcome, now_ms)
+                return self._bad_row(work, event.fields)
         event.derived_contexts += parts.superseded.values()
-        outcome.enriching = derive(request, mapped, parts.unstruct_event)
-        try:
-            for enrichment in self._enrichments:
-                self._run(enrichment, event, request, parameters, outcome)
-        except DropEventError:
-            return DROPPED
+        return None
+
+    def _derive(self, work: _Work) -> None:
+        work.enriching = derive(work.request, work.mapped, work.parts.unstruct_event)
+
+    def _finish(self, work: _Work) -> EnrichedEvent | BadRow:
+        event = work.event
         schemas.write_parts(event)
         long = too_long(event.fields, self._limits)
         if long:
-            outcome.validating.append(failure.atomic_violation(long))
-        if not (outcome.mapping or outcome.enriching or outcome.validating):
+            work.validating.append(failure.atomic_violation(long))
+        if not (work.mapping or work.enriching or work.validating):
             return event
-        outcome.enriched = True
-        raw = RawEvent(parameters, event.fields.copy(), parts.texts)
-        row = self._bad_row(request, raw, outcome, now_ms)
+        work.enriched = True
+        row = self._bad_row(work, event.fields.copy())
         if not self._incomplete:
             return row
         for fault in long:
             event.fields[COLUMN_INDEX[fault.column]] = None
         rest = complete(
             event,
-            outcome.all(),
-            now_ms=now_ms,
+            [*work.mapping, *work.enriching, *work.validating],
+            now_ms=work.payload.now_ms,
             bad_rows=self._bad_rows,
-            with_data=not (self._has_masks or request.anonymous),
+            with_data=not (self._has_masks or work.request.anonymous),
         )
         return replace(row, incomplete=rest)
 
-    def _bad_row(self, request: Request, raw: RawEvent, outcome: _Outcome, now_ms: int) -> BadRow:
+    def _bad_row(self, work: _Work, fields: list[str | None]) -> BadRow:
         """The one bad row of an event: of the first phase that failed."""
-        messages: Sequence[Message] = outcome.mapping or outcome.enriching or outcome.validating
+        request = work.request
+        raw = RawEvent(work.parameters, fields, work.parts.texts)
+        messages: Sequence[Message] = work.mapping or work.enriching or work.validating
         make = self._bad_rows.schema_violations
-        if outcome.enriching and not outcome.mapping:
+        if work.enriching and not work.mapping:
             make = self._bad_rows.enrichment_failures
         masks = masks_of(self._enrichments, request) if self._has_masks else None
         if masks is not None:
-            raw = masks.event(raw, enriched=outcome.enriched)
+            raw = masks.event(raw, enriched=work.enriched)
             messages, request = masks.messages(messages), masks.request(request)
-        return make(now_ms, messages, request, raw)
+        return make(work.payload.now_ms, messages, request, raw)
 
-    def _run(
-        self,
-        enrichment: Enrichment,
-        event: EnrichedEvent,
-        request: Request,
-        parameters: Parameters,
-        outcome: _Outcome,
-    ) -> None:
+    def _run(self, enrichment: Enrichment, work: _Work) -> Dropped | None:
         """Run one enrichment; its entities are validated like those of trackers."""
+        event = work.event
         try:
-            entities = enrichment.enrich(event, request, parameters)
+            entities = enrichment.enrich(event, work.request, work.parameters)
+        except DropEventError:
+            return DROPPED
         except EnrichmentError as error:
             message = {"error": str(error)[:512]}
-            outcome.enriching.append(
+            work.enriching.append(
                 enrichment_failure(
                     message, schema=enrichment.schema, identifier=enrichment.identifier
                 )
             )
-            return
+            return None
         for entity in entities:
-            if schemas.is_valid_entity(entity, self._resolver, outcome.validating):
+            if schemas.is_valid_entity(entity, self._resolver, work.validating):
                 event.derived_contexts.append(entity)
         if id(enrichment) in self._rewriting:
-            schemas.judge_again(event, self._resolver, outcome.validating)
+            schemas.judge_again(event, self._resolver, work.validating)
+        return None
 
 
-@dataclass(slots=True, repr=False)
-class _Outcome:
-    """What failed, by phase; `enriched` says that the enrichments have run."""
+class _Payload(msgspec.Struct):
+    """What becomes of one payload: a result for each event, unless a fault of ours is all of it."""
 
-    mapping: list[Message]
-    enriching: list[Message]
-    validating: list[Message]
+    data: bytes
+    now_ms: int
+    new_uuid: Callable[[], UUID]
+    results: list[Result]
+    fault: BadRow | None = None
+
+
+_LATER: Any = None
+
+
+class _Work(msgspec.Struct):
+    """One event on its way.
+
+    Attributes:
+        number: of its result.
+        mapping: what failed in phase 1; `enriching` in phase 2, `validating` in phase 3.
+        enriched: the enrichments have run.
+    """
+
+    payload: _Payload
+    number: int
+    request: Request
+    parameters: Parameters
+    mapped: Mapped = _LATER
+    parts: SelfDescribingParts = _LATER
+    event: EnrichedEvent = _LATER
+    mapping: list[Message] = []
+    enriching: list[Message] = []
+    validating: list[Message] = []
     enriched: bool = False
 
-    def all(self) -> list[Message]:
-        return [*self.mapping, *self.enriching, *self.validating]
+
+def _results(payloads: Iterable[_Payload]) -> list[Result]:
+    results: list[Result] = []
+    for payload in payloads:
+        results += payload.results if payload.fault is None else [payload.fault]
+    return results
 
 
 def _messages_of_phase_1(mapped: Mapped, parts: SelfDescribingParts) -> list[Message]:

@@ -129,6 +129,9 @@ class Dropped:
 DROPPED = Dropped()
 """The only one there needs to be."""
 
+Result = EnrichedEvent | BadRow | Dropped
+"""What becomes of an event; of a request that is no events, a bad row."""
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Enriched:
@@ -148,7 +151,7 @@ class Enriched:
     dropped: int = 0
 
     @classmethod
-    def sort(cls, results: Iterable[EnrichedEvent | BadRow | Dropped]) -> Enriched:
+    def sort(cls, results: Iterable[Result]) -> Enriched:
         """Sort what `Enricher.enrich` gave for one record, or for many.
 
         Example:

@@ -12,7 +12,7 @@ from whiteout.errors import WhiteoutError
 from whiteout.kafka.loading import LoadingSession
 from whiteout.kafka.showing import ShowingSession
 from whiteout.kafka.topics import wait_for_brokers
-from whiteout.kafka.worker import Identities, Limits, Worker, WorkerCounts
+from whiteout.kafka.worker import Limits, Worker, WorkerCounts
 from whiteout.lake.service import make_enricher, make_resolver, now_ms
 from whiteout.lake.stream_loader import StreamLoader
 
@@ -78,18 +78,17 @@ def run_enrich(
     Raises:
         ConfigurationError: a registry or an enrichment is wrong.
     """
-    identities, counts, limits = Identities(), WorkerCounts(), Limits()
+    counts, limits = WorkerCounts(), Limits()
     enrich = replace(settings.enrich, incomplete_events=kafka.keep_incomplete)
     settings = replace(settings, enrich=enrich)
     with contextlib.ExitStack() as stack:
-        enricher = make_enricher(settings, make_resolver(settings), stack, new_uuid=identities)
+        enricher = make_enricher(settings, make_resolver(settings), stack)
 
         def session() -> Session:
             return _Enriching(
                 Worker(
                     kafka,
-                    enrich=enricher.enrich,
-                    identities=identities,
+                    enrich=enricher.enrich_all,
                     now_ms=now_ms,
                     counts=counts,
                     limits=limits,

@@ -31,11 +31,11 @@ from whiteout.kafka.topics import ensure_topics
 from whiteout.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from confluent_kafka import Consumer, KafkaError, Message, Producer
 
-    from whiteout.enrich.event import Dropped
+    from whiteout.enrich.event import Result
     from whiteout.kafka.settings import KafkaSettings
 
 _LOGGER = logging.getLogger(__name__)
@@ -46,10 +46,12 @@ _ARTIFACT = "whiteout-enrich"
 
 
 class Enrich(Protocol):
-    """What a worker does to a record; makes the ids that are missing by `new_uuid`."""
+    """What a worker does to records."""
 
-    def __call__(self, record: bytes) -> Sequence[EnrichedEvent | BadRow | Dropped]:
-        """Return the events and bad rows of one record."""
+    def __call__(
+        self, records: Iterable[bytes], new_uuids: Iterable[Callable[[], UUID]], /
+    ) -> Iterable[Sequence[Result]]:
+        """Return the events and bad rows of each record; what makes missing ids is beside it."""
         ...
 
 
@@ -58,14 +60,14 @@ class Identities:
 
     They are made of where the record stands, never of what it holds: whoever has the id must not
     be able to try out what was masked.
+
+    Args:
+        source: of the record.
+        offset: in that.
+        appended_ms: when it was written there, Unix epoch milliseconds.
     """
 
-    def __init__(self) -> None:
-        self._place = b""
-        self._count = 0
-
-    def begin(self, source: str, offset: int, appended_ms: int) -> None:
-        """The next ids are for the record there."""
+    def __init__(self, source: str, offset: int, appended_ms: int) -> None:
         self._place = f"{source}\n{offset}\n{appended_ms}\n".encode()
         self._count = 0
 
@@ -111,8 +113,7 @@ class Worker:
 
     Args:
         settings: of Kafka.
-        enrich: what is done to a record.
-        identities: where `enrich` gets ids.
+        enrich: what is done to records.
         now_ms: the wall clock.
         counts: counted up.
         limits: learnt, and kept for the next session.
@@ -127,13 +128,12 @@ class Worker:
         settings: KafkaSettings,
         *,
         enrich: Enrich,
-        identities: Identities,
         now_ms: Callable[[], int],
         counts: WorkerCounts,
         limits: Limits,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._enrich, self._identities, self._now_ms = enrich, identities, now_ms
+        self._enrich, self._now_ms = enrich, now_ms
         self._monotonic_s = monotonic_s
         self._counts, self._limits = counts, limits
         self._kafka = clients.library()
@@ -165,8 +165,7 @@ class Worker:
             if not messages:
                 return 0
             self._sent = _Sent()
-            for message in messages:
-                self._take(message)
+            self._take(messages)
             self._settle()
             self._commit(messages)
         except self._kafka.KafkaException as error:
@@ -174,20 +173,27 @@ class Worker:
         self._counts.records += len(messages)
         return len(messages)
 
-    def _take(self, message: Message) -> None:
-        error = message.error()
-        if error is not None:
-            raise LogError(f"the raw topic cannot be read: {_name(error)}")
-        partition, offset = message.partition() or 0, message.offset() or 0
-        source = self._topics["raw"].source(partition)
-        self._identities.begin(source, offset, message.timestamp()[1])
-        results = self._enrich(message.value() or b"")
-        for number, result in enumerate(results):
-            self._hand_on(result, Origin(source, offset, number), partition)
+    def _take(self, messages: Sequence[Message]) -> None:
+        places: list[tuple[str, int, int]] = []
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                raise LogError(f"the raw topic cannot be read: {_name(error)}")
+            partition = message.partition() or 0
+            source = self._topics["raw"].source(partition)
+            places.append((source, message.offset() or 0, partition))
+        enriched = self._enrich(
+            (message.value() or b"" for message in messages),
+            (
+                Identities(source, offset, message.timestamp()[1])
+                for message, (source, offset, _) in zip(messages, places, strict=True)
+            ),
+        )
+        for (source, offset, partition), results in zip(places, enriched, strict=True):
+            for number, result in enumerate(results):
+                self._hand_on(result, Origin(source, offset, number), partition)
 
-    def _hand_on(
-        self, result: EnrichedEvent | BadRow | Dropped, origin: Origin, partition: int
-    ) -> None:
+    def _hand_on(self, result: Result, origin: Origin, partition: int) -> None:
         if isinstance(result, EnrichedEvent):
             self._counts.events += 1
             line = result.tsv().encode("utf-8", "replace")

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from whiteout.enrich.event import BadRow, Dropped, EnrichedEvent
+from whiteout.enrich.event import BadRow, EnrichedEvent
 from whiteout.errors import WhiteoutError
 from whiteout.lake.batch import (
     EVENTS_SCHEMA,
@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from whiteout.enrich.event import Result
     from whiteout.lake.loaded import Observer
     from whiteout.protocol.iglu import SchemaKey
 
@@ -108,7 +109,7 @@ class Loader:
         place: of the lake, where it is elsewhere.
         raw: CollectorPayload records.
         bad: the collector's bad rows, one JSON each; None where there is no such log.
-        enrich: the events and bad rows of one record.
+        enrich: the events and bad rows of each record, in the order of the records.
         lookup: the JSON Schema of a key.
         now_ms: the wall clock.
         observe: is told of each commit.
@@ -130,7 +131,7 @@ class Loader:
         *,
         raw: Source,
         bad: Source | None,
-        enrich: Callable[[bytes], Sequence[EnrichedEvent | BadRow | Dropped]],
+        enrich: Callable[[Iterable[bytes]], Iterable[Sequence[Result]]],
         lookup: Callable[[SchemaKey], Mapping[str, Any]],
         settings: LoaderSettings,
         now_ms: Callable[[], int],
@@ -309,9 +310,14 @@ class Loader:
         if self._observe is not None:
             batch.loaded = Loaded(batch.load_us)
         events: list[tuple[Position, EnrichedEvent]] = []
-        for offset, record in raw:
-            if not is_erased(record):
-                self._take(offset, record, batch, events)
+        records = [
+            (offset, record)
+            for offset, record in raw
+            if not is_erased(record) and (offset, _WHOLE_RECORD) not in self._stored_failed
+        ]
+        enriched = self._enrich(record for _, record in records)
+        for (offset, _), results in zip(records, enriched, strict=True):
+            self._take(offset, results, batch, events)
         if events:
             self._add_events(events, batch, now_ms)
         batch.failed.extend(
@@ -322,17 +328,10 @@ class Loader:
     def _take(
         self,
         offset: int,
-        record: bytes,
+        results: Sequence[Result],
         batch: _Batch,
         events: list[tuple[Position, EnrichedEvent]],
     ) -> None:
-        if (offset, _WHOLE_RECORD) in self._stored_failed:
-            return
-        results: Sequence[EnrichedEvent | BadRow | Dropped]
-        try:
-            results = self._enrich(record)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the record must be kept
-            results = [self._fault(record, error_name(error))]
         for number, result in enumerate(results):
             position = (offset, number)
             if self._incomplete is not None and position not in self._stored_incomplete:

@@ -214,7 +214,7 @@ def open_pipeline(
             target / "lake",
             raw=sources["raw"],
             bad=sources["bad"],
-            enrich=enricher.enrich,
+            enrich=enricher.enrich_all,
             fault=enricher.fault,
             lookup=resolver.lookup,
             settings=settings.loader,
