@@ -157,7 +157,7 @@ def test_W10_a_fault_is_not_told_to_the_server(
     def faulty(*_: object) -> None:
         raise ValueError(CANARY)
 
-    monkeypatch.setattr("whiteout.collector.core.Core.handle", faulty)
+    monkeypatch.setattr("whiteout.collector.core.Core.decide", faulty)
 
     async def main() -> httpx.Response:
         app: Any = create_app(CollectorSettings(), *logs, durability="process")

@@ -17,9 +17,10 @@ from whiteout.collector.header_names import LOWER, NAMES, Names
 from whiteout.collector.metrics import Metrics
 from whiteout.collector.server import Server
 from whiteout.collector.settings import CollectorSettings
+from whiteout.protocol.collector_payload import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from whiteout.collector.sink import Sink, Waiter
 
@@ -83,13 +84,33 @@ class _Client(asyncio.Transport):
     def pause_reading(self) -> None: ...
 
 
+def _take(pieces: Iterable[bytes]) -> list[bytes]:
+    """Feed one connection, and return the records of its requests."""
+    shelf = _Shelf()
+    loop = asyncio.new_event_loop()
+    try:
+        server = Server(
+            CollectorSettings(),
+            cast("Sink", shelf),
+            loop=loop,
+            now_ms=lambda: NOW_MS,
+            new_uuid=lambda: UUID(FRESH),
+        )
+        connection = server.connection()
+        connection.connection_made(_Client())
+        for piece in pieces:
+            connection.data_received(piece)
+        connection.connection_lost(None)
+        server.close()
+    finally:
+        loop.close()
+    return shelf.records
+
+
 @given(requests=_requests, cuts=st.sets(st.integers(0, 600), max_size=4))
 def test_whatever_a_client_sent_before_and_however_it_is_cut_its_requests_are_read_alike(
     requests: list[tuple[list[str], list[str], bytes]], cuts: set[int]
 ) -> None:
-    settings = CollectorSettings()
-    shelf = _Shelf()
-    loop = asyncio.new_event_loop()
     sent = b""
     expected: list[bytes] = []
     for names, values, body in requests:
@@ -101,28 +122,25 @@ def test_whatever_a_client_sent_before_and_however_it_is_cut_its_requests_are_re
         lines = b"".join(b"%b: %b\r\n" % header for header in headers)
         sent += b"POST %b HTTP/1.1\r\n%b\r\n%b" % (TP2.encode(), lines, body)
         request = Request.of(b"POST", TP2.encode(), headers, body, "198.51.100.7")
-        expected += Core(settings).handle(request, NOW_MS, lambda: UUID(FRESH)).records
+        expected += Core(CollectorSettings()).handle(request, NOW_MS, lambda: UUID(FRESH)).records
     places = [0, *sorted(cuts), len(sent)]
 
-    try:
-        server = Server(
-            settings,
-            cast("Sink", shelf),
-            loop=loop,
-            now_ms=lambda: NOW_MS,
-            new_uuid=lambda: UUID(FRESH),
-        )
-        connection = server.connection()
-        connection.connection_made(_Client())
-        for start, end in itertools.pairwise(places):
-            if piece := sent[start:end]:
-                connection.data_received(piece)
-        connection.connection_lost(None)
-        server.close()
-    finally:
-        loop.close()
+    records = _take(sent[start:end] for start, end in itertools.pairwise(places) if start < end)
 
-    assert shelf.records == expected
+    assert records == expected
+
+
+def test_what_stands_in_trailers_is_no_header_of_this_request_or_the_next() -> None:
+    head = b"POST %b HTTP/1.1\r\nHost: a\r\n" % TP2.encode()
+    trailers = b"0\r\nUser-Agent: trailer\r\nX-Trailer: 1\r\n\r\n"
+    chunked = head + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n" + trailers
+    next_one = head + b"Accept: */*\r\nContent-Length: 2\r\n\r\n{}"
+
+    first, second = map(decode, _take([chunked + next_one]))
+
+    assert first.headers == ("Host: a", "Transfer-Encoding: chunked")
+    assert second.headers == ("Host: a", "Accept: */*", "Content-Length: 2")
+    assert first.user_agent is second.user_agent is None
 
 
 def test_a_list_of_well_known_names_is_remembered() -> None:

@@ -498,7 +498,7 @@ def test_a_fault_of_ours_is_logged_without_the_request(
         raise ValueError(CANARY)
 
     collector = start()
-    monkeypatch.setattr("whiteout.collector.core.Core.handle", faulty)
+    monkeypatch.setattr("whiteout.collector.core.Core.decide", faulty)
     with caplog.at_level(logging.DEBUG):
         answers = _exchange(
             collector.port, _get(f"/i?{CANARY}", extra=f"X-Forwarded-For: {CANARY}\r\n")
@@ -630,7 +630,7 @@ def test_strict_transport_security_is_on_every_answer_where_configured_BC34(
     broken = start(settings, raw=log)
     answers[_exchange(broken.port, _post("event"))] = 503
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("whiteout.collector.core.Core.handle", None)
+        patch.setattr("whiteout.collector.core.Core.decide", None)
         answers[_exchange(collector.port, _post("event"))] = 500
 
     line = b"Strict-Transport-Security: max-age=60; includeSubDomains\r\n"

@@ -211,7 +211,7 @@ def test_W10_a_fault_is_logged_without_anything_of_the_request(
         raise ValueError(CANARY)
 
     collector = start()
-    monkeypatch.setattr("whiteout.collector.core.Core.handle", faulty)
+    monkeypatch.setattr("whiteout.collector.core.Core.decide", faulty)
     with (
         caplog.at_level(logging.DEBUG),
         socket.create_connection(("127.0.0.1", collector.port), timeout=10) as client,

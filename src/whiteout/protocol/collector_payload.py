@@ -245,13 +245,19 @@ def add_headers(
     parts.append(
         _LISTS[count] if count < len(_LISTS) else _list_of_text(_LIST, _HEADERS_ID, _STRING, count)
     )
-    # By places and three times `append`: 0.08 us a header, where a `zip` and `+=` take 0.14.
-    for place, start_size, start in starts:
-        text = texts[place]
-        size = start_size + len(text)
-        parts.append(LENGTHS[size] if size < _COMMON else _length(size))
-        parts.append(start)
-        parts.append(text)
+    begun = len(parts)
+    lengths = LENGTHS
+    try:
+        # By places, with `append` and no look at the size: 0.07 us a header; `zip` and `+=`: 0.14.
+        for place, size, start in starts:
+            text = texts[place]
+            parts.append(lengths[size + len(text)])
+            parts.append(start)
+            parts.append(text)
+    except IndexError:  # a line that is longer
+        del parts[begun:]
+        for place, size, start in starts:
+            parts += (_length(size + len(texts[place])), start, texts[place])
     parts.append(last)
 
 
