@@ -514,6 +514,25 @@ def test_close_answers_in_time_and_a_second_time_at_once(
         collector.release()
 
 
+def test_what_is_answered_after_close_is_not_sent_again(
+    tmp_path: Path, collector: Collector, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By the tracker that takes the namespace, say: it waits until this one's request is over."""
+    collector.default = Reply(holds=True)
+    with a_tracker(collector.url, tmp_path) as before:
+        track(before, 1)
+        assert poll(lambda: before.emitter.is_sending)
+
+        with a_tracker(collector.url, tmp_path) as tracker:
+            track(tracker, 1)
+            collector.release()
+            assert tracker.flush(10)
+
+    ids = [event["eid"] for event in collector.events]
+    assert len(ids) == len(set(ids)) == 2
+    assert caplog.messages == []
+
+
 def test_a_closed_tracker_is_inert(tmp_path: Path, collector: Collector) -> None:
     """L26: it neither tracks nor starts another."""
     with a_tracker(collector.url, tmp_path) as tracker:

@@ -100,6 +100,8 @@ class Emitter:
         self._flushes = 0
         self._sending = False
         self._thread: threading.Thread | None = None
+        self._is_running = False
+        self._at_end: Callable[[], object] = lambda: None
 
     @property
     def is_sending(self) -> bool:
@@ -113,6 +115,7 @@ class Emitter:
 
     def start(self) -> None:
         """Start the thread."""
+        self._is_running = True
         self._thread = threading.Thread(target=self._run, name=SENDING_THREAD, daemon=True)
         self._thread.start()
 
@@ -184,13 +187,22 @@ class Emitter:
         thread.join(timeout_s)
         return not thread.is_alive()
 
+    def at_end(self, action: Callable[[], object]) -> None:
+        """Have `action` called once nothing is sent any more: now, or when the thread ends."""
+        with self._state:
+            is_running = self._is_running
+            if is_running:
+                self._at_end = action
+        if not is_running:
+            action()
+
     def after_fork(self) -> None:
         """In a forked child: the parent's thread, lock and connections stay with the parent."""
         if self._sender_lock is not None:
             self._sender_lock.abandon()
             self._sender_lock = None
         self._state = threading.Condition()
-        self._sending = False
+        self._sending = self._is_running = False
         self._thread = None
 
     def _run(self) -> None:
@@ -198,8 +210,11 @@ class Emitter:
             while self._wait_for_work():
                 self._round()
         finally:
+            with self._state:
+                self._is_running = False
             self._release()
             self._connection.close()
+            self._at_end()
 
     def _wait_for_work(self) -> bool:
         """Block until a round is due; False: time to end."""

@@ -278,7 +278,9 @@ class Engine:
         self.writer.close(1.0)
         self.drain()
         with self.writer.lock:
-            self._close_files()
+            self._close_journal()
+        # A request that is still under way needs the store: what it delivers is to be deleted.
+        self.emitter.at_end(self.storage.close)
         return delivered
 
     def stop(self) -> None:
@@ -311,17 +313,17 @@ class Engine:
             # SQLite syncs its file to the disk. And whoever still waits for an answer has to find
             # the file open: else what was accepted would be sent again.
             if left_s() > 0 and self.emitter.close(0.0):
-                self._close_files()
+                self._close_journal()
+                self.storage.close()
         finally:
             self.writer.lock.release()
 
-    def _close_files(self) -> None:
+    def _close_journal(self) -> None:
         self._is_closed = True
         self.fresh.close()
         if self.journal.is_drained:
             self._forget_own_journal()
         self.journal.close()
-        self.storage.close()
 
     def _forget_own_journal(self) -> None:
         try:
