@@ -575,3 +575,22 @@ def test_a_data_folder_that_cannot_be_made_is_said_with_the_cure(
     message = capsys.readouterr().err
     assert str(file / "data") in message
     assert "--data or WHITEOUT_DATA" in message
+
+
+def test_a_child_that_fails_while_its_parent_is_there_ends_with_its_own_status() -> None:
+    """It waits for the end of its input; Python must not stumble over that on the way out."""
+    code = """
+import threading, time
+from whiteout.cli.options import stop_at_end_of_input
+stop_at_end_of_input(threading.Event())
+time.sleep(0.1)  # it waits now
+raise SystemExit(3)
+"""
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert child.stderr is not None
+    errors = child.stderr.read()  # the input stays open until then
+    child.communicate()
+
+    assert (child.returncode, errors) == (3, b"")

@@ -254,7 +254,14 @@ def test_a_store_without_credentials_is_an_error_that_names_the_place(url: str) 
 
 @pytest.mark.parametrize(
     "url",
-    ["ftp://host/lake", "s3://", "s3://key:secret@bucket/lake", "s3://bucket/lake?sig=secret"],
+    [
+        "ftp://host/lake",
+        "s3://",
+        "s3:bucket/lake",
+        "s3:/bucket/secret",
+        "s3://key:secret@bucket/lake",
+        "s3://bucket/lake?sig=secret",
+    ],
 )
 def test_other_urls_are_wrong_use_and_not_repeated(url: str) -> None:
     with pytest.raises(ConfigurationError) as caught:

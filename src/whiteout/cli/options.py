@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -280,8 +281,13 @@ def stop_at_end_of_input(stop: threading.Event) -> None:
     """Set `stop` when standard input ends: the parent has asked, or is gone."""
 
     def wait() -> None:
-        sys.stdin.buffer.read()
+        # Not through `sys.stdin`: a read of it that still waits when Python ends is fatal to it.
+        with contextlib.suppress(OSError):
+            while os.read(descriptor, 4096):
+                pass
         stop.set()
+
+    descriptor = sys.stdin.fileno()
 
     threading.Thread(target=wait, daemon=True).start()
 

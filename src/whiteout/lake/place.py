@@ -103,8 +103,10 @@ def lake_place(address: str | Path, environment: Mapping[str, str] | None = None
     Raises:
         ConfigurationError: the URL is of another scheme, names no bucket, or holds credentials.
     """
-    if isinstance(address, Path) or "://" not in address:
+    if isinstance(address, Path):
         return LakePlace(str(address))
+    if "://" not in address and address.partition(":")[0].lower() not in SCHEMES:
+        return LakePlace(address)
     parts = urlsplit(address)
     if parts.scheme == "file":
         return LakePlace(parts.path)
