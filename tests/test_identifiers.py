@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -107,6 +108,9 @@ def test_a_marked_property_is_hidden_by_its_group_alone() -> None:
         ("iglu:com.acme", "email"),
         ("iglu:/customer", "email"),
         ("iglu:com.acme/customer/jsonschema", "email"),
+        ("iglu:com.acme/*", "email"),
+        ("iglu:com.*/customer", "email"),
+        ("iglu:com.acme/customer ", "email"),
         ("iglu:com.acme/customer", ""),
         ("iglu:com.acme/customer", "address..street"),
     ],
@@ -115,6 +119,13 @@ def test_a_mark_that_could_match_nothing_is_refused(criterion: str, path: str) -
     """A typing error in a rule of privacy must not be silent (as in leak L36)."""
     with pytest.raises(ConfigurationError):
         identifying_property(criterion, path)
+
+
+@pytest.mark.parametrize("group", [Anonymisation.NONE, "user", 1, None])
+def test_a_mark_of_no_group_is_refused(group: Any) -> None:  # noqa: ANN401 - the mistakes
+    """It would hide the property at no level."""
+    with pytest.raises(ConfigurationError, match=r"^group must be an Anonymisation such as"):
+        identifying_property("iglu:com.acme/customer", "email", group=group)
 
 
 def test_the_documentation_shows_the_same_table() -> None:

@@ -373,11 +373,15 @@ def identifying_property(
     Args:
         criterion: `iglu:com.acme/customer`, the schema in all its versions.
         path: the property; nested ones with dots, `address.street`.
-        group: the flag under which the gate removes it.
+        group: the flag under which the gate removes it; several: under any of them.
 
     Raises:
-        ConfigurationError: `criterion` or `path` has another shape.
+        ConfigurationError: `criterion` or `path` has another shape, or `group` has no flag.
     """
+    if not isinstance(group, Anonymisation) or not group:
+        raise ConfigurationError(
+            f"group must be an Anonymisation such as Anonymisation.USER, got {group!r}"
+        )
     vendor, name, steps = parse_mark(criterion, path)
     return Identifier(
         name=f"{vendor}/{name}.{path}",
@@ -397,10 +401,15 @@ def parse_mark(criterion: str, path: str) -> tuple[str, str, tuple[str, ...]]:
         raise ConfigurationError("a mark is the text of a schema and the text of a property")
     vendor, _, name = criterion.removeprefix("iglu:").partition("/")
     steps = tuple(path.split("."))
-    if not criterion.startswith("iglu:") or not vendor or not name or "/" in name:
+    if not criterion.startswith("iglu:") or not _is_word(vendor) or not _is_word(name):
         raise ConfigurationError(
             f"criterion must look like iglu:com.acme/customer, got {criterion!r}"
         )
     if not all(steps):
         raise ConfigurationError(f"path must look like email or address.street, got {path!r}")
     return vendor, name, steps
+
+
+def _is_word(text: str) -> bool:
+    """Whether a schema can have this vendor or name: one with a `*`, say, would match nothing."""
+    return text.replace("-", "a").replace("_", "a").replace(".", "a").isalnum() and text.isascii()
