@@ -90,6 +90,17 @@ def test_the_bad_row_says_what_kind_of_request_was_too_large(ask: Ask) -> None:
     )
 
 
+@pytest.mark.parametrize("data", ["x" * 20_000, {"x": "x" * 20_000}])
+def test_what_is_no_list_is_not_counted_as_events(ask: Ask, data: object) -> None:
+    """A text of 20,000 letters is not 20,000 events."""
+    body = orjson.dumps({"schema": PAYLOAD_DATA, "data": data})
+
+    answer = ask("POST", TP2, JSON, body, max_bytes=9_000, max_payload_bytes=10_000)
+
+    (row,) = _bad_rows(answer)
+    assert row["payload"].endswith(f"schema:{PAYLOAD_DATA})")
+
+
 def test_beyond_the_largest_payload_nothing_is_split_BC44(ask: Ask) -> None:
     """BC44"""
     answer = ask("POST", TP2, JSON, _body(900, 900), max_bytes=1000, max_payload_bytes=1500)

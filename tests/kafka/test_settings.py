@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import tomllib
 from typing import Any
 
 import pytest
 
 from whiteout.errors import ConfigurationError
-from whiteout.kafka.clients import check_options
+from whiteout.kafka.clients import WorthTelling, check_options
 from whiteout.kafka.origin import Origin, read_origin
 from whiteout.kafka.settings import KafkaSettings, kafka_settings
 
@@ -145,3 +146,17 @@ def test_an_origin_survives_its_header_and_ranks_in_order() -> None:
 @pytest.mark.parametrize("header", [None, b"", b"1", b"1 2", b"a b c", b"-1 0 x", b"\xff 1 x"])
 def test_a_header_of_somebody_else_is_no_origin(header: bytes | None) -> None:
     assert read_origin(header) is None
+
+
+def test_the_library_says_the_same_thing_once_a_minute() -> None:
+    """It tries some three times a second to reach a broker that is away."""
+    told = WorthTelling(monotonic_s=lambda: now)
+    down = "FAIL [whiteout#producer-%d] [thrd:a:9092]: a:9092: Connection refused (after %dms)"
+    found = []
+    for now in (0.0, 0.3, 59.0, 60.0, 61.0):
+        for text in (down % (6, now), down.replace("a:", "b:") % (7, now), "CONFWARN nothing"):
+            record = logging.makeLogRecord({"msg": text})
+            if told.filter(record):
+                found.append((now, text.partition("thrd:")[2][:1]))
+
+    assert found == [(0.0, "a"), (0.0, "b"), (60.0, "a"), (60.0, "b")]

@@ -163,6 +163,8 @@ def _contents(body: str | None) -> dict[str, object]:
     """What a body says that it holds: its schema, and how many events."""
     try:
         document = orjson.loads(body or "")
-        return {"schema": parse_schema_key(document["schema"]).uri, "events": len(document["data"])}
+        found = {"schema": parse_schema_key(document["schema"]).uri}
+        data = document["data"]
+        return {**found, "events": len(data)} if isinstance(data, list) else found
     except (orjson.JSONDecodeError, ProtocolError, LookupError, TypeError):
         return {}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,8 @@ MAX_MESSAGE_BYTES = 10_000_000
 
 _QUEUED_KIB = 16 * 1024  # that a consumer has fetched ahead
 _KIB = 1024
+_NUMBER = re.compile(r"-\d+(?=\])|\d+(?=ms)")  # of a client, of milliseconds: all that differs
+_TOLD_EVERY_S, _MAX_KINDS = 60.0, 1000
 
 
 def library() -> ModuleType:
@@ -56,7 +60,6 @@ def producer(
     Raises:
         ConfigurationError: the library does not take an option.
     """
-    LOGGER.addFilter(_is_worth_telling)
     made: Producer = _make(
         library().Producer,
         {
@@ -137,6 +140,7 @@ def check_options(settings: KafkaSettings) -> None:
 
 
 def _make(kind: Callable[..., Any], options: dict[str, Any], logger: logging.Logger) -> Any:  # noqa: ANN401 - any client
+    LOGGER.addFilter(_WORTH_TELLING)
     try:
         return kind(options, logger=logger)
     except (library().KafkaException, TypeError, ValueError) as error:
@@ -148,9 +152,35 @@ def _make(kind: Callable[..., Any], options: dict[str, Any], logger: logging.Log
         ) from error
 
 
-def _is_worth_telling(record: logging.LogRecord) -> bool:
-    """Not that the guarantee against gaps is experimental: what rests on it is tested."""
-    return not record.getMessage().startswith("CONFWARN")
+class WorthTelling(logging.Filter):
+    """What the library says is told once a minute: it repeats itself while a broker is away.
+
+    Never that the guarantee against gaps is experimental: what rests on it is tested.
+
+    Args:
+        monotonic_s: a clock that never steps back, seconds.
+    """
+
+    def __init__(self, *, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._monotonic_s = monotonic_s
+        self._told_at_s: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether a record is to be written."""
+        text = record.getMessage()
+        if text.startswith("CONFWARN"):
+            return False
+        kind, now = _NUMBER.sub("", text), self._monotonic_s()
+        if now - self._told_at_s.get(kind, float("-inf")) < _TOLD_EVERY_S:
+            return False
+        if len(self._told_at_s) >= _MAX_KINDS:
+            self._told_at_s.clear()
+        self._told_at_s[kind] = now
+        return True
+
+
+_WORTH_TELLING = WorthTelling()
 
 
 def _common(settings: KafkaSettings) -> dict[str, Any]:
