@@ -163,7 +163,7 @@ def _contents(body: str | None) -> dict[str, object]:
     """What a body says that it holds: its schema, and how many events."""
     try:
         document = orjson.loads(body or "")
-        found = {"schema": parse_schema_key(document["schema"]).uri}
+        found: dict[str, object] = {"schema": parse_schema_key(document["schema"]).uri}
         data = document["data"]
         return {**found, "events": len(data)} if isinstance(data, list) else found
     except (orjson.JSONDecodeError, ProtocolError, LookupError, TypeError):
