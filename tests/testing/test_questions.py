@@ -59,6 +59,20 @@ def test_an_event_is_in_the_answer_once_its_request_is_answered(micro: Micro) ->
         assert event["eventType"] == "page_view"
 
 
+def test_a_good_event_shows_its_request(micro: Micro) -> None:
+    """Also one that arrived before the first question."""
+    with Micro() as fresh:
+        for kit in (micro, fresh):
+            post(kit, {"e": "pv", "page": "A"}, {"e": "nope"}, {"e": "pv", "page": "C"}, X_Own="1")
+            request(kit, "GET", "/i?e=pv&p=web&tv=t&unknown=1")
+
+            got, last, first = (one["rawEvent"] for one in ask(kit, "/micro/good"))
+            assert [one["parameters"]["page"] for one in (first, last)] == ["A", "C"]
+            assert got["api"]["version"] == "tp1"
+            assert got["parameters"]["unknown"] == "1"
+            assert "X-Own: 1" in first["context"]["headers"]
+
+
 def test_good_and_failed_events_are_asked_for_as_of_micro(micro: Micro) -> None:
     post(micro, {"e": "pv"}, {"e": "se", "se_ca": "shop", "se_ac": "add"}, {"e": "nonsense"})
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tests.support.pipeline import Pipeline
 
 ALICE = "alice-7301@example.org"
+CANARY = "canary-6612"
 _DEADLINE_S = 20
 
 
@@ -26,7 +27,8 @@ def erase_alice(data: Path, *, dry_run: bool = False) -> None:
 
 def test_a_page_forgets_what_it_shows_once_somebody_is_erased(pipeline: Pipeline) -> None:
     """It keeps events in memory, and not those of one person apart: all of them go."""
-    pipeline.send({"uid": ALICE})
+    pipeline.send({"uid": ALICE}, Referer=f"https://shop.example/{CANARY}")
+    assert CANARY in pipeline.get("/micro/good").body.decode()
     assert ALICE in pipeline.get("/micro/good").body.decode()
     erase_alice(pipeline.data, dry_run=True)
     assert ALICE in pipeline.get("/micro/good").body.decode()
@@ -36,6 +38,8 @@ def test_a_page_forgets_what_it_shows_once_somebody_is_erased(pipeline: Pipeline
     deadline = time.monotonic() + _DEADLINE_S
     while pipeline.get("/micro/all").json()["total"] and time.monotonic() < deadline:
         pass
-    assert ALICE not in pipeline.get("/micro/good").body.decode()
+    shown = pipeline.get("/micro/good").body.decode()
+    assert ALICE not in shown
+    assert CANARY not in shown
     pipeline.send({"uid": "bob"})
     assert pipeline.get("/micro/all").json()["total"] == 1

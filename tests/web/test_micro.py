@@ -6,7 +6,6 @@ import base64
 import http.client
 import json
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
 
 import pytest
 from tests.support.pipeline import TP2, Pipeline, entities, self_describing
@@ -245,7 +244,8 @@ def test_an_anonymous_request_shows_no_address(pipeline: Pipeline) -> None:
     pipeline.send({}, SP_Anonymous="*")
 
     (event,) = pipeline.get("/micro/good").json()
-    assert event["rawEvent"]["context"]["ipAddress"] is None
+    assert event["rawEvent"]["context"]["ipAddress"] == "unknown"
+    assert event["event"]["user_ipaddress"] is None
     assert event["event"]["network_userid"] == "00000000-0000-0000-0000-000000000000"
 
 
@@ -254,48 +254,6 @@ def test_an_anonymous_request_shows_no_address(pipeline: Pipeline) -> None:
 
 def encoded(document: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(document).encode()).decode().rstrip("=")
-
-
-def test_a_raw_event_is_made_again_from_the_event(pipeline: Pipeline) -> None:
-    sent = self_describing(SCREEN_VIEW, SCREEN_DATA) | entities((SCREEN, SCREEN_DATA))
-    kept = {
-        "e": "ue",
-        "p": "web",
-        "tv": "js-4",
-        "aid": "shop",
-        "eid": ID,
-        "res": "10x20",
-        "dtm": "1700000000000",
-        "uid": "ada",
-    }
-    changed = {
-        "ue_px": encoded(json.loads(sent["ue_pr"])),
-        "cx": encoded(json.loads(sent["co"])),
-        "unknown": "1",
-        "cv": "c",
-        "ua": "Browser/1",
-        "ip": "192.0.2.9",
-        "tnuid": ID,
-    }
-    pipeline.get(f"/i?{urlencode(kept | changed)}", Referer="https://shop.example/tea", X_Own="1")
-
-    (event,) = pipeline.get("/micro/good").json()
-    raw = event["rawEvent"]
-    assert raw["api"] == {"vendor": "com.snowplowanalytics.snowplow", "version": "tp2"}
-    assert raw["contentType"] == "application/json"
-    assert (raw["source"]["hostname"], raw["source"]["encoding"]) == (None, "UTF-8")
-    assert (raw["context"]["refererUri"], raw["context"]["headers"]) == (None, [])
-    columns = event["event"]
-    assert [raw["context"][name] for name in ("useragent", "ipAddress", "userId")] == [
-        columns[name] for name in ("useragent", "user_ipaddress", "network_userid")
-    ]
-    parameters = raw["parameters"]
-    assert [json.loads(parameters.pop(name))["data"] for name in ("ue_pr", "co")] == [
-        {"schema": SCREEN_VIEW, "data": SCREEN_DATA},
-        [{"schema": SCREEN, "data": SCREEN_DATA}],
-    ]
-    made = {"url"}  # a column that enrich takes from the referrer, as of a page
-    assert {name: parameters[name] for name in parameters.keys() - made} == kept
 
 
 def test_of_a_failed_event_the_request_is_as_it_came(pipeline: Pipeline) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.support.window import document, entry
 
+from whiteout.lake.loaded import Origin
 from whiteout.web.filter import Filter
 from whiteout.web.recent import RecentEvents, SearchTookTooLongError, Totals
 
@@ -62,6 +63,48 @@ def test_beyond_the_most_bytes_only_as_many_of_the_oldest_go_as_must(
         recent.add([of_text("x" * 400)])
 
     assert kept(recent) == [6, 5]
+
+
+def from_request(record: bytes, *places: int) -> list[Entry]:
+    """Events of one request, with hardly a text of their own."""
+    return [of_text("x")._replace(origin=Origin(record, place)) for place in places]
+
+
+def test_the_record_of_a_request_is_kept_once_for_all_its_events(recent: RecentEvents) -> None:
+    one, other = b"one", b"other"
+    first, second, third = from_request(one, 0, 1, 3)
+
+    recent.add([EVENT, first, *from_request(other, 0), second, third, EVENT])
+
+    rows = recent.find(Filter(), limit=10)[::-1]
+    assert [row["place"] for row in rows] == [None, 0, 0, 1, 3, None]
+    found = [row["request"] and recent.record(row["request"]) for row in rows]
+    assert found == [None, one, other, one, one, None]
+    assert recent.query("SELECT count(*) FROM request")[0][0] == 2
+
+
+def test_bytes_of_records_count_and_go_with_the_last_event_of_their_request(
+    windows: contextlib.ExitStack,
+) -> None:
+    recent = windows.enter_context(contextlib.closing(RecentEvents(max_bytes=1_000)))
+
+    recent.add(from_request(b"a" * 600, 0, 1, 2))
+    (request,) = {row["request"] for row in recent.find(Filter(), limit=10)}
+    recent.add([of_text("x" * 399)])  # two events too many, which share what is large
+
+    assert kept(recent) == [4, 3]
+    assert recent.record(request) == b"a" * 600
+    recent.add([EVENT])
+    assert recent.record(request) is None
+    recent.add(from_request(b"b" * 2_000, 0))
+    assert kept(recent) == [6]
+
+
+def test_records_are_forgotten_when_the_window_is_emptied(recent: RecentEvents) -> None:
+    recent.add(from_request(b"a", 0))
+    recent.clear()
+
+    assert recent.query("SELECT count(*) FROM request")[0][0] == 0
 
 
 def test_the_newest_event_stays_however_large_it_is(windows: contextlib.ExitStack) -> None:

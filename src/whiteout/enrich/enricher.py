@@ -71,6 +71,9 @@ class Enricher:
         now_ms: the wall clock, Unix epoch milliseconds.
         new_uuid: makes the ids of events that come without.
         enrichments: in order; by default user agents are read, and that is all.
+
+    Attributes:
+        may_hide: whether an event may lack what its record still says, for privacy's sake.
     """
 
     def __init__(
@@ -101,6 +104,8 @@ class Enricher:
             id(one) for one in self._enrichments if getattr(one, "rewrites", False)
         )
         self._has_masks = any(map(is_privacy, self._enrichments))
+        # A function of the user's may be there to hide something: nobody can tell.
+        self.may_hide = self._has_masks or bool(self._rewriting)
         self._bad_rows = BadRows(artifact=ARTIFACT, version=__version__)
         self._v_etl = f"{ARTIFACT}-{__version__}"
         self._phases: tuple[Callable[[_Work], Result | None], ...] = (

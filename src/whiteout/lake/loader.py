@@ -51,7 +51,7 @@ from whiteout.lake.housekeeping import Housekeeper
 from whiteout.lake.incomplete import NAME as INCOMPLETE
 from whiteout.lake.incomplete import IncompleteEvents
 from whiteout.lake.keys import KEY_COLUMNS, key_of, keys_of
-from whiteout.lake.loaded import Loaded
+from whiteout.lake.loaded import Loaded, Origin
 from whiteout.lake.place import LakePlace
 from whiteout.lake.seen import SeenEvents
 from whiteout.lake.settings import Counts, LoaderSettings, Source
@@ -113,6 +113,7 @@ class Loader:
         lookup: the JSON Schema of a key.
         now_ms: the wall clock.
         observe: is told of each commit.
+        tells_origins: whether the observer is told what the events came from.
         incomplete: whether what is left of failed events is loaded, into `incomplete_events`.
         fault: the bad row of a record that could not be stored, and the kind of fault; by default
             it keeps nothing of the record, which may be anonymous.
@@ -137,12 +138,13 @@ class Loader:
         now_ms: Callable[[], int],
         place: LakePlace | None = None,
         observe: Observer | None = None,
+        tells_origins: bool = False,
         fault: Callable[[bytes, str], BadRow] | None = None,
         incomplete: bool = False,
     ) -> None:
         self.counts = Counts()
         self.is_behind = False
-        self._observe = observe
+        self._observe, self._tells_origins = observe, tells_origins
         self._raw, self._bad = raw, bad
         self._enrich, self._lookup, self._now_ms = enrich, lookup, now_ms
         self._fault = fault or (lambda _, what: generic_error(what, b"", now_ms=now_ms()))
@@ -319,7 +321,9 @@ class Loader:
         for (offset, _), results in zip(records, enriched, strict=True):
             self._take(offset, results, batch, events)
         if events:
-            self._add_events(events, batch, now_ms)
+            found = self._add_events(events, batch, now_ms)
+            if batch.loaded is not None:
+                found.tell(batch.loaded, dict(records) if self._tells_origins else {})
         batch.failed.extend(
             from_text(record, now_ms=now_ms) for _, record in bad if not is_erased(record)
         )
@@ -347,7 +351,7 @@ class Loader:
 
     def _add_events(
         self, events: Sequence[tuple[Position, EnrichedEvent]], batch: _Batch, now_ms: int
-    ) -> None:
+    ) -> _Found:
         """What is new, as a table. Rows are looked at one by one where a table cannot be made."""
         keys = [key_of(event) for _, event in events]
         stored = self._seen.among(keys)
@@ -362,9 +366,7 @@ class Loader:
         batch.duplicates = len(found.repeated)
         for failed, position in found.failed:
             batch.fail(failed, position)
-        if batch.loaded is not None:
-            batch.loaded.events = [row.event for row in found.rows]
-            batch.loaded.repeated = found.repeated
+        return found
 
     def _place(self, row: Row, now_ms: int) -> FailedEvent | None:
         return place_parts(row, self._families, now_ms=now_ms)
@@ -475,7 +477,16 @@ class _Found:
 
     rows: list[Row] = field(default_factory=list)
     failed: list[tuple[FailedEvent, Position]] = field(default_factory=list)
-    repeated: list[EnrichedEvent] = field(default_factory=list)
+    repeated: list[tuple[Position, EnrichedEvent]] = field(default_factory=list)
+
+    def tell(self, loaded: Loaded, records: Mapping[int, bytes]) -> None:
+        """What an observer is told of them; `records` by their offsets, none to keep silent."""
+        loaded.events = [row.event for row in self.rows]
+        loaded.repeated = [event for _, event in self.repeated]
+        if records:
+            positions = [row.position for row in self.rows]
+            positions += [position for position, _ in self.repeated]
+            loaded.origins = [Origin(records[offset], number) for offset, number in positions]
 
 
 def _sift(
@@ -488,7 +499,7 @@ def _sift(
     found, known = _Found(), stored.copy()
     for key, (position, event) in zip(keys, events, strict=True):
         if key in known:
-            found.repeated.append(event)
+            found.repeated.append((position, event))
             continue
         row = Row(event, key, position)
         failed = failure_of(row)

@@ -221,6 +221,7 @@ def open_pipeline(
             now_ms=now_ms,
             place=settings.place,
             observe=observe,
+            tells_origins=not enricher.may_hide,
             incomplete=settings.enrich.incomplete_events,
         )
         stack.callback(loader.close)

@@ -20,6 +20,7 @@ from whiteout.enrich import Dropped, EnrichedEvent, Enricher
 from whiteout.enrich.adapter import Rejected, adapt
 from whiteout.enrich.load import Unreadable, load
 from whiteout.iglu import EmbeddedRegistry, FolderRegistry, HttpRegistry, Resolver
+from whiteout.lake.loaded import Origin
 from whiteout.testing.received import FailedEvent, ReceivedEvent, failed_event, received_event
 
 if TYPE_CHECKING:
@@ -44,8 +45,11 @@ def now_ms() -> int:
 class Watcher(Protocol):
     """Has what the pipeline has; told by whichever thread changes it."""
 
-    def take(self, outcome: Outcome, /) -> None:
-        """One event more: enriched, or a bad row of enrich's or, as text, of the collector's."""
+    def take(self, outcome: Outcome, origin: Origin | None, /) -> None:
+        """One event more: enriched, or a bad row of enrich's or, as text, of the collector's.
+
+        Of an enriched one it is also told what it came from.
+        """
 
     def empty(self) -> None:
         """There are none any more."""
@@ -79,7 +83,8 @@ class Pipeline:
         self._changed = threading.Condition()  # guards everything here; held while enriching
         self._events: deque[ReceivedEvent] = deque(maxlen=MAX_EVENTS)
         self._failed: deque[FailedEvent] = deque(maxlen=MAX_EVENTS)
-        self._unwatched: deque[Outcome] = deque(maxlen=MAX_EVENTS)  # for who comes to watch
+        # For who comes to watch.
+        self._unwatched: deque[tuple[Outcome, Origin | None]] = deque(maxlen=MAX_EVENTS)
         self._watcher: Watcher | None = None
 
     def new_resolver(self) -> Resolver:
@@ -114,8 +119,8 @@ class Pipeline:
     def watch(self, watcher: Watcher) -> None:
         """Tell `watcher` of all that is here, and of each change from now on."""
         with self._changed:
-            for outcome in self._unwatched:
-                watcher.take(outcome)
+            for outcome, origin in self._unwatched:
+                watcher.take(outcome, origin)
             self._unwatched.clear()
             self._watcher = watcher
 
@@ -153,7 +158,7 @@ class Pipeline:
                 self._events.append(
                     received_event(result, parameters, is_server_anonymous=is_anonymous)
                 )
-                self._show(result)
+                self._show(result, Origin(record, number))
             elif not isinstance(result, Dropped):
                 self._failed.append(
                     failed_event(
@@ -162,11 +167,11 @@ class Pipeline:
                 )
                 self._show(result)
 
-    def _show(self, outcome: Outcome) -> None:
+    def _show(self, outcome: Outcome, origin: Origin | None = None) -> None:
         if self._watcher is None:
-            self._unwatched.append(outcome)
+            self._unwatched.append((outcome, origin))
         else:
-            self._watcher.take(outcome)
+            self._watcher.take(outcome, origin)
 
 
 def _folder(place: str) -> FolderRegistry:

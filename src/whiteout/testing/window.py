@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from whiteout.lake.loaded import Origin
     from whiteout.testing.pipeline import Outcome, Pipeline
 
 
@@ -52,12 +53,13 @@ class _Window(RecentEvents):
         self._pipeline = pipeline
         pipeline.watch(self)
 
-    def take(self, outcome: Outcome) -> None:
+    def take(self, outcome: Outcome, origin: Origin | None) -> None:
         """See `pipeline.Watcher`."""
         stored_us = time.time_ns() // 1_000
         loaded = Loaded(stored_us)
         if isinstance(outcome, EnrichedEvent):
             loaded.events.append(outcome)
+            loaded.origins += [] if origin is None else [origin]
         elif isinstance(outcome, BadRow):
             loaded.failed.append(from_bad_row(outcome))
         else:

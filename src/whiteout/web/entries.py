@@ -1,7 +1,7 @@
 """What the page keeps of one event: the stored event as text, and what is filtered by.
 
-Nothing is kept that the lake does not hold as well: a good event is its enriched line, a failed one
-its bad row.
+A good event is its enriched line, and the record of its request where that may be shown; a failed
+one its bad row.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from whiteout.enrich.event import EnrichedEvent
     from whiteout.lake.failed import FailedEvent
+    from whiteout.lake.loaded import Origin
     from whiteout.protocol.self_describing import SelfDescribingJson
 
 Status = Literal["good", "failed"]
@@ -51,6 +52,7 @@ class Entry(NamedTuple):
         version: of a failed event, the second segment.
         repeated: the lake had it already.
         document: the enriched line, or the bad row.
+        origin: of a good event, what it came from; None where nobody may be told.
     """
 
     status: Status
@@ -72,13 +74,16 @@ class Entry(NamedTuple):
     version: str | None
     repeated: bool
     document: str
+    origin: Origin | None = None
 
     def __repr__(self) -> str:
         """The kind alone: what people did never reaches a log."""
         return f"Entry({self.status}, {self.type})"
 
 
-def of_event(event: EnrichedEvent, *, stored_ms: int, repeated: bool = False) -> Entry:
+def of_event(
+    event: EnrichedEvent, *, stored_ms: int, repeated: bool = False, origin: Origin | None = None
+) -> Entry:
     """What is kept of a good event."""
     entities = (*event.contexts, *event.derived_contexts)
     session = session_of(event.contexts)
@@ -104,6 +109,7 @@ def of_event(event: EnrichedEvent, *, stored_ms: int, repeated: bool = False) ->
         version=None,
         repeated=repeated,
         document=event.tsv(),
+        origin=origin,
     )
 
 

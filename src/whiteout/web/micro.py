@@ -1,7 +1,8 @@
 """Events in the form in which Snowplow's Micro gives them: pure functions over what is stored.
 
-Micro shows the request as it came. Here it is made again from the stored event, so that this shows
-nothing that enrichments, or the collector's door, have taken out of it (reference section 3.2, W6).
+Micro shows the request as it came; so does `raw_events`, where nothing is hidden of it. Elsewhere
+it is made again from the stored event, so that this shows nothing that enrichments have taken out
+of it (reference section 3.2, W6).
 """
 
 from __future__ import annotations
@@ -82,11 +83,11 @@ def whole(line: str) -> dict[str, Any]:
     return event
 
 
-def good_event(row: Row) -> dict[str, Any]:
-    """Micro's *GoodEvent* of a good event."""
+def good_event(row: Row, raw: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Micro's *GoodEvent* of a good event; `raw` is its *RawEvent*, None where it is not kept."""
     line: str = row["document"]
     return {
-        "rawEvent": _raw_event(columns_of(line)),
+        "rawEvent": raw or _raw_event(columns_of(line)),
         "eventType": row["type"],
         "schema": row["schema"],
         "contexts": row["entities"],

@@ -22,6 +22,7 @@ from whiteout.web import micro, openapi
 from whiteout.web.filter import Filter
 from whiteout.web.incomplete import rest_of
 from whiteout.web.micro_filters import BadFilter, GoodFilter
+from whiteout.web.raw_events import RawEvents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -104,7 +105,10 @@ class MicroApi:
             schema=wanted.schema,
             entities=tuple(wanted.contexts or ()),
         )
-        return await self._list(conditions, wanted.limit, micro.good_event)
+        raw_events = RawEvents(self._recent, self._schemas)
+        return await self._list(
+            conditions, wanted.limit, lambda row: micro.good_event(row, raw_events.of(row))
+        )
 
     async def _bad(self, request: Request) -> Response:
         wanted = await _wanted(request, BadFilter)

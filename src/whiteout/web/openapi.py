@@ -200,7 +200,7 @@ def _schemas() -> Json:
 
 
 def _requests() -> Json:
-    """What came, made again of what is stored."""
+    """What came, as far as it may be shown."""
     api = {"anyOf": [_object({"vendor": _TEXT, "version": _TEXT}), {"type": "null"}]}
     origin = {
         "contentType": _TEXT,

@@ -32,18 +32,21 @@ _CACHE_KIB = 4_096
 _STEPS = 20_000  # of SQLite's machine, between two looks at the clock
 _LOGGER = logging.getLogger(__name__)
 
-_COLUMNS = entries.Entry._fields
+_COLUMNS = entries.Entry._fields[:-1]  # an origin is kept apart: events of a request share it
 _ENTITIES = _COLUMNS.index("entities")
-_WHOLE = ", ".join(["number", *_COLUMNS])
+_WHOLE = ", ".join(["number", "request", "place", *_COLUMNS])
 _BRIEF = _WHOLE.removesuffix(", document")
 # What is searched in is the document, without case; `LIKE` passes over that of ASCII by itself.
+# A request has the number of the last of its events, and is forgotten with it.
 _MAKE = f"""
-CREATE TABLE event (number INTEGER PRIMARY KEY, {", ".join(_COLUMNS)}, folded);
+CREATE TABLE event (number INTEGER PRIMARY KEY, {", ".join(_COLUMNS)}, folded, request, place);
+CREATE TABLE request (number INTEGER PRIMARY KEY, record BLOB);
 CREATE INDEX by_session ON event (session, number) WHERE session IS NOT NULL;
 CREATE INDEX by_name ON event (status, name, number);
 """
 _ONE = f"SELECT {_WHOLE} FROM event WHERE number = ?"  # noqa: S608 - of literals
-_ADD = f"INSERT INTO event VALUES (?{', ?' * (len(_COLUMNS) + 1)})"  # noqa: S608 - of literals
+# The request's number comes as how many events later the last of its events is.
+_ADD = f"INSERT INTO event VALUES (?1{', ?' * (len(_COLUMNS) + 1)}, ?1 + ?, ?)"  # noqa: S608 - of literals
 
 # Of a failed event its own schema, which its view is of, and not that of its bad row.
 _CHOICES = {"name": "name", "schema": "coalesce(event_schema, schema)", "app_id": "app_id"}
@@ -124,9 +127,15 @@ class RecentEvents:
         """Take what a commit brought. Never raises: the loader does not stop for a page."""
         stored_ms = loaded.load_us // 1000
         try:
-            found = [entries.of_event(event, stored_ms=stored_ms) for event in loaded.events]
+            origins = iter(loaded.origins)
+            found = [
+                entries.of_event(event, stored_ms=stored_ms, origin=next(origins, None))
+                for event in loaded.events
+            ]
             found += [
-                entries.of_event(event, stored_ms=stored_ms, repeated=True)
+                entries.of_event(
+                    event, stored_ms=stored_ms, repeated=True, origin=next(origins, None)
+                )
                 for event in loaded.repeated
             ]
             found += [entries.of_failed(failed, stored_ms=stored_ms) for failed in loaded.failed]
@@ -162,13 +171,16 @@ class RecentEvents:
         """Write what waits, with the database in hand; whether there was anything."""
         with self._state:
             batches, self._waiting, number = self._waiting, [], self._next
-        rows = [row for batch in batches for row in batch.rows]
-        numbered = [(at, *values) for at, values in enumerate(rows, number)]
-        number += len(numbered)
+        requests = list[tuple[int, bytes]]()
+        numbered = list[tuple[Any, ...]]()
         for batch in batches:
+            requests += [(number + at, record) for at, record in batch.requests]
+            numbered += [(at, *values) for at, values in enumerate(batch.rows, number)]
+            number += len(batch.rows)
             self._sizes.extend(batch.sizes)
             self._bytes += sum(batch.sizes)
         try:
+            self._database.executemany("INSERT INTO request VALUES (?, ?)", requests)
             self._database.executemany(_ADD, numbered)
             self._forget_oldest(number)
         except sqlite3.Error as error:  # such as a full disk: the lake has the events
@@ -191,6 +203,7 @@ class RecentEvents:
         if len(self._sizes) < count:
             oldest = following - len(self._sizes)
             self._database.execute("DELETE FROM event WHERE number < ?", (oldest,))
+            self._database.execute("DELETE FROM request WHERE number < ?", (oldest,))
 
     def _tell(self) -> None:
         with self._state:
@@ -223,6 +236,7 @@ class RecentEvents:
         with self._working:
             self._write()
             self._database.execute("DELETE FROM event")
+            self._database.execute("DELETE FROM request")
             with contextlib.suppress(sqlite3.Error):  # such as a full disk
                 # Else what was deleted lies in free pages of the file, as long as it is open.
                 self._database.execute("VACUUM")
@@ -320,6 +334,11 @@ class RecentEvents:
         found = self.query(_ONE, [number])
         return _row(found[0]) if found else None
 
+    def record(self, number: int) -> bytes | None:
+        """The record of the request of that number; None where it is not kept."""
+        found = self.query("SELECT record FROM request WHERE number = ?", [number])
+        return found[0][0] if found else None
+
     def query(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """Run a SELECT of this package, within the limit of time.
 
@@ -358,11 +377,20 @@ class RecentEvents:
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """Events that came at once: their columns, their sizes in bytes, and how many are good."""
+    """Events that came at once, and the records of their requests.
+
+    Attributes:
+        rows: their columns.
+        sizes: in bytes; that of a record is in that of the last event of its request.
+        good: how many are.
+        requests: records, each after the place of that event in `rows`.
+        done: see `RecentEvents.add`.
+    """
 
     rows: list[list[Any]]
     sizes: list[int]
     good: int
+    requests: list[tuple[int, bytes]]
     done: tuple[int, int] | None
 
     @classmethod
@@ -370,18 +398,30 @@ class _Batch:
         rows: list[list[Any]] = []
         sizes: list[int] = []
         good = 0
-        for entry in found:
+        last: dict[int, int] = {}  # of a record, by its identity: the place of its last event
+        found = list(found)
+        for at, entry in enumerate(found):
             document = entry.document
             folded, size = None, len(document)
             if not document.isascii():
                 folded = document.casefold()
                 size = sum(len(text.encode("utf-8", "replace")) for text in (document, folded))
-            row: list[Any] = [*entry, folded]
+            row: list[Any] = [*entry[:-1], folded, None, None]
             row[_ENTITIES] = f" {' '.join(entry.entities)} "
             rows.append(row)
             sizes.append(size)
             good += entry.status == "good"
-        return cls(rows, sizes, good, done)
+            if entry.origin is not None:
+                last[id(entry.origin.record)] = at
+        requests: list[tuple[int, bytes]] = []
+        for at, entry in enumerate(found if last else ()):
+            if entry.origin is not None:
+                record, rows[at][-1] = entry.origin
+                rows[at][-2] = later = last[id(record)] - at
+                if not later:
+                    requests.append((at, record))
+                    sizes[at] += len(record)
+        return cls(rows, sizes, good, requests, done)
 
 
 def _row(row: sqlite3.Row) -> Row:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from whiteout.enrich.adapter import adapt
 from whiteout.enrich.schemas import is_valid_entity
 from whiteout.iglu import EmbeddedRegistry, FolderRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from whiteout.enrich.adapter import Parameters, Rejected
+    from whiteout.enrich.load import Request
     from whiteout.iglu import Resolver
     from whiteout.protocol.iglu import SchemaKey
     from whiteout.protocol.self_describing import SelfDescribingJson
@@ -41,6 +44,11 @@ class Schemas:
         """Whether the schema of a part is there, and allows its data."""
         with self._lock:
             return is_valid_entity(part, self._made(), [])
+
+    def adapt(self, request: Request) -> list[Parameters] | Rejected:
+        """The events of a request; see `enrich.adapter.adapt`."""
+        with self._lock:
+            return adapt(request, self._made())
 
     def keys(self) -> set[SchemaKey]:
         """The keys of all schemas that can be listed: those that came along, and of folders.
