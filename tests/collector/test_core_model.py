@@ -93,6 +93,7 @@ def _model(
 )
 @example("POST", "", [("Host", "a"), ("Cookie", f"sp={OWN}"), ("Accept", "*/*")], b"{}")
 @example("POST", "", [("Cookie", "a=b"), ("Accept", "*/*")], b"{}")
+@example("POST", "", [("Host", "a"), ("Cookie", f"a=b; sp={OWN}; c"), ("Accept", "*/*")], b"{}")
 @example("POST", "", [("Cookie", f"sp={OWN}"), ("Authorization", "secret")], b"{}")
 def test_a_record_holds_what_the_model_says(
     method: str, query: str, headers: list[tuple[str, str]], body: bytes

@@ -32,6 +32,7 @@ _heads = st.sampled_from(
         ["host", "cookie", "user-agent"],
         ["Host", "User-Agent", "Cookie"],
         ["Host", "Cookie", "Cookie"],
+        ["Host", "Connection", "Cookie", "Referer"],
         ["Host", "Authorization", "Referer", "Content-Type"],
         ["Host", "SP-Anonymous", "Cookie", "User-Agent"],
         ["Host", "X-Nobodys", "Content-Type"],
@@ -40,7 +41,16 @@ _heads = st.sampled_from(
     ]
 )
 _values = st.sampled_from(
-    [f"sp={OWN}", "a=b", "", "1", "text/plain; charset=iso-8859-1", "caf\xe9", "https://a.example"]
+    [
+        f"sp={OWN}",
+        f"a=b; sp={OWN}; c=d",
+        "a=b",
+        "",
+        "1",
+        "text/plain; charset=iso-8859-1",
+        "caf\xe9",
+        "https://a.example",
+    ]
 )
 _requests = st.lists(
     st.tuples(

@@ -227,6 +227,16 @@ def test_http_1_0_is_closed_unless_it_asks_otherwise(start: Start) -> None:
     assert kept.count(b"Connection: keep-alive") == 2
 
 
+def test_http_1_1_is_kept_and_says_so_to_whom_names_the_connection(start: Start) -> None:
+    named = _post("{}", extra="Connection: keep-alive\r\n")
+
+    answers = _exchange(start().port, named + _post("{}") + named)
+
+    assert _statuses(answers) == [200, 200, 200]
+    told = [b"Connection: keep-alive" in one for one in answers.split(b"HTTP/1.1 ")[1:]]
+    assert told == [True, False, True]
+
+
 def test_head_is_answered_without_a_body(start: Start) -> None:
     answer = _exchange(start().port, f"HEAD /i HTTP/1.1\r\n{HOST}\r\n".encode(), _get("/health"))
 

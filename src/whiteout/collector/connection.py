@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, cast
 import httptools
 
 from whiteout.collector.address import UNKNOWN, normalise
-from whiteout.collector.exchange import UNAVAILABLE, Request
+from whiteout.collector.exchange import KEEP_ALIVE, UNAVAILABLE, Request
 from whiteout.collector.framing import doubt_about
 from whiteout.collector.header_names import NAMES, NO_NAMES
 from whiteout.collector.owed import Exchange
@@ -199,8 +199,9 @@ class Connection(asyncio.Protocol):
             names.frames_usually
             and len(texts) <= self._header_count
             and self._raw_bytes <= self._header_room
-            and not parser.should_upgrade()  # CONNECT
+            and not parser.should_upgrade()
             and parser.should_keep_alive()  # without `Connection`: this is HTTP/1.1
+            and (not names.has_connection or parser.get_http_version() == "1.1")
             and (names.length_place < 0 or int(texts[names.length_place]) <= self._body_limit)
         )
         if not self._is_usual:
@@ -263,6 +264,7 @@ class Connection(asyncio.Protocol):
         else:
             self._spare = None
             exchange.response = response
+        exchange.tell = request.names.has_connection
         if not self._is_usual or server.draining or request.method == b"HEAD":
             self._mark(exchange)
         self._exchanges.append(exchange)
@@ -297,7 +299,7 @@ class Connection(asyncio.Protocol):
             self._last = True
         exchange.is_head = self._request.method == b"HEAD"
         exchange.close = not keep
-        exchange.tell = keep and b"connection" in self._request.names.places
+        exchange.tell = keep and self._request.names.has_connection
 
     # Ours.
 
@@ -310,11 +312,11 @@ class Connection(asyncio.Protocol):
         if (
             len(exchanges) == 1
             and exchanges[0] is exchange
-            and not (exchange.close or exchange.tell or exchange.is_head or server.draining)
+            and not (exchange.close or exchange.is_head or server.draining)
         ):  # nearly always
             exchanges.clear()
             self._spare = exchange
-            transport.write(server.usual_answer(response))
+            transport.write(server.usual_answer(response, keep_alive=exchange.tell))
         elif not self._answer_in_order(transport, exchange, response):
             return
         if not exchanges and self._awaited == _NOTHING:
@@ -334,7 +336,7 @@ class Connection(asyncio.Protocol):
             exchange.close = True
             connection = b"Connection: close\r\n"
         elif exchange.tell:
-            connection = b"Connection: keep-alive\r\n"
+            connection = KEEP_ALIVE
         exchange.answer = server.answer(response, connection, exchange.is_head)
         while exchanges and exchanges[0].answer is not None:
             first = exchanges.popleft()

@@ -344,18 +344,23 @@ class Core:
         `Authorization` and foreign cookies go no further (W15).
         """
         names, texts = request.names, request.texts
-        own: bytes | None = None
-        stay, place = names.stay, names.cookie_place
-        if stay and place >= 0:
-            own = self._cookies.only(texts[place])
-            stay = own is not None  # then there is nothing to take out
-        if not stay:
+        if not names.stay:
             own, headers = self._picked(request)
             starts = line_starts(name for name, _ in headers)
             return own, starts, [as_utf8(value) for _, value in headers]
+        starts, place, own = names.starts, names.cookie_place, None
+        if place >= 0:
+            cookies = texts[place]
+            own = self._cookies.only(cookies)
+            if own is None:  # there is something to take out
+                own = self._cookies.read((cookies,))
+                kept = self._cookies.kept(own, (cookies,))
+                texts = [*texts[:place], kept, *texts[place + 1 :]]
+                if not kept:
+                    starts = starts[:place] + starts[place + 1 :]
         if not request.is_ascii and not b"".join(texts).isascii():
             texts = [as_utf8(text) for text in texts]
-        return own, names.starts, texts
+        return own, starts, texts
 
     def _picked(self, request: Request) -> tuple[bytes | None, list[Header]]:
         values = all_values(request, b"cookie")

@@ -114,5 +114,7 @@ def standing_lines(settings: CollectorSettings) -> bytes:
     return b"Strict-Transport-Security: max-age=%d; includeSubDomains\r\n" % age
 
 
+KEEP_ALIVE = b"Connection: keep-alive\r\n"
+
 UNAVAILABLE = plain(503, b"Service Unavailable")
 """The answer while the log fails: the client keeps its events and tries again."""

@@ -14,10 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _USUAL = b"""
-accept accept-encoding accept-language authorization cache-control connection content-length
-content-type cookie dnt expect forwarded host origin pragma referer sec-ch-ua sec-ch-ua-mobile
-sec-ch-ua-platform sec-fetch-dest sec-fetch-mode sec-fetch-site sec-gpc sp-anonymous
-transfer-encoding user-agent x-forwarded-for x-forwarded-host x-forwarded-proto x-real-ip
+accept accept-encoding accept-language authorization cache-control cdn-loop cf-connecting-ip
+cf-ipcountry cf-ray cf-visitor connection content-length content-type cookie dnt expect forwarded
+host if-none-match keep-alive origin pragma priority referer save-data sec-ch-ua sec-ch-ua-arch
+sec-ch-ua-full-version-list sec-ch-ua-mobile sec-ch-ua-model sec-ch-ua-platform
+sec-ch-ua-platform-version sec-fetch-dest sec-fetch-mode sec-fetch-site sec-fetch-storage-access
+sec-fetch-user sec-gpc sp-anonymous te traceparent tracestate transfer-encoding true-client-ip
+upgrade-insecure-requests user-agent via x-amzn-trace-id x-cloud-trace-context x-forwarded-for
+x-forwarded-host x-forwarded-port x-forwarded-proto x-forwarded-server x-real-ip x-request-id
+x-requested-with
 """
 
 
@@ -37,9 +42,6 @@ Looking up takes a third of the time of `lower` and the hash of what it returns.
 """
 
 _REMEMBERED = 512  # lists of names; then all are forgotten
-_OF_FRAMING = frozenset({b"connection", b"transfer-encoding", b"expect"})
-_CREDENTIALS = frozenset({b"authorization", b"proxy-authorization"})
-_WISHES = frozenset({b"sp-anonymous", b"sec-gpc"})
 
 
 class Names:
@@ -52,8 +54,9 @@ class Names:
         starts: of their lines in a record.
         is_repeated: whether a name comes twice.
         frames_usually: in HTTP/1.1, these names raise no question where the request ends.
+        has_connection: whether one of them is `Connection`.
         length_place: of `Content-Length`; -1 where there is none.
-        cookie_place: of a `Cookie`, written like that; -1 where there is none.
+        cookie_place: of `Cookie`, the last one, if written like that; -1 where there is none.
         stay: whether the lines go into a record as they came, but for what the cookie says: no
             name is repeated, or a credential's, or a cookie's written in another way.
         may_ask: whether one of them can ask for anonymity.
@@ -62,6 +65,7 @@ class Names:
     __slots__ = (
         "cookie_place",
         "frames_usually",
+        "has_connection",
         "is_repeated",
         "length_place",
         "lower",
@@ -74,29 +78,34 @@ class Names:
 
     def __init__(self, written: Iterable[bytes]) -> None:
         self.written = tuple(written)
-        self.lower = lower = tuple([LOWER[name] for name in self.written])
-        self.places = {name: place for place, name in enumerate(lower)}
+        self.lower = tuple([LOWER[name] for name in self.written])
+        self.places = places = {name: place for place, name in enumerate(self.lower)}
         self.starts = line_starts(self.written)
-        names = self.places.keys()
-        self.is_repeated = len(names) < len(lower)
+        self.is_repeated = is_repeated = len(places) < len(self.lower)
         self.frames_usually = (
-            b"host" in names and not self.is_repeated and names.isdisjoint(_OF_FRAMING)
+            b"host" in places
+            and b"transfer-encoding" not in places
+            and b"expect" not in places
+            and not is_repeated
         )
-        self.length_place = self.places.get(b"content-length", -1)
-        self.cookie_place = self.written.index(b"Cookie") if b"Cookie" in self.written else -1
+        self.has_connection = b"connection" in places
+        self.length_place = places.get(b"content-length", -1)
+        place = places.get(b"cookie", -1)
+        self.cookie_place = place if place >= 0 and self.written[place] == b"Cookie" else -1
         self.stay = (
-            not self.is_repeated
-            and names.isdisjoint(_CREDENTIALS)
-            and (b"cookie" not in names or self.cookie_place >= 0)
+            self.cookie_place == place
+            and b"authorization" not in places
+            and b"proxy-authorization" not in places
+            and not is_repeated
         )
-        self.may_ask = not names.isdisjoint(_WISHES)
+        self.may_ask = b"sp-anonymous" in places or b"sec-gpc" in places
 
 
 class _Lists(dict[bytes, Names]):
     def __missing__(self, key: bytes) -> Names:
         names = Names(key.split(b":") if key else ())
         # A name that is nobody's but the client's is not kept beyond its connection.
-        if not names.is_repeated and LOWER.keys() >= set(names.written):
+        if not names.is_repeated and all(map(LOWER.__contains__, names.written)):
             if len(self) >= _REMEMBERED:
                 self.clear()
             self[key] = names

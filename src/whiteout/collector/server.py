@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from whiteout.collector.connection import Connection
 from whiteout.collector.core import Core
-from whiteout.collector.exchange import Outcome, plain, standing_lines
+from whiteout.collector.exchange import KEEP_ALIVE, Outcome, plain, standing_lines
 from whiteout.collector.faults import answer_to
 from whiteout.collector.operations import Operations
 
@@ -41,6 +41,7 @@ def _length_line(size: int) -> bytes:
 
 _LENGTH_LINES = tuple(_length_line(size) for size in range(64))
 _HEAD_ENDS = tuple(line + b"\r\n" for line in _LENGTH_LINES)  # of most answers, by size of body
+_KEPT_ENDS = tuple(line + KEEP_ALIVE + b"\r\n" for line in _LENGTH_LINES)
 
 
 class Server:
@@ -109,11 +110,13 @@ class Server:
         end = b"" if is_head else body
         return b"".join((self._starts[status], lines, length, connection, b"\r\n", end))
 
-    def usual_answer(self, response: Answer) -> bytes:
-        """Return the same as `answer` does where there is nothing else to say."""
+    def usual_answer(self, response: Answer, *, keep_alive: bool) -> bytes:
+        """Return the same as `answer` does where little or nothing is to be said otherwise."""
         status, lines, body = response
         size = len(body)
-        end = _HEAD_ENDS[size] if size < len(_HEAD_ENDS) else _length_line(size) + b"\r\n"
+        if size >= len(_LENGTH_LINES):
+            return self.answer(response, KEEP_ALIVE if keep_alive else b"", False)
+        end = _KEPT_ENDS[size] if keep_alive else _HEAD_ENDS[size]
         return b"".join((self._starts[status], lines, end, body))
 
     def refusal(self, status: int) -> Response:
