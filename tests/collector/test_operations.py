@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import re
 import signal
 import subprocess
@@ -12,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import msgspec
 import pytest
 from tests.collector.conftest import TP2
 
@@ -131,7 +131,7 @@ def test_both_servers_answer_and_store_alike(  # noqa: PLR0913, PLR0917 - a requ
 
 def undated_payloads(payloads: list[CollectorPayload]) -> list[CollectorPayload]:
     """Without the time, and without headers, of which `Host` differs."""
-    return [dataclasses.replace(payload, timestamp=0, headers=()) for payload in payloads]
+    return [msgspec.structs.replace(payload, timestamp=0, headers=()) for payload in payloads]
 
 
 def undated(answer: httpx.Response) -> dict[str, str]:

@@ -190,7 +190,7 @@ def test_a_clean_request_of_a_bad_row_can_be_replayed(bench: Bench) -> None:
 
 
 def _with_path(payload: CollectorPayload) -> CollectorPayload:
-    from dataclasses import replace  # noqa: PLC0415 - only here
+    from msgspec.structs import replace  # noqa: PLC0415 - only here
 
     return replace(payload, path=TP2)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import struct
-from dataclasses import replace
 from typing import Any
 
 import pytest
 import thriftpy2
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from thriftpy2 import protocol as thrift_protocol
 from thriftpy2.utils import deserialize, serialize
 

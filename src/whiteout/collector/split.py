@@ -7,11 +7,11 @@ header (weakness W6).
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from msgspec.structs import replace
 
 from whiteout.collector.door import anonymous_content_type
 from whiteout.errors import ProtocolError

@@ -25,12 +25,13 @@ from whiteout.protocol.anonymous import (
     fold,
 )
 from whiteout.protocol.collector_payload import CollectorPayload
+from whiteout.protocol.parameters import PARAMETERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 UNKNOWN_ADDRESS = "unknown"
-_HEADER = "sp-anonymous"
+_HEADER, _USUAL_HEADER = "sp-anonymous", "SP-Anonymous: *"
 _MEDIA_TYPE = re.compile(
     r"[a-z]{1,30}/[a-z.+-]{1,60}(?:; ?charset=[a-z0-9-]{1,20})?", re.IGNORECASE
 )
@@ -40,6 +41,8 @@ Pairs = list[tuple[str, str | None]]
 
 def is_anonymous(headers: Sequence[str]) -> bool:
     """Tell whether the header `SP-Anonymous` is there; its value does not matter (W5)."""
+    if _USUAL_HEADER in headers:
+        return True
     if _HEADER not in "\n".join(headers).lower():
         return False
     return any(header.partition(":")[0].strip().lower() == _HEADER for header in headers)
@@ -120,7 +123,8 @@ def _clean_body(body: str, dropped: frozenset[str]) -> object | None:
 def _clean_event(event: dict[str, str], dropped: frozenset[str]) -> None:
     """What `_clean_json` does, in place: in most events two names are not untouched."""
     for name in [name for name in event if name not in UNTOUCHED]:
-        folded = fold(name.encode("utf-8", "replace"))
+        # Those of the protocol are folded already.
+        folded = name if name in PARAMETERS else fold(name.encode("utf-8", "replace"))
         if folded in dropped:
             del event[name]
         else:

@@ -33,8 +33,8 @@ from whiteout.enrich.enrichments.parse_user_agent import ParseUserAgent
 from whiteout.enrich.event import DROPPED, BadRow, Dropped, EnrichedEvent
 from whiteout.enrich.failure import BadRows, RawEvent, enrichment_failure
 from whiteout.enrich.incomplete import complete
-from whiteout.enrich.limits import atomic_limits, too_long
-from whiteout.enrich.load import Request, Unreadable, load
+from whiteout.enrich.limits import NO_LIMITS, atomic_limits, too_long
+from whiteout.enrich.load import Request, Unreadable, load, read, request_of
 from whiteout.enrich.mapping import map_parameters
 from whiteout.enrich.masking import is_privacy, masks_of
 from whiteout.enrich.settings import EnrichSettings
@@ -90,7 +90,9 @@ class Enricher:
             enrichments = [ParseUserAgent()]
         self._resolver = resolver
         self._max_record_bytes = settings.max_record_bytes
-        self._limits = () if settings.accept_invalid else atomic_limits(settings.atomic_limits)
+        self._limits = (
+            NO_LIMITS if settings.accept_invalid else atomic_limits(settings.atomic_limits)
+        )
         self._incomplete = settings.incomplete_events
         self._dropped_parameters = (
             DROPPED_PARAMETERS - TRACKER_IDENTIFIERS
@@ -193,18 +195,19 @@ class Enricher:
 
     def _enrich_payloads(self, payloads: Iterable[_Payload]) -> None:
         """Give each payload its results, phase by phase."""
-        requests: list[tuple[_Payload, Request]] = []
-        for payload in payloads:
-            if payload.results:
-                continue
-            request = load(payload.data, self._dropped_parameters)
+        opened = [(one, read(one.data)) for one in payloads if not one.results]
+        requests = [
+            (one, found)
+            if isinstance(found, Unreadable)
+            else (one, request_of(found, one.data, self._dropped_parameters))
+            for one, found in opened
+        ]
+        works: list[_Work] = []
+        for payload, request in requests:
             if isinstance(request, Unreadable):
                 payload.results = [self._unreadable(request, payload.now_ms)]
             else:
-                requests.append((payload, request))
-        works: list[_Work] = []
-        for payload, request in requests:
-            works += self._works(payload, request)
+                works += self._works(payload, request)
         for first in range(0, len(works), _TOGETHER):
             self._enrich_events(works[first : first + _TOGETHER])
 

@@ -5,6 +5,7 @@ Source: reference section 2.8.
 
 from __future__ import annotations
 
+from itertools import compress
 from typing import TYPE_CHECKING
 
 from whiteout.enrich.atomic import ATOMIC_COLUMNS, COLUMN_INDEX
@@ -16,8 +17,12 @@ if TYPE_CHECKING:
 
 LENGTH_EXCEEDED = "atomic_field_length_exceeded"
 
-Limits = tuple[tuple[int, int], ...]
-"""The limited columns: position and most characters."""
+Limits = tuple[int, ...]
+"""The most characters of each column."""
+
+_POSITIONS = range(len(ATOMIC_COLUMNS))
+_NO_LIMIT = 2**63
+NO_LIMITS: Limits = (_NO_LIMIT,) * len(ATOMIC_COLUMNS)
 
 
 def atomic_limits(overrides: Mapping[str, int]) -> Limits:
@@ -35,9 +40,8 @@ def atomic_limits(overrides: Mapping[str, int]) -> Limits:
         if limit < 1:
             raise ConfigurationError(f"atomic_limits: {name} must be at least 1, got {limit!r}")
     return tuple(
-        (position, overrides.get(column.name, column.max_length))
-        for position, column in enumerate(ATOMIC_COLUMNS)
-        if column.max_length is not None
+        _NO_LIMIT if column.max_length is None else overrides.get(column.name, column.max_length)
+        for column in ATOMIC_COLUMNS
     )
 
 
@@ -46,11 +50,11 @@ def too_long(fields: Sequence[str | None], limits: Limits) -> list[ColumnFault]:
     return [
         ColumnFault(
             ATOMIC_COLUMNS[position].name,
-            f"longer than {limit} characters",
+            f"longer than {limits[position]} characters",
             LENGTH_EXCEEDED,
             text,
-            (str(limit),),
+            (str(limits[position]),),
         )
-        for position, limit in limits
-        if (text := fields[position]) is not None and len(text) > limit
+        for position in compress(_POSITIONS, fields)  # most columns are null
+        if len(text := fields[position] or "") > limits[position]
     ]

@@ -7,11 +7,12 @@ Source: reference section 2.2. Unlike Snowplow's enrich this one never reads an 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
 import msgspec
+from msgspec.structs import replace
 
 from whiteout.enrich import conversions
 from whiteout.enrich.anonymity import (
@@ -35,6 +36,7 @@ LEGACY_VENDOR, LEGACY_VERSION = "com.snowplowanalytics.snowplow", "tp1"
 
 # Python knows encodings that unpack archives or run for ever; text needs no more than these.
 _ENCODINGS = {
+    "UTF-8": "utf-8",  # nearly always
     "utf-8": "utf-8",
     "utf8": "utf-8",
     "us-ascii": "ascii",
@@ -97,22 +99,35 @@ def load(record: bytes, dropped: frozenset[str] = DROPPED_PARAMETERS) -> Request
         record: a serialised payload.
         dropped: parameters that an anonymous request loses.
     """
+    payload = read(record)
+    return payload if isinstance(payload, Unreadable) else request_of(payload, record, dropped)
+
+
+def read(record: bytes) -> CollectorPayload | Unreadable:
+    """The first half of `load`."""
     try:
-        payload = collector_payload.decode(record)
+        return collector_payload.decode(record)
     except ProtocolError as error:
         # Without its headers nothing shows that it is not anonymous.
         return Unreadable(format_error(f"error deserializing raw event: {error}"), None)
+
+
+def request_of(
+    payload: CollectorPayload, record: bytes, dropped: frozenset[str]
+) -> Request | Unreadable:
+    """The second half of `load`."""
     anonymous = is_anonymous(payload.headers)
     query = payload.querystring or ""
-    encoding = _ENCODINGS.get(payload.encoding.lower())
     # In an encoding we cannot read, identifying names would not be recognised either.
-    parameters = _parameters(query, encoding) if encoding else []
+    encoding = _ENCODINGS.get(payload.encoding) or _ENCODINGS.get(payload.encoding.lower())
+    parameters = _parameters(query, encoding) if query and encoding else []
     document = None
     if anonymous:
         parameters = clean_parameters(parameters, dropped)
         payload, document = clean_payload(payload, parameters, dropped)
     names = _vendor_and_version(payload.path or "")
-    request = Request(payload, *(names or ("", "")), parameters, anonymous, document)
+    vendor, version = names or ("", "")
+    request = Request(payload, vendor, version, parameters, anonymous, document)
     problem = _problem(
         payload,
         path_is_readable=names is not None,
@@ -162,7 +177,7 @@ def _vendor_and_version(path: str) -> tuple[str, str] | None:
 def _parameters(query: str, encoding: str) -> Pairs:
     """Names and values of a query string; escapes that are none stay as they are."""
     pairs: Pairs = []
-    for part in query.split("&") if query else ():
+    for part in query.split("&"):
         name, equals, value = part.partition("=")
         if part:
             decoded = unquote_plus(value, encoding=encoding) if equals else None

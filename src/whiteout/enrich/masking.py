@@ -9,10 +9,10 @@ withheld. Nothing of this is run for events that pass.
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import msgspec
+from msgspec.structs import replace
 
 from whiteout.enrich.anonymity import query_text
 from whiteout.enrich.atomic import ATOMIC_COLUMNS, COLUMN_INDEX
@@ -70,9 +70,7 @@ class Masks:
             )
             + ((payload.content_type,) if payload.content_type else ()),
         )
-        return msgspec.structs.replace(
-            request, payload=clean, parameters=parameters, document=document
-        )
+        return replace(request, payload=clean, parameters=parameters, document=document)
 
     def event(self, event: RawEvent, *, enriched: bool) -> RawEvent:
         """An event as far as it came, masked; `enriched` where the enrichments have run on it."""

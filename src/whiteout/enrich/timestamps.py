@@ -19,8 +19,7 @@ def is_writable(epoch_ms: int) -> bool:
 
 def to_text(epoch_ms: int) -> str:
     """Write `epoch_ms`, which must be writable."""
-    seconds, milliseconds = divmod(epoch_ms, 1000)
-    return _seconds_to_text(seconds) + _MILLISECONDS[milliseconds]
+    return _seconds_to_text(epoch_ms // 1000) + _MILLISECONDS[epoch_ms % 1000]
 
 
 def to_iso(epoch_ms: int) -> str:

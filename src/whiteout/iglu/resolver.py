@@ -55,6 +55,12 @@ class Resolver:
         schema_ttl_ms: how long a schema is kept; None is for ever, as versions never change.
         not_found_ttl_ms: how long it is believed that no registry has a schema. Where one of them
             failed they are asked again after half a second, then ever later, up to a minute.
+
+    Attributes:
+        compiled: the validator of an Iglu URI if it is at hand, in a fraction of the time of
+            `validator`. None says nothing of the schema: ask `validator` then.
+        is_standard: whether the schema of that URI is at hand, and is the one that this package
+            brings along. False says nothing of the schema: ask `validator` then.
     """
 
     def __init__(  # noqa: PLR0913 - keyword-only settings
@@ -77,6 +83,9 @@ class Resolver:
         self._validators: dict[SchemaKey, Validator | SchemaError] = {}
         self._by_uri: dict[str, Validator] = {}
         self._standard: set[str] = set()
+        # Six times an event: a method costs 0.1 us more each time.
+        self.compiled: Callable[[str], Validator | None] = self._by_uri.get
+        self.is_standard: Callable[[str], bool] = self._standard.__contains__
         self._unresolved: dict[SchemaKey, _Unresolved] = {}
         self._found_at_ms: dict[SchemaKey, int] = {}
 
@@ -130,20 +139,6 @@ class Resolver:
         except ProtocolError:
             return key
         return max(key, newer)
-
-    def compiled(self, uri: str) -> Validator | None:
-        """The validator of an Iglu URI if it is at hand, in a fraction of the time of `validator`.
-
-        None says nothing of the schema: ask `validator` then.
-        """
-        return self._by_uri.get(uri)
-
-    def is_standard(self, uri: str) -> bool:
-        """Tell whether the schema of that URI is at hand, and is the one this package brings along.
-
-        False says nothing of the schema: ask `validator` then.
-        """
-        return uri in self._standard
 
     def _forget_if_old(self, key: SchemaKey) -> None:
         found_at = self._found_at_ms.get(key)

@@ -17,13 +17,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake.exceptions import CommitFailedError, DeltaError
+from msgspec.structs import replace
 
 from whiteout.errors import ProtocolError, WhiteoutError
 from whiteout.lake.batch import LOAD_TSTAMP

@@ -29,10 +29,11 @@ Tests hold both directions equal to thriftpy2.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import Struct
 from struct import error as struct_error
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from whiteout.errors import ProtocolError
 
@@ -82,8 +83,7 @@ _read_i64 = Struct(">q").unpack_from
 _read_list_head = Struct(">bi").unpack_from
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CollectorPayload:
+class CollectorPayload(msgspec.Struct, frozen=True, kw_only=True):
     """One request to the collector, as enrich reads it.
 
     Attributes:
@@ -102,6 +102,8 @@ class CollectorPayload:
         network_user_id: a UUID; the null UUID when anonymous.
     """
 
+    # No dataclass: a frozen one takes ten times as long to make, 2.5 us with these fields.
+
     ip_address: str
     timestamp: int
     encoding: str = "UTF-8"
@@ -115,16 +117,6 @@ class CollectorPayload:
     content_type: str | None = None
     hostname: str | None = None
     network_user_id: str | None = None
-
-
-class _Thawed:
-    """A `CollectorPayload` that is still being filled: of the same shape, but not frozen.
-
-    A frozen dataclass sets its fields through `object.__setattr__`: 1.7 us for these 13, against
-    0.3 us here, when a record takes 6 us in all.
-    """
-
-    __slots__ = CollectorPayload.__slots__
 
 
 def encode(payload: CollectorPayload) -> bytes:
@@ -286,23 +278,21 @@ def decode(data: bytes) -> CollectorPayload:
     ip_address, encoding, collector = get(100), get(210), get(220)
     if ip_address is None or encoding is None or collector is None:
         raise ProtocolError("record has no ipAddress, encoding or collector")
-    thawed: Any = _Thawed()
-    thawed.ip_address = ip_address
-    thawed.timestamp = timestamp
-    thawed.encoding = encoding
-    thawed.collector = collector
-    thawed.user_agent = get(300)
-    thawed.referer_uri = get(310)
-    thawed.path = get(320)
-    thawed.querystring = get(330)
-    thawed.body = get(340)
-    thawed.headers = headers
-    thawed.content_type = get(360)
-    thawed.hostname = get(400)
-    thawed.network_user_id = get(410)
-    thawed.__class__ = CollectorPayload
-    payload: CollectorPayload = thawed
-    return payload
+    return CollectorPayload(
+        ip_address=ip_address,
+        timestamp=timestamp,
+        encoding=encoding,
+        collector=collector,
+        user_agent=get(300),
+        referer_uri=get(310),
+        path=get(320),
+        querystring=get(330),
+        body=get(340),
+        headers=headers,
+        content_type=get(360),
+        hostname=get(400),
+        network_user_id=get(410),
+    )
 
 
 def _read_struct(data: bytes) -> tuple[dict[int, str], int | None, tuple[str, ...]]:
