@@ -3,11 +3,13 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.enrich.conftest import JSON_TYPE, MINIMAL, post
+from tests.enrich.conftest import JSON_TYPE, MINIMAL, post, unstruct_event
 from tests.enrich.enrichments.support import ENRICHMENTS, configure
 from tests.lake.conftest import make_event
 
@@ -30,6 +32,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.lake.conftest import Kitchen
+
+
+LOAD_AND_TIDY = """
+import sys
+from pathlib import Path
+from whiteout.lake.service import ServiceSettings, open_pipeline
+
+folder = Path(sys.argv[1])
+with open_pipeline(folder, folder, ServiceSettings()) as loader:
+    loader.load()
+    loader.maintain(force=True)
+    print(loader.counts.events, *(name for name in sys.argv[2:] if name in sys.modules))
+"""
 
 
 class BrokenLake:
@@ -249,6 +264,25 @@ def test_a_log_that_fails_is_not_taken_for_an_empty_one(kitchen: Kitchen) -> Non
     loader._raw = type(loader._raw)(log=Failing(), name="raw")  # type: ignore[arg-type]
     with pytest.raises(LogError):
         run(loader, stopped(), commit_interval_s=0)
+
+
+def test_loading_does_without_the_modules_that_take_much_memory(kitchen: Kitchen) -> None:
+    """15 MB in all; none is needed where schemas are embedded and no file was left behind."""
+    focus = "iglu:com.snowplowanalytics.snowplow/application_foreground/jsonschema/1-0-0"
+    sent = unstruct_event({"schema": focus, "data": {"foregroundIndex": 1}})
+    kitchen.raw.append(
+        [post({**MINIMAL, "dtm": "1700000000000"}, {**MINIMAL, "e": "ue", "ue_pr": sent})]
+    )
+    heavy = ["pyarrow.compute", "pyarrow.dataset", "pyarrow.fs", "urllib3"]
+
+    result = subprocess.run(
+        [sys.executable, "-P", "-c", LOAD_AND_TIDY, str(kitchen.directory), *heavy],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+    assert result.stdout.split() == ["2"]
 
 
 @pytest.mark.parametrize("fault", ["enrich", "table"])

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
-
-import urllib3
 
 from whiteout.errors import ConfigurationError
 from whiteout.iglu.errors import LookupProblem
@@ -14,6 +13,8 @@ from whiteout.iglu.registries import MAX_SCHEMA_BYTES, NOT_FOUND, read_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import urllib3
 
     from whiteout.protocol.iglu import SchemaKey
 
@@ -66,8 +67,6 @@ class HttpRegistry:
         self._timeout_s = timeout_s
         self._max_lookups = max_lookups_per_minute
         self._monotonic_s = monotonic_s
-        # One connection: the resolver asks one question at a time.
-        self._pool = urllib3.PoolManager(num_pools=1, maxsize=1, retries=False)
         self._has_answered = False
         self._failures = 0
         self._resume_at_s = float("-inf")
@@ -102,12 +101,22 @@ class HttpRegistry:
         """Close the connection."""
         self._pool.clear()
 
+    @cached_property
+    def _pool(self) -> urllib3.PoolManager:
+        import urllib3  # noqa: PLC0415 - 3 MB, for who asks a server
+
+        # One connection: the resolver asks one question at a time.
+        return urllib3.PoolManager(num_pools=1, maxsize=1, retries=False)
+
     def _get(self, key: SchemaKey) -> dict[str, Any] | LookupProblem:
+        import urllib3  # noqa: PLC0415 - see `_pool`
+
         url = f"{self._uri}/schemas/{key.path}"
         deadline = self._monotonic_s() + self._timeout_s
         try:
             for _ in range(_MAX_REDIRECTS + 1):
-                response = self._request(url, deadline)
+                left = max(deadline - self._monotonic_s(), 0.001)
+                response = self._request(url, urllib3.Timeout(total=left))
                 location = response.get_redirect_location()
                 if not location:
                     return self._read(response, key, deadline)
@@ -120,15 +129,14 @@ class HttpRegistry:
             return LookupProblem("RepoFailure", type(error).__name__)
         return LookupProblem("RepoFailure", "too many redirects")
 
-    def _request(self, url: str, deadline: float) -> urllib3.BaseHTTPResponse:
-        left = max(deadline - self._monotonic_s(), 0.001)
+    def _request(self, url: str, timeout: urllib3.Timeout) -> urllib3.BaseHTTPResponse:
         return self._pool.request(
             "GET",
             url,
             headers=self._headers,
             preload_content=False,
             redirect=False,
-            timeout=urllib3.Timeout(total=left),
+            timeout=timeout,
         )
 
     def _read(

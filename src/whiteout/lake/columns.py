@@ -6,6 +6,7 @@ the rest goes through them. A screen view with its entities costs 8 us so, and 6
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import accumulate
 from operator import itemgetter
 from types import NoneType
@@ -35,6 +36,27 @@ _EXACT: dict[LakeType, frozenset[type]] = {
 _TEXTS = frozenset({str, NoneType})
 
 
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Which of `count` events have a value."""
+
+    at: Sequence[int]
+    count: int
+
+    def among(self, values: Sequence[Any]) -> Sequence[Any]:
+        """The values, each at its place, and None at all others."""
+        if len(values) == self.count:
+            return values
+        found = [None] * self.count
+        for at, value in zip(self.at, values, strict=True):
+            found[at] = value
+        return found
+
+
+def _all(values: Sequence[Any]) -> _Places:
+    return _Places(range(len(values)), len(values))
+
+
 def part_column(field: pa.Field, parts: Sequence[list[Placed] | None]) -> pa.Array:
     """The column of a family.
 
@@ -46,43 +68,53 @@ def part_column(field: pa.Field, parts: Sequence[list[Placed] | None]) -> pa.Arr
         CastError: a value is not what its column holds.
     """
     kind = field.type
-    is_entity = pa.types.is_list(kind)
-    all_parts = [placed for found in parts if found for placed in found]
-    if not all_parts:
+    placed = [one for found in parts if found for one in found]
+    if not placed:
         return pa.nulls(len(parts), kind)
-    structs = _structs(all_parts, kind.value_type if is_entity else kind, is_entity=is_entity)
+    if not pa.types.is_list(kind):
+        places = [at for at, found in enumerate(parts) if found]
+        return _structs(placed, kind, _Places(places, len(parts)), is_entity=False)
+    structs = _structs(placed, kind.value_type, _all(placed), is_entity=True)
     counts = [len(found) if found else 0 for found in parts]
     ends = list(accumulate(counts, initial=0))
     starts = [start if count else None for start, count in zip(ends, counts, strict=False)]
-    if is_entity:
-        offsets = pa.array([*starts, ends[-1]], pa.int32())
-        return pa.ListArray.from_arrays(offsets, structs, type=kind)
-    return structs if None not in starts else structs.take(pa.array(starts, pa.int64()))
+    offsets = pa.array([*starts, ends[-1]], pa.int32())
+    return pa.ListArray.from_arrays(offsets, structs, type=kind)
 
 
-def _structs(parts: Sequence[Placed], kind: pa.StructType, *, is_entity: bool) -> pa.Array:
+def _structs(
+    parts: Sequence[Placed], kind: pa.StructType, places: _Places, *, is_entity: bool
+) -> pa.Array:
     """One struct for each part, in their order; each version of a schema is cast by itself."""
     versions: dict[Placement, list[int]] = {}
     for at, (placement, _) in enumerate(parts):
         versions.setdefault(placement, []).append(at)
+    only = len(versions) == 1
     chunks = [
         _struct(
             placement.kind,
             kind,
-            [parts[at][1] for at in places],
+            [parts[at][1] for at in order],
+            places if only else _all(order),
             version=placement.version if is_entity else None,
         )
-        for placement, places in versions.items()
+        for placement, order in versions.items()
     ]
-    if len(chunks) == 1:
+    if only:
         return chunks[0]
-    order = [at for places in versions.values() for at in places]
+    # Only here, and seldom, Arrow's compute library is needed: to load it takes 9 MB.
+    order = [at for some in versions.values() for at in some]
     back = sorted(range(len(order)), key=order.__getitem__)
-    return pa.concat_arrays(chunks).take(pa.array(back, pa.int64()))
+    return pa.concat_arrays(chunks).take(pa.array(places.among(back), pa.int64()))
 
 
 def _struct(
-    own: StructType, kind: pa.StructType, values: Sequence[Any], *, version: str | None = None
+    own: StructType,
+    kind: pa.StructType,
+    values: Sequence[Any],
+    places: _Places,
+    *,
+    version: str | None = None,
 ) -> pa.Array:
     """JSON values as structs of the type `kind`, of which `own` says how they are cast.
 
@@ -100,15 +132,17 @@ def _struct(
         if version is not None and at == 0:
             arrays.append(pa.repeat(pa.scalar(version, field.type), len(values)))
         elif member is None:
-            arrays.append(pa.nulls(len(values), field.type))
+            arrays.append(pa.nulls(places.count, field.type))
         elif member.key is None:
-            arrays.append(_array(member.type, field.type, values))
+            arrays.append(_array(member.type, field.type, values, places))
         else:
-            arrays.append(_array(member.type, field.type, _values(objects, member.key)))
-    mask = None
-    if version is None and None in values:
-        mask = pa.array([value is None for value in values])
-    return pa.StructArray.from_arrays(arrays, fields=list(kind), mask=mask)
+            arrays.append(_array(member.type, field.type, _values(objects, member.key), places))
+    if version is not None or not (None in values or len(values) < places.count):
+        return pa.StructArray.from_arrays(arrays, fields=list(kind))
+    # With `from_arrays` a mask would load Arrow's compute library.
+    there = places.among([None if value is None else True for value in values])
+    validity = pa.array(there, pa.bool_()).buffers()[0]
+    return pa.Array.from_buffers(kind, places.count, [validity], children=arrays)
 
 
 def _values(objects: Sequence[dict[str, Any]], key: str) -> list[Any]:
@@ -118,19 +152,21 @@ def _values(objects: Sequence[dict[str, Any]], key: str) -> list[Any]:
         return [value.get(key) for value in objects]
 
 
-def _array(own: LakeType, kind: pa.DataType, values: Sequence[Any]) -> pa.Array:
+def _array(own: LakeType, kind: pa.DataType, values: Sequence[Any], places: _Places) -> pa.Array:
     types = set(map(type, values))
     if types == {NoneType}:
-        return pa.nulls(len(values), kind)
+        return pa.nulls(places.count, kind)
     if isinstance(own, StructType):
-        return _struct(own, kind, values)
+        return _struct(own, kind, values, places)
     if types <= _EXACT.get(own, frozenset()):
         try:
-            return pa.array(values, kind)
+            return pa.array(places.among(values), kind)
         except (UnicodeEncodeError, ValueError, OverflowError):
             pass  # half a character, or a number that the type does not hold
     cast = caster(own)
     if types <= _TEXTS:  # such as times, of which the events of a session share some
         known = {value: cast(value) for value in set(values)}
-        return pa.array([known[value] for value in values], kind)
-    return pa.array([cast(value) for value in values], kind)
+        found = [known[value] for value in values]
+    else:
+        found = [cast(value) for value in values]
+    return pa.array(places.among(found), kind)

@@ -21,7 +21,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from whiteout.enrich.event import BadRow, EnrichedEvent
 from whiteout.errors import WhiteoutError
@@ -202,6 +201,8 @@ class Loader:
             self._seen.clear()
         if self._seen.watermark_us == last_event_us:
             return
+        import pyarrow.compute as pc  # noqa: PLC0415 - 9 MB, which loading does without
+
         # Not by the clock alone: one that is ahead would leave out what is young.
         newest = min(self._now_ms() * 1000, last_event_us)
         oldest = newest - self._settings.seen_days * DAY_US

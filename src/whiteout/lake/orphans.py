@@ -10,13 +10,11 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-import pyarrow.fs as pa_fs
-from deltalake.fs import DeltaStorageHandler
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    import pyarrow.fs as pa_fs
     from deltalake import DeltaTable
 
 _LOG = "_delta_log"
@@ -49,11 +47,14 @@ def remove_orphans(
     )
     if not unnamed:
         return []
+    import pyarrow.fs as pa_fs  # noqa: PLC0415 - 4 MB, for files that are seldom there
+    from deltalake.fs import DeltaStorageHandler  # noqa: PLC0415 - as above
+
     handler = DeltaStorageHandler(table.table_uri, dict(options) if options else None)
     store = pa_fs.PyFileSystem(handler)
-    newest = max(_times(store, pa_fs.FileSelector(_LOG)).values())
+    newest = max(_times(store.get_file_info(pa_fs.FileSelector(_LOG))).values())
     removed = []
-    for path, changed in _times(store, unnamed).items():
+    for path, changed in _times(store.get_file_info(unnamed)).items():
         if older_than_s is None or (newest - changed).total_seconds() >= older_than_s:
             with contextlib.suppress(FileNotFoundError):  # another one cleans as well
                 store.delete_file(path)
@@ -61,9 +62,5 @@ def remove_orphans(
     return removed
 
 
-def _times(store: pa_fs.FileSystem, which: pa_fs.FileSelector | list[str]) -> dict[str, datetime]:
-    return {
-        info.path: info.mtime
-        for info in store.get_file_info(which)
-        if info.type == pa_fs.FileType.File and info.mtime is not None
-    }
+def _times(found: list[pa_fs.FileInfo]) -> dict[str, datetime]:
+    return {info.path: info.mtime for info in found if info.is_file and info.mtime is not None}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from whiteout.lake.place import LakePlace
 
 _LOG = "_delta_log"
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _HISTORY = 200  # commits to look back at first
 _OWN = frozenset({LOAD_TSTAMP, LOAD_DATE, "event_id"})  # columns that every table of ours has
 
@@ -184,8 +186,8 @@ class LakeTable:
         name = f"max.{LOAD_TSTAMP}"
         if name not in actions.column_names:
             return 0
-        greatest = actions[name].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_pylist()
-        return max((value for value in greatest if value is not None), default=0)
+        moments = [moment for moment in actions[name].to_pylist() if moment is not None]
+        return (max(moments) - _EPOCH) // _MICROSECOND if moments else 0
 
     def last_commit_us(self) -> int:
         """When the last commit was made, by the clock of who made it; 0 where nobody said."""
