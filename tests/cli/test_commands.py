@@ -236,6 +236,22 @@ def test_the_two_stages_can_run_on_their_own(tmp_path: Path) -> None:
     assert query(tmp_path / "out", "SELECT count(*) AS n FROM events") == [{"n": 2}]
 
 
+def test_enrich_says_that_it_waits_for_a_collector_and_how_to_start_one(tmp_path: Path) -> None:
+    spool = f"spool://{tmp_path / 'in'}"
+    enrich = subprocess.Popen(
+        [*PYTHON, "enrich", "--from", spool, "--to", str(tmp_path / "out"), "--no-iglu-central"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert enrich.stdout is not None
+    line = enrich.stdout.readline()
+    enrich.send_signal(signal.SIGTERM)
+    enrich.communicate(timeout=DEADLINE_S)
+
+    assert enrich.returncode == 0
+    assert line.endswith(f", once a collector writes there: whiteout collector --to {spool}\n")
+
+
 def test_events_are_shown_as_a_table_the_newest_at_the_end(lake: Path) -> None:
     done = whiteout("events", "--data", str(lake))
 

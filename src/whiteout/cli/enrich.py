@@ -157,6 +157,7 @@ def enrich(  # noqa: PLR0913 - the options
         broker = replace(broker, keep_incomplete=bool(keep))
         on_kafka.run_enrich(broker, settings, stop, drain_s=drain_s)
         return
+    is_there = (source / "log" / "raw").is_dir()
     make_private(target, "--to")
     hurry = threading.Event()
     with contextlib.ExitStack() as stack:
@@ -180,9 +181,10 @@ def enrich(  # noqa: PLR0913 - the options
         )
         if not until_eof:
             places = {"log": str(source / "log"), "lake": lake_address(lake, target)}
-            Report(format_).tell(
-                {"state": "loading", **places}, f"loading {places['log']} into {places['lake']}"
-            )
+            text = f"loading {places['log']} into {places['lake']}"
+            if not is_there:
+                text += f", once a collector writes there: whiteout collector --to {from_}"
+            Report(format_).tell({"state": "loading", **places}, text)
         # What is there now stays. Not to look through it for garbage saves 12% of all CPU here.
         gc.collect()
         gc.freeze()

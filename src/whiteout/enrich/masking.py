@@ -9,7 +9,7 @@ withheld. Nothing of this is run for events that pass.
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 import msgspec
 from msgspec.structs import replace
@@ -21,7 +21,6 @@ from whiteout.enrich.failure import RawEvent
 from whiteout.enrich.mapping import COLUMN_OF_PARAMETER, is_convertible
 from whiteout.errors import ConfigurationError, ProtocolError
 from whiteout.iglu import bounded_json
-from whiteout.protocol.anonymous import WITHHELD
 from whiteout.protocol.base64_json import decode_base64
 from whiteout.protocol.iglu import parse_schema_key
 from whiteout.protocol.self_describing import SelfDescribingJson
@@ -38,6 +37,7 @@ _PAGE_URL, _USERAGENT = COLUMN_INDEX["page_url"], COLUMN_INDEX["useragent"]
 _BASE64, _PLAIN = frozenset({"cx", "ue_px"}), frozenset({"co", "ue_pr"})
 _PARTS = {"co": "contexts", "cx": "contexts", "ue_pr": "unstruct_event", "ue_px": "unstruct_event"}
 _KEPT_HEADER = "sp-anonymous"
+WITHHELD: Final = "[withheld: privacy enrichment]"
 
 
 class Masks:
