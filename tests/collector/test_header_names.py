@@ -154,6 +154,8 @@ def test_what_stands_in_trailers_is_no_header_of_this_request_or_the_next() -> N
 
 
 def test_a_list_of_well_known_names_is_remembered() -> None:
+    for key in (b"host:DNT:Sec-GPC:sec-ch-ua:TE", b"Host:X-Real-IP:X-Forwarded-For:CF-Ray"):
+        assert NAMES[key] is NAMES[key]
     key = b"Host:Accept:User-Agent:Cookie"
 
     assert NAMES[key] is NAMES[key]

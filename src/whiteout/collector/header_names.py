@@ -24,6 +24,10 @@ upgrade-insecure-requests user-agent via x-amzn-trace-id x-cloud-trace-context x
 x-forwarded-host x-forwarded-port x-forwarded-proto x-forwarded-server x-real-ip x-request-id
 x-requested-with
 """
+_ABBREVIATED = b"""
+CDN-Loop CF-Connecting-IP CF-IPCountry CF-Ray CF-Visitor DNT SP-Anonymous Sec-GPC TE True-Client-IP
+X-Real-IP X-Request-ID
+"""
 
 
 class _Lower(dict[bytes, bytes]):
@@ -32,9 +36,8 @@ class _Lower(dict[bytes, bytes]):
 
 
 LOWER = _Lower(
-    (written, lower)
-    for lower in _USUAL.split()
-    for written in (lower, lower.title(), lower.title().replace(b"Sp-", b"SP-"))
+    (written, written.lower())
+    for written in (*_USUAL.split(), *_USUAL.title().split(), *_ABBREVIATED.split())
 )
 """Name as it came to name in lower case, whatever it is.
 
