@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.enrich.conftest import (
     ACME_SCHEMAS,
+    JSON_TYPE,
     MINIMAL,
     NEW_UUID,
     NOW_MS,
@@ -18,6 +19,7 @@ from tests.enrich.conftest import (
     thing,
     unstruct_event,
 )
+from tests.enrich.enrichments.support import ENRICHMENTS, bench_of, configure
 
 from whiteout.enrich import BadRow, Enricher, EnrichSettings
 from whiteout.enrich.failure import SCHEMA_VIOLATIONS
@@ -29,9 +31,10 @@ from whiteout.web.schemas import Schemas
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from whiteout.enrich import EnrichedEvent
 
 NONE = {"schema": "iglu:com.acme/none/jsonschema/1-0-0", "data": {}}
+CANARY = "canary-9043"
+ANONYMOUS = ("SP-Anonymous: *", JSON_TYPE)
 EMBEDDED = Schemas(lambda: Resolver([EmbeddedRegistry()]))
 ANY_JSON = st.recursive(
     st.none() | st.integers() | st.text(),
@@ -62,13 +65,6 @@ def failed(resolver: Resolver, parameters: dict[str, str], *, keep: bool) -> Bad
     return row
 
 
-def without_data(event: EnrichedEvent) -> dict[str, Any]:
-    found = event.json_object()
-    for one in found["contexts_com_snowplowanalytics_snowplow_failure_1"]:
-        one["data"] = None
-    return found
-
-
 @pytest.mark.parametrize(
     "parameters",
     [
@@ -83,6 +79,9 @@ def without_data(event: EnrichedEvent) -> dict[str, Any]:
         {"e": "ue", "ue_pr": unstruct_event(thing(name="good")), "co": contexts(thing(wrong=1))},
         {"e": "ue", "ue_pr": contexts(thing(name="good"))},
         {"e": "ad"},
+        {"ip": "x" * 300, "eid": "no uuid", "res": "wide", "tid": "x"},
+        {"co": contexts(thing(first=1), NONE, thing(second=2), thing(name="good"))},
+        {"cx": "no json"},
         {"aid": "x" * 999},
     ],
     ids=str,
@@ -90,18 +89,57 @@ def without_data(event: EnrichedEvent) -> dict[str, Any]:
 def test_it_is_what_the_pipeline_itself_would_keep(
     resolver: Resolver, parameters: dict[str, str]
 ) -> None:
-    """Save for what each failure is about, and for what is derived after the first failures."""
+    """Save for what is derived after the first failures."""
     kept = failed(resolver, parameters, keep=True).incomplete
     assert kept is not None
 
     rest = rest_of(failed(resolver, parameters, keep=False).json(), Schemas(lambda: resolver))
 
     assert rest is not None
-    found, wanted = rest.json_object(), without_data(kept)
+    found, wanted = rest.json_object(), kept.json_object()
     for event in (found, wanted):
         del event["derived_tstamp"]
     assert found == wanted
     assert len(rest.tsv().split("\t")) == 131
+
+
+def test_an_anonymous_event_is_not_repeated_by_its_failures(resolver: Resolver) -> None:
+    """As in what the pipeline itself would keep."""
+    record = post({**MINIMAL, "tid": "x", "co": contexts(thing(wrong=1))}, headers=ANONYMOUS)
+    enricher = Enricher(resolver, now_ms=lambda: NOW_MS, new_uuid=lambda: NEW_UUID, enrichments=())
+    (row,) = enricher.enrich(record)
+    assert isinstance(row, BadRow)
+
+    rest = rest_of(row.json(), Schemas(lambda: resolver))
+
+    assert rest is not None
+    failures = rest.json_object()["contexts_com_snowplowanalytics_snowplow_failure_1"]
+    assert [one["data"] for one in failures] == [None, None]
+
+
+def test_failures_show_nothing_that_a_mask_has_taken_from_the_bad_row(
+    resolver: Resolver, tmp_path: Path
+) -> None:
+    name = {"schemaCriterion": "iglu:com.acme/thing/jsonschema/1-*-*", "jsonPath": "$.name"}
+    folder = configure(
+        tmp_path / "enrichments",
+        ENRICHMENTS,
+        "pii_enrichment_config",
+        "2-0-1",
+        {
+            "pii": [{"json": {"field": "contexts", **name}}, {"pojo": {"field": "user_id"}}],
+            "strategy": {"pseudonymize": {"hashFunction": "SHA-256", "salt": "a" * 32}},
+        },
+    )
+    event = {"co": contexts(thing(name=CANARY, wrong=1)), "uid": CANARY * 30, "tid": CANARY}
+    row = bench_of(folder, resolver).bad(post({**MINIMAL, **event}))
+
+    rest = rest_of(row.json(), Schemas(lambda: resolver))
+
+    assert rest is not None
+    failures = rest.json_object()["contexts_com_snowplowanalytics_snowplow_failure_1"]
+    assert [one["schema"] for one in failures if one["data"]][-1] == thing()["schema"]
+    assert CANARY not in json.dumps(rest.json_object())
 
 
 @settings(max_examples=30)

@@ -283,6 +283,7 @@ def test_what_is_left_of_failed_events_is_among_all(pipeline: Pipeline) -> None:
     assert "unstruct_event_com_snowplowanalytics_mobile_screen_view_1" not in rest
     failures = rest["contexts_com_snowplowanalytics_snowplow_failure_1"]
     assert [one["schema"] for one in failures] == [SCREEN_VIEW, SCREEN]
+    assert [one["data"] for one in failures] == [{"name": 1}, {"name": 1}]
     lines = pipeline.get("/micro/events", accept="text/tab-separated-values").body.decode()
     assert [line.split("\t")[6] for line in lines.splitlines()] == [failed, good]
     assert [event["incomplete"] for event in pipeline.get("/micro/good").json()] == [False]

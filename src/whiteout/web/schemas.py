@@ -6,13 +6,14 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from whiteout.enrich.adapter import adapt
-from whiteout.enrich.schemas import is_valid_entity
+from whiteout.enrich.schemas import is_valid_entity, read_parts
 from whiteout.iglu import EmbeddedRegistry, FolderRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from whiteout.enrich.adapter import Parameters, Rejected
+    from whiteout.enrich.failure import Message
     from whiteout.enrich.load import Request
     from whiteout.iglu import Resolver
     from whiteout.protocol.iglu import SchemaKey
@@ -44,6 +45,11 @@ class Schemas:
         """Whether the schema of a part is there, and allows its data."""
         with self._lock:
             return is_valid_entity(part, self._made(), [])
+
+    def violations(self, parameters: Parameters) -> list[Message]:
+        """What is wrong with the self-describing parts of an event, as bad rows have it."""
+        with self._lock:
+            return read_parts(parameters, self._made()).violations
 
     def adapt(self, request: Request) -> list[Parameters] | Rejected:
         """The events of a request; see `enrich.adapter.adapt`."""
