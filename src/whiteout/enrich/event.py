@@ -26,8 +26,7 @@ _JSON_POSITIONS = tuple(
 _LATITUDE, _LONGITUDE = COLUMN_INDEX["geo_latitude"], COLUMN_INDEX["geo_longitude"]
 
 
-@dataclass(slots=True, kw_only=True, repr=False)
-class EnrichedEvent:
+class EnrichedEvent(msgspec.Struct, kw_only=True):
     """An event that passed: all columns as TSV text, and its self-describing parts as data.
 
     Attributes:

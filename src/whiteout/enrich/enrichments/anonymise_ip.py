@@ -7,6 +7,7 @@ passing unchanged (W9).
 from __future__ import annotations
 
 import socket
+from struct import Struct
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 _ADDRESS = COLUMN_INDEX["user_ipaddress"]
 _OCTETS, _SEGMENTS = 4, 8
 _MAPPED = b"\0" * 10 + b"\xff" * 2
+_read_segments = Struct(">8H").unpack
 
 
 class AnonymiseIp:
@@ -58,7 +60,7 @@ class AnonymiseIp:
         self._kept_octets = _OCTETS - octets
         self._octet_marks = ["x"] * octets
         self._kept_segments = _SEGMENTS - segments
-        self._segment_marks = ["x"] * segments
+        self._segments_form = ":".join(["%x"] * self._kept_segments + ["x"] * segments)
 
     def enrich(
         self, event: EnrichedEvent, request: Request, parameters: Parameters
@@ -83,10 +85,7 @@ class AnonymiseIp:
             return None
         if packed.startswith(_MAPPED):
             return f"::FFFF:{self._mask_octets(socket.inet_ntop(socket.AF_INET, packed[12:]))}"
-        kept = [
-            f"{packed[at] << 8 | packed[at + 1]:x}" for at in range(0, 2 * self._kept_segments, 2)
-        ]
-        return ":".join(kept + self._segment_marks)
+        return self._segments_form % _read_segments(packed)[: self._kept_segments]
 
     def _mask_octets(self, address: str) -> str:
         return ".".join(address.split(".")[: self._kept_octets] + self._octet_marks)

@@ -173,7 +173,8 @@ class Pseudonymise:
         concerned = self._concerned["contexts"]
         if concerned is not None:
             for entity in event.contexts:
-                _replace(entity, concerned(entity.schema), make, replaced)
+                if found := concerned(entity.schema):
+                    _replace(entity, found, make, replaced)
         concerned = self._concerned["derived_contexts"]
         if concerned is not None:
             for index, entity in enumerate(event.derived_contexts):
