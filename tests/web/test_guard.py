@@ -89,6 +89,27 @@ def test_on_other_addresses_the_token_is_asked_for(elsewhere: Pipeline) -> None:
     assert elsewhere.get("/i?e=pv&p=web").status == 200  # the collector is for everybody
 
 
+@pytest.mark.parametrize("other", ['cart={"id": 1}', "shown[a]=1", "name@shop=1", "flag", "a=é"])
+def test_cookies_of_other_servers_on_the_machine_do_not_lock_out(
+    elsewhere: Pipeline, other: str
+) -> None:
+    """Cookies know no ports, and browsers send values that no specification allows."""
+    cookie = f"{other}; whiteout_page_{elsewhere.port}={TOKEN}"
+    assert elsewhere.get("/micro/all", Cookie=cookie).status == 200
+    assert elsewhere.get("/micro/all", Cookie=f"{other}; x={TOKEN}").status == 401
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/ui/assets/", "/ui/assets/a/b", "/ui/assets/page.css/", "/ui/assets/../charts/export.csv"],
+)
+def test_a_path_below_the_assets_that_is_none_tells_nothing(elsewhere: Pipeline, path: str) -> None:
+    """Not how many events came, which the page for what is missing tells at its top."""
+    answer = elsewhere.get(path)
+    assert answer.status in {401, 404}
+    assert b"good" not in answer.body
+
+
 def test_the_link_that_is_printed_brings_the_token_into_a_cookie(elsewhere: Pipeline) -> None:
     """And out of the address, where others may see it."""
     printed = elsewhere.lines[-1].removeprefix("page on ")

@@ -15,11 +15,11 @@ from __future__ import annotations
 import hmac
 import ipaddress
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from whiteout.collector.header_names import tells_of_a_proxy
@@ -197,8 +197,5 @@ def _is_same(shown: str, token: str) -> bool:
 
 
 def _cookie(headers: Headers, name: str) -> str:
-    try:
-        found = SimpleCookie(headers.get("cookie", "")).get(name)
-    except CookieError:
-        return ""
-    return "" if found is None else found.value
+    """A cookie's value; beside it stands what other servers on the machine set, in any form."""
+    return cookie_parser(headers.get("cookie", "")).get(name, "")

@@ -42,7 +42,7 @@ class Page:
             Route("/ui", self._events, methods=["GET"]),
             Route("/ui/", self._events, methods=["GET"]),
             Route("/ui/stream", self._streams.answer, methods=["GET"]),
-            Route("/ui/assets/{name}", self._rendering.asset, methods=["GET"]),
+            Route("/ui/assets/{name:path}", self._rendering.asset, methods=["GET"]),
             Route("/ui/{rest:path}", self._missing, methods=["GET"]),
         ]
 
