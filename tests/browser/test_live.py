@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 from playwright.sync_api import expect
-from tests.browser.visit import Visit
+from tests.browser.visit import PATIENCE_MS, Visit
 from tests.support.window import document, entry
 
 from whiteout.iglu import EmbeddedRegistry, Resolver
@@ -44,13 +44,14 @@ class Served:
     Attributes:
         recent: the window.
         url: the page's address, the same after a restart.
+        port: of that address.
     """
 
     def __init__(self, recent: RecentEvents) -> None:
         self._stack = contextlib.ExitStack()
-        self._port = 0
+        self.port = 0
         self._start(recent)
-        self.url = f"http://127.0.0.1:{self._port}"
+        self.url = f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
         return self
@@ -65,9 +66,9 @@ class Served:
 
     def _start(self, recent: RecentEvents) -> None:
         self.recent = self._stack.enter_context(contextlib.closing(recent))
-        place = socket.create_server(("127.0.0.1", self._port))
+        place = socket.create_server(("127.0.0.1", self.port))
         self._stack.enter_context(place)
-        self._port = place.getsockname()[1]
+        self.port = place.getsockname()[1]
         parts = Parts(
             recent=recent,
             freshness=Freshness(recent, lambda: (0, 0), lambda: None),
@@ -162,6 +163,23 @@ def test_a_page_goes_on_after_a_restart_and_old_addresses_lead_nowhere(
     again.add(named("newer"))
     expect(page.locator("#events td.type a")).to_have_text(["newer", "new"])
     visit.open(address, status=404)
+
+
+def test_a_page_that_found_no_room_for_its_stream_goes_on_when_there_is(
+    served: Served, visit: Visit
+) -> None:
+    address = served.url.removeprefix("http://")
+    with contextlib.ExitStack() as others:
+        for _ in range(32):
+            other = others.enter_context(socket.create_connection(("127.0.0.1", served.port), 5))
+            other.sendall(f"GET /ui/stream HTTP/1.1\r\nHost: {address}\r\n\r\n".encode())
+            assert other.recv(1024).startswith(b"HTTP/1.1 200")
+        page = visit.open("/ui")
+        expect(page.locator("#state")).to_have_text("Not connected · trying again")
+        served.recent.add(named("meanwhile"))
+
+    expect(page.locator("#state")).to_have_text("Live", timeout=PATIENCE_MS)
+    expect(page.locator("#events td.type a")).to_have_text(["meanwhile"])
 
 
 def test_a_search_that_takes_too_long_says_so(visit: Visit, served: Served) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from typing import TYPE_CHECKING, Any
 
 from tests.support.pipeline import self_describing
+from tests.support.trackers import poll
 
 if TYPE_CHECKING:
     import http.client
@@ -163,3 +165,22 @@ def next_news(lines: http.client.HTTPResponse) -> dict[str, Any]:
             news: dict[str, Any] = json.loads(line[6:])
             return news
     raise AssertionError("the stream ended")
+
+
+def test_a_stream_whose_browser_has_left_makes_room_at_once(pipeline: Pipeline) -> None:
+    """Each view that is opened, and left, leaves one; there is room for 32."""
+
+    def is_open() -> bool:
+        with socket.create_connection(("127.0.0.1", pipeline.port), 5) as browser:
+            browser.sendall(
+                b"GET /ui/stream HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"
+            )
+            answer = b""  # with the first message: what is left unread would cut the connection
+            while b"\ndata:" not in answer and (more := browser.recv(65_536)):
+                answer += more
+            return answer.startswith(b"HTTP/1.1 200")
+
+    for _ in range(40):
+        is_open()
+
+    assert poll(is_open, 5), "streams of browsers that have left are still held"

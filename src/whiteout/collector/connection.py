@@ -136,7 +136,8 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """A client that has sent all may still read its answers."""
         self._last = True
-        if not self._exchanges:
+        forwarding = self._forwarding()
+        if not self._exchanges or (forwarding is not None and forwarding.is_stream):
             return False
         self._exchanges[-1].close = True
         return True

@@ -62,15 +62,28 @@ class Forwarder:
         if len(self.under_way) >= _MOST:
             return None
         is_tls = client.get_extra_info("ssl_object") is not None
-        return Forwarding(self, _message(request, is_tls=is_tls), exchange, client)
+        message = _message(request, is_tls=is_tls)
+        is_stream = b"text/event-stream" in request.values.get(b"accept", b"")
+        return Forwarding(self, message, exchange, client, is_stream=is_stream)
 
 
 class Forwarding(asyncio.Protocol):
-    """One request behind, and its answer on the way back. Owner: the event loop."""
+    """One request behind, and its answer on the way back. Owner: the event loop.
+
+    Attributes:
+        is_stream: whether the answer has no end, so that a client that ends its side has left.
+    """
 
     def __init__(
-        self, forwarder: Forwarder, message: bytes, exchange: Exchange, client: asyncio.Transport
+        self,
+        forwarder: Forwarder,
+        message: bytes,
+        exchange: Exchange,
+        client: asyncio.Transport,
+        *,
+        is_stream: bool = False,
     ) -> None:
+        self.is_stream = is_stream
         self._forwarder = forwarder
         self._message = message
         self._exchange = exchange

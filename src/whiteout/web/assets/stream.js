@@ -1,6 +1,7 @@
 // New events on top of the list, as the server renders them; at most MOST lines stay. What came
 // before a restart or a reset is gone: the server says so, and the list is emptied.
 const MOST = 300;
+const RETRY_MS = 2000;
 
 export function startStream(list, { pause, state }) {
   const nothing = document.getElementById("nothing");
@@ -34,20 +35,31 @@ export function startStream(list, { pause, state }) {
     else state.textContent = "Live";
   };
 
-  const source = new EventSource(list.dataset.stream);
-  source.addEventListener("open", tell);
-  source.addEventListener("error", () => {
-    state.textContent = "Not connected · trying again";
-  });
-  source.addEventListener("message", (message) => {
-    const news = JSON.parse(message.data);
-    document.getElementById("good").textContent = news.good;
-    document.getElementById("failed").textContent = news.failed;
-    if (news.is_emptied) empty();
-    if (!news.count) return;
-    if (isPaused) hold(news);
-    else show(news);
-  });
+  let source;
+  let last = ""; // the number that the latest message ended with
+  const connect = () => {
+    const address = new URL(list.dataset.stream, location.href);
+    if (last) address.searchParams.set("after", last);
+    source = new EventSource(address);
+    source.addEventListener("open", tell);
+    source.addEventListener("error", () => {
+      state.textContent = "Not connected · trying again";
+      // By itself the browser tries again where nobody answers, but not where the answer is a
+      // refusal: too many pages are open, or the pipeline is starting.
+      if (source.readyState === EventSource.CLOSED) setTimeout(connect, RETRY_MS);
+    });
+    source.addEventListener("message", (message) => {
+      last = message.lastEventId;
+      const news = JSON.parse(message.data);
+      document.getElementById("good").textContent = news.good;
+      document.getElementById("failed").textContent = news.failed;
+      if (news.is_emptied) empty();
+      if (!news.count) return;
+      if (isPaused) hold(news);
+      else show(news);
+    });
+  };
+  connect();
 
   pause.hidden = false;
   pause.addEventListener("click", () => {
