@@ -47,15 +47,24 @@ def whiteout_micro_server(pytestconfig: pytest.Config) -> Iterator[Micro]:
 
 
 @pytest.fixture
-def whiteout_micro(whiteout_micro_server: Micro) -> Iterator[Micro]:
+def whiteout_micro(
+    whiteout_micro_server: Micro, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Micro]:
     """A collector and enrich in memory, on a free port, without events.
 
-    The assertions of `whiteout.testing` ask it while the test runs.
+    The assertions of `whiteout.testing` ask it while the test runs. Trackers of this process and of
+    those it starts store what they store in a new folder, unless they name one, and a tracker of a
+    later test inherits nothing of what one of this test said of privacy.
     """
+    from whiteout.tracker.folder import VARIABLE  # noqa: PLC0415 - as above
+    from whiteout.tracker.instances import end_of_test  # noqa: PLC0415 - as above
+
     micro = whiteout_micro_server
     micro.clear()
-    with micro.current():
+    with micro.current(), pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, str(tmp_path_factory.mktemp("whiteout")))
         yield micro
+        end_of_test()
     micro.clear()  # now, so that what trackers hold arrives here, and not in the next test
 
 

@@ -79,6 +79,61 @@ def test_the_port_stays():
     assert "4 passed" in printed
 
 
+def test_what_an_app_said_of_privacy_in_one_test_does_not_hold_in_the_next(
+    run: Callable[[str], str],
+) -> None:
+    printed = run(
+        """
+import pytest, whiteout
+from whiteout import Anonymisation, ScreenView, TrackerConfiguration
+from whiteout.testing import assert_anonymous, assert_tracked
+
+def start(micro, *configurations):
+    made = whiteout.create_tracker("shop", micro.endpoint, *configurations)
+    made.subject.user_id = "ada"
+    made.track(ScreenView(name="Home"))
+
+def test_an_app_that_asks_first(whiteout_micro):
+    start(whiteout_micro, TrackerConfiguration(before_consent=Anonymisation.FULL))
+    assert_tracked(ScreenView)
+    assert_anonymous(Anonymisation.FULL)
+
+def test_one_that_has_forgotten_to(whiteout_micro):
+    start(whiteout_micro)
+    assert_tracked(ScreenView)
+    with pytest.raises(AssertionError):
+        assert_anonymous(Anonymisation.FULL)
+
+def test_a_tracker_of_an_earlier_test_goes_on(whiteout_micro):
+    whiteout.get_tracker("shop").track(ScreenView(name="Later"))
+    assert_tracked(ScreenView, name="Later")
+"""
+    )
+
+    assert "3 passed" in printed, printed
+
+
+def test_trackers_of_a_test_store_nothing_in_the_folder_of_the_user(
+    run: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("HOME", "XDG_DATA_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(variable, str(tmp_path / "home"))
+    printed = run(
+        """
+import whiteout
+from whiteout import ScreenView
+from whiteout.testing import assert_tracked
+
+def test_one(whiteout_micro):
+    whiteout.create_tracker("shop", whiteout_micro.endpoint).track(ScreenView(name="Home"))
+    assert_tracked(ScreenView)
+"""
+    )
+
+    assert "1 passed" in printed, printed
+    assert not (tmp_path / "home").exists()
+
+
 def test_a_failing_assertion_shows_the_nearest_event_and_none_of_our_frames(
     run: Callable[[str], str],
 ) -> None:

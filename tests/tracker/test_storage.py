@@ -479,6 +479,18 @@ def test_a_locked_database_neither_blocks_track_nor_keeps_events_from_going_out(
         assert tracker.drops == {}
 
 
+def test_the_environment_names_the_folder_of_trackers_that_name_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WHITEOUT_TRACKER_FOLDER", str(tmp_path / "from-environment"))
+
+    for emitter in EmitterConfiguration(), EmitterConfiguration(storage_dir=tmp_path / "named"):
+        with a_tracker(NOWHERE, tmp_path, emitter):
+            pass
+
+    assert {path.name for path in tmp_path.iterdir()} == {"from-environment", "named"}
+
+
 def test_a_folder_that_cannot_be_written_means_memory_and_one_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -294,8 +294,9 @@ class EmitterConfiguration:
         max_event_store_size: events; default 100,000 (native: 1,000, which loses a burst). The
             oldest go first, counted.
         max_event_store_age: seconds; default 30 days.
-        storage_dir: the folder for the event store and the session; by default the user's data
-            folder. One folder may serve any number of namespaces and processes.
+        storage_dir: the folder for the event store and the session; by default that of the
+            environment variable `WHITEOUT_TRACKER_FOLDER`, else the user's data folder. One folder
+            may serve any number of namespaces and processes.
     """
 
     buffer_option: BufferOption = BufferOption.SINGLE

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    import os
-
     from whiteout.tracker.counters import Counters
+
+VARIABLE: Final = "WHITEOUT_TRACKER_FOLDER"
+"""Names the folder of trackers without a `storage_dir`, such as those of an app under test."""
 
 _UNSAFE: Final = re.compile(r"[^a-zA-Z0-9_]+")
 
@@ -33,6 +35,7 @@ def open_folder(storage_dir: str | os.PathLike[str] | None, counters: Counters) 
     """Make sure that the folder is there and can be written; None: keep everything in memory."""
     import tempfile  # noqa: PLC0415 - not before there is a tracker
 
+    storage_dir = storage_dir or os.environ.get(VARIABLE) or None
     if storage_dir is None:
         from platformdirs import user_data_path  # noqa: PLC0415 - loads a module a system
 

@@ -66,6 +66,7 @@ class _Registry:
         self.lock = threading.RLock()
         self.trackers: dict[str, Tracker] = {}
         self.live: weakref.WeakSet[Tracker] = weakref.WeakSet()
+        self.bygone: weakref.WeakSet[Tracker] = weakref.WeakSet()  # see `end_of_test`
         self._forking: list[Core] = []
         self._groups: IdentityGroups | None = None
         self._has_hooks = False
@@ -221,6 +222,9 @@ def _make(  # noqa: PLR0913 - those of `create_tracker`, and what holds for remo
         _REGISTRY.add_hooks()
         # It keeps the namespace until the other one runs: what it said is not to be lost with that.
         before = _REGISTRY.trackers.get(namespace)
+        if before is not None and before in _REGISTRY.bygone:
+            before.close(timeout=0.0)
+            before = None
         inside = inside_of(before) if before is not None else None
         remote = None
         said = settled(said, before)
@@ -260,6 +264,16 @@ def _make(  # noqa: PLR0913 - those of `create_tracker`, and what holds for remo
         _REGISTRY.live.add(tracker)
     inside_of(tracker).core.begin(said)
     return tracker
+
+
+def end_of_test() -> None:
+    """Let the trackers that are there go on, but hand nothing on to those that take their place.
+
+    For tests: in the next one an app starts anew, and what it does not say of privacy must not be
+    said by the one before.
+    """
+    with _REGISTRY.lock:
+        _REGISTRY.bygone.update(_REGISTRY.trackers.values())
 
 
 def _check_gate(said: TrackerConfiguration, before: Inside, minimum: Minimum) -> None:
