@@ -6,7 +6,9 @@ import json
 import re
 import socket
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
+import pytest
 from tests.support.pipeline import self_describing
 from tests.support.trackers import poll
 
@@ -165,6 +167,21 @@ def next_news(lines: http.client.HTTPResponse) -> dict[str, Any]:
             news: dict[str, Any] = json.loads(line[6:])
             return news
     raise AssertionError("the stream ended")
+
+
+@pytest.mark.parametrize("text", ['Say "hi"', "100%_\\o/", "C:\\new", "Käse"])
+def test_a_search_finds_text_as_it_was_tracked_not_as_json_writes_it(
+    pipeline: Pipeline, text: str
+) -> None:
+    pipeline.send(screen_view(f"before {text} after"))
+    pipeline.send(screen_view(5, type=text))  # refused: a name is no number
+    pipeline.send({"page": text})
+    pipeline.send(screen_view("another"), {"page": "100% \\\\new hi"})
+    assert pipeline.get("/micro/all").json() == {"total": 5, "good": 4, "bad": 1}
+
+    page = pipeline.get(f"/ui?{urlencode({'q': text})}").body
+
+    assert page.count(b"<tr class=") == 3
 
 
 def test_a_stream_whose_browser_has_left_makes_room_at_once(pipeline: Pipeline) -> None:

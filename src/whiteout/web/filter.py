@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -55,9 +56,25 @@ class Filter:
             parts.append("instr(entities, ?) > 0")
             values.append(f" {entity} ")
         if self.text:
-            parts.append("coalesce(folded, document) LIKE ? ESCAPE '\\'")
-            values.append(f"%{_escaped(self.text.casefold())}%")
+            forms = _forms(self.text)
+            like = "coalesce(folded, document) LIKE ? ESCAPE '\\'"
+            parts.append(f"({' OR '.join([like] * len(forms))})")
+            values += [f"%{_escaped(form)}%" for form in forms]
         return " AND ".join(parts), values
+
+
+def _forms(text: str) -> list[str]:
+    """How a text stands in documents: as it is, in JSON, and in bad rows in JSON within JSON.
+
+    That of bad rows is as somebody else wrote it, who may have kept to ASCII.
+    """
+    forms = [text.casefold()]
+    for is_ascii in (False, True):
+        written = text
+        for _ in range(2):
+            written = json.dumps(written, ensure_ascii=is_ascii)[1:-1]
+            forms.append(written.casefold())
+    return list(dict.fromkeys(forms))
 
 
 def _escaped(text: str) -> str:
