@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.server
 import importlib.metadata
 import json
 import os
@@ -99,6 +100,36 @@ def test_registries_that_are_needed_must_answer(
 
     assert status == 1
     assert [found[f"registry {place}"]["state"] for place in places] == ["ok", "broken", "broken"]
+
+
+class Failing(http.server.BaseHTTPRequestHandler):
+    """A registry that has no schema for anybody, on a machine whose clock is behind."""
+
+    def do_GET(self) -> None:
+        self.send_error(503)
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        assert timestamp is None
+        return "Mon, 03 Feb 2025 10:00:00 GMT"
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_a_registry_that_gives_no_schema_is_a_fault_and_its_time_is_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Failing) as server:
+        threading.Thread(target=server.serve_forever).start()
+        place = f"http://127.0.0.1:{server.server_port}"
+        common = ("--data", str(tmp_path / "data"), *ALONE)
+        status, found = findings(capsys, *common, "--iglu", place)
+        server.shutdown()
+
+    assert status == 1
+    assert found[f"registry {place}"]["state"] == "broken"
+    assert "503" in found[f"registry {place}"]["found"]
+    assert f"ahead of registry {place}" in found["time"]["found"]
 
 
 def test_a_collector_is_asked_for_its_time(

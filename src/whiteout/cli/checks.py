@@ -25,6 +25,8 @@ from whiteout.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from whiteout.iglu.registries import Registry
+
 State = Literal["ok", "note", "broken"]
 
 PYTHON: Final = (3, 11)
@@ -143,7 +145,7 @@ def registries(
     yield Finding(check="registry embedded", state="ok", found="comes with this package")
     for place in places:
         is_url = place.startswith(("http://", "https://"))
-        yield _answers(place) if is_url else _folder(Path(place))
+        yield _of_server(place) if is_url else _folder(Path(place))
     if resolver is not None:
         yield from _of_resolver(resolver)
     if iglu_central is not None:
@@ -154,16 +156,6 @@ def registries(
             found="answers" if is_there else "does not answer",
             cure="" if is_there else "needed for schemas of others only; else --no-iglu-central",
         )
-
-
-def _answers(url: str) -> Finding:
-    is_there = ask(url)[0] is not None
-    return Finding(
-        check=f"registry {url}",
-        state="ok" if is_there else "broken",
-        found="answers" if is_there else "does not answer",
-        cure="" if is_there else _ASK_AGAIN,
-    )
 
 
 def _folder(folder: Path) -> Finding:
@@ -194,8 +186,6 @@ def _folder(folder: Path) -> Finding:
 
 def _of_resolver(path: Path) -> Iterator[Finding]:
     from whiteout.iglu.configuration import read_resolver  # noqa: PLC0415 - when it runs
-    from whiteout.iglu.errors import LookupProblem  # noqa: PLC0415 - the same
-    from whiteout.protocol.iglu import parse_schema_key  # noqa: PLC0415 - the same
 
     try:
         configuration = read_resolver(path)
@@ -204,15 +194,34 @@ def _of_resolver(path: Path) -> Iterator[Finding]:
         yield Finding(check="resolver", state="broken", found=str(error), cure=cure)
         return
     for ranked in configuration.registries:
-        answer = ranked.registry.lookup(parse_schema_key(_SOME_SCHEMA))
-        is_there = not isinstance(answer, LookupProblem) or answer.kind == "NotFound"
-        why = answer.message if isinstance(answer, LookupProblem) else ""
-        yield Finding(
-            check=f"registry {ranked.registry.name}",
-            state="ok" if is_there else "broken",
-            found="answers" if is_there else f"does not answer ({why})",
-            cure="" if is_there else _ASK_AGAIN,
+        yield _of_registry(ranked.registry)
+
+
+def _of_server(url: str) -> Finding:
+    from whiteout.iglu.http import HttpRegistry  # noqa: PLC0415 - when it runs
+
+    try:
+        return _of_registry(HttpRegistry(url, timeout_s=_ANSWER_S))
+    except ConfigurationError as error:
+        return Finding(
+            check=f"registry {url}", state="broken", found=str(error), cure="mend that --iglu"
         )
+
+
+def _of_registry(registry: Registry) -> Finding:
+    """Whether it can be asked for a schema, one that it need not have."""
+    from whiteout.iglu.errors import LookupProblem  # noqa: PLC0415 - when it runs
+    from whiteout.protocol.iglu import parse_schema_key  # noqa: PLC0415 - the same
+
+    answer = registry.lookup(parse_schema_key(_SOME_SCHEMA))
+    is_there = not isinstance(answer, LookupProblem) or answer.kind == "NotFound"
+    why = answer.message if isinstance(answer, LookupProblem) else ""
+    return Finding(
+        check=f"registry {registry.name}",
+        state="ok" if is_there else "broken",
+        found="answers" if is_there else f"does not answer ({why})",
+        cure="" if is_there else _ASK_AGAIN,
+    )
 
 
 def collector(url: str) -> Finding:

@@ -106,7 +106,9 @@ def doctor(  # noqa: PLR0913 - the options
         ("port", checks.port(host, port) if port else ()),
         ("registries", checks.registries(iglu or [], iglu_central=central, resolver=resolver)),
     ]
-    clocks = {} if central is None else {"Iglu Central": central}
+    clocks = {f"registry {one}": one for one in iglu or () if one.startswith(("http:", "https:"))}
+    if central is not None:
+        clocks["Iglu Central"] = central
     if kafka is not None:
         groups.append(("Kafka", _of_kafka(kafka, config, kafka_options)))
     if collector is not None:
@@ -159,4 +161,9 @@ def _print(findings: Sequence[Finding]) -> None:
     rows = [(one.state, one.check, one.found, one.cure) for one in findings]
     print_table(("state", "check", "found", "cure"), rows, lambda row: _STYLES[str(row[0])])
     counts = Counter(one.state for one in findings)
-    print_line(f"\n{counts['broken']} faults, {counts['note']} notes")
+    told = (_counted(counts["broken"], "fault"), _counted(counts["note"], "note"))
+    print_line(f"\n{', '.join(told)}")
+
+
+def _counted(number: int, name: str) -> str:
+    return f"{number} {name}" if number == 1 else f"{number} {name}s"
