@@ -61,6 +61,21 @@ def test_events_that_the_tracker_counted_and_are_not_here_are_missing(
     assert [step.missing for step in timeline_of(SESSION, rows(recent)).steps] == [0, 3, 0]
 
 
+@pytest.mark.parametrize(
+    ("indexes", "missing"),
+    [
+        ((1, 3, 2, 4), [0, 0, 0, 0]),  # of two threads
+        ((5, 1, 2, 3, 4, 6), [0, 0, 0, 0, 0, 0]),  # the clock was set back
+        ((1, 9, 2, 10), [0, 6, 0, 0]),
+    ],
+)
+def test_what_is_here_in_another_order_is_not_missing(
+    recent: RecentEvents, indexes: tuple[int, ...], missing: list[int]
+) -> None:
+    recent.add([entry(at, document(index, "A")) for at, index in enumerate(indexes)])
+    assert [step.missing for step in timeline_of(SESSION, rows(recent)).steps] == missing
+
+
 def test_a_session_without_an_entity_has_no_counts(recent: RecentEvents) -> None:
     """Web trackers have a column for it."""
     recent.add([entry(0, document(None, page_title="Home", domain_sessionid=SESSION))])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from whiteout.web import micro
@@ -10,7 +11,7 @@ from whiteout.web.entries import session_of
 from whiteout.web.failed import body_of, payload_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from whiteout.enrich.event import EnrichedEvent
     from whiteout.web.recent import RecentEvents, Row
@@ -65,8 +66,8 @@ class Step:
         level: as bits.
         is_failed: whether it is a failed event, whose type is the kind of failure.
         index: in its session, from 1; None where the tracker does not count.
-        missing: how many events of the session the tracker counted since the step before, that are
-            not here.
+        missing: how many events of the session that the tracker counted are not here, of those
+            right before this one.
         since_start: how long after the first event, in words.
         pause: how long after the step before, in words, where that is more than half a minute.
     """
@@ -133,9 +134,12 @@ def timeline_of(session: str, rows: Sequence[Row]) -> Timeline:
     read = [(row, event) for row in rows if (event := event_of(row)) is not None]
     found = [(row, event, session_of(event.contexts)) for row, event in read]
     found.sort(key=lambda item: (_moment(item[0]), _number(item[2], "eventIndex") or 0))
+    indexes = {_number(entity, "eventIndex") for _, _, entity in found}
+    counted = sorted(index for index in indexes if index is not None)
+    missing = {later: later - index - 1 for index, later in pairwise(counted)}
     steps: list[Step] = []
     for row, event, entity in found[-MOST_EVENTS:]:
-        steps.append(_step(row, event, entity, steps))
+        steps.append(_step(row, event, entity, steps, missing))
     last = found[-1][2] if found else {}
     previous = last.get("previousSessionId")
     return Timeline(
@@ -180,13 +184,16 @@ def detail_of(event: EnrichedEvent) -> str:
     return text if len(text) <= _MOST_LETTERS else f"{text[: _MOST_LETTERS - 1]}…"
 
 
-def _step(row: Row, event: EnrichedEvent, entity: Any, before: Sequence[Step]) -> Step:  # noqa: ANN401 - any JSON
+def _step(
+    row: Row,
+    event: EnrichedEvent,
+    entity: Any,  # noqa: ANN401 - any JSON
+    before: Sequence[Step],
+    missing: Mapping[int, int],
+) -> Step:
     at_ms, index = _moment(row), _number(entity, "eventIndex")
     earlier = before[-1] if before else None
     pause = at_ms - earlier.at_ms if earlier else 0
-    missing = 0
-    if earlier and index is not None and earlier.index is not None:
-        missing = max(index - earlier.index - 1, 0)
     return Step(
         number=row["number"],
         at_ms=at_ms,
@@ -195,7 +202,7 @@ def _step(row: Row, event: EnrichedEvent, entity: Any, before: Sequence[Step]) -
         level=row["level"],
         is_failed=row["status"] == "failed",
         index=index,
-        missing=missing,
+        missing=0 if index is None else missing.get(index, 0),
         since_start=duration(at_ms - before[0].at_ms if before else 0),
         pause=duration(pause) if pause > PAUSE_MS else "",
     )
