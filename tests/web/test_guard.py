@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from tests.support.pipeline import Pipeline
 
 from whiteout.cli import run
+from whiteout.cli.page_place import Page
 from whiteout.web.guard import cookie_name, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 TOKEN = "a-token-that-is-long-enough"  # noqa: S105 - of this test
 
@@ -125,6 +127,12 @@ def test_the_link_that_is_printed_brings_the_token_into_a_cookie(elsewhere: Pipe
     assert "HttpOnly" in cookie
     assert "samesite=lax" in cookie.lower()
     assert "secure" not in cookie.lower()
+
+
+def test_the_link_that_is_printed_brings_any_token() -> None:
+    token = 'tok en;"=&%41+#tok'  # noqa: S105 - of this test
+    link = Page(socket=Path(), token=token).url("http", "0.0.0.0", 9090)  # noqa: S104 - what is tested
+    assert parse_qs(urlsplit(link).query)["token"] == [token]
 
 
 def test_the_link_leads_to_its_view_without_the_token(elsewhere: Pipeline) -> None:

@@ -11,6 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from whiteout.errors import ConfigurationError
 
@@ -43,7 +44,7 @@ class Page:
         """Where the page is, with what lets a browser in."""
         name = "localhost" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - a comparison
         place = f"{scheme}://{f'[{name}]' if ':' in name else name}:{port}/ui"
-        return f"{place}{'' if self.token is None else f'?token={self.token}'}"
+        return place if self.token is None else f"{place}?token={quote(self.token, safe='')}"
 
 
 def missing() -> str | None:
