@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -311,6 +312,29 @@ def test_following_shows_what_is_loaded_and_ends_with_ctrl_c(tmp_path: Path) -> 
         running.stop()
 
     assert (follow.returncode, errors) == (0, "")
+
+
+def test_a_query_ends_with_ctrl_c(lake: Path) -> None:
+    """Seen on a terminal, where a clock goes on while the query does."""
+    ours, theirs = pty.openpty()
+    sql = "SELECT sum(a.range * b.range % 7) FROM range(1000000) a, range(1000000) b"
+    process = subprocess.Popen(
+        [*PYTHON, "query", "--data", str(lake), sql],
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "80"},
+    )
+    os.close(theirs)
+    try:
+        said = b""
+        while b"0:00:01" not in said:
+            said += os.read(ours, 1_000)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(DEADLINE_S / 3) == 130
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ memory, time and rows. Each query reads one version of each table, and blocks no
 
 from __future__ import annotations
 
-import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -38,6 +38,7 @@ _TIE_BREAKERS = {
 }
 _READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 _BATCH_ROWS = 2_048
+_INTERRUPT_EVERY_S = 0.05  # DuckDB forgets an interrupt that comes before its query
 
 
 class QueryError(WhiteoutError):
@@ -213,21 +214,27 @@ class Lake:
             connection.close()
 
     def _run(self, connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
-        timer = threading.Timer(self._time_limit_s, connection.interrupt)
-        timer.daemon = True
-        timer.start()
+        """Run it in another thread: DuckDB misses Ctrl-C or fails by it; this one hears it."""
+        with ThreadPoolExecutor(1) as executor:
+            answer = executor.submit(self._answer, connection, sql)
+            try:
+                wait((answer,), self._time_limit_s)
+            finally:
+                while not answer.done():
+                    connection.interrupt()
+                    wait((answer,), _INTERRUPT_EVERY_S)
         try:
-            statements = connection.extract_statements(sql)
-            if len(statements) != 1 or statements[0].type not in _READING:
-                raise QueryError("write one SELECT; the lake is only read here")
-            result = connection.sql(sql)
-            return self._collect(result)
+            return answer.result()
         except duckdb.InterruptException as error:
             raise QueryError(f"the query took longer than {self._time_limit_s:g} s") from error
         except duckdb.Error as error:
             raise QueryError(str(error)) from error
-        finally:
-            timer.cancel()
+
+    def _answer(self, connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
+        statements = connection.extract_statements(sql)
+        if len(statements) != 1 or statements[0].type not in _READING:
+            raise QueryError("write one SELECT; the lake is only read here")
+        return self._collect(connection.sql(sql))
 
     def _collect(self, result: duckdb.DuckDBPyRelation) -> pa.Table:
         reader = result.to_arrow_reader(_BATCH_ROWS)
