@@ -2,7 +2,7 @@
 
 Its own tests, in its own language, are in `shop.test.mjs`.
 
-pip install 'whiteout[pipeline]' pytest && npm install
+pip install '../..[pipeline]' pytest && npm install
 pytest test_shop.py
 """
 

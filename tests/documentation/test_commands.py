@@ -146,6 +146,15 @@ def commands_of(source: str) -> Iterator[list[str]]:
     assert not command
 
 
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_extras_that_a_text_names_are_installed_from_the_checkout(page: Path) -> None:
+    """No index has Whiteout yet: what is named without the dot is not found, or somebody else's."""
+    for command in re.findall(
+        r"`pip install ([^`]*whiteout[^`]*|[^`]*\.\[[^`]*)`", page.read_text("utf-8")
+    ):
+        check_pip(shlex.split(f"install {command}"))
+
+
 @pytest.mark.parametrize(
     "line",
     ["whiteout query", "whiteout up --nothing", "make nothing", "pip install '.[none]'", "rm x"],
