@@ -744,4 +744,4 @@ def test_the_configured_limits_reach_the_store(tmp_path: Path) -> None:
         track_many(tracker, 80)
 
         assert poll(lambda: tracker.drops == {DropReason.STORE_LIMIT: 30})
-        assert tracker.emitter.db_count == 50
+        assert poll(lambda: tracker.emitter.db_count == 50)  # the journal lets go of them after
