@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,10 @@ pytest_plugins = ["pytester"]
 # Time is measured in benchmarks: on a busy machine any example may take long once.
 settings.register_profile("whiteout", deadline=None)
 settings.load_profile("whiteout")
+
+# A shell's background job ignores Ctrl-C, and so would the programs that tests press it in.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
