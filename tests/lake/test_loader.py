@@ -12,9 +12,9 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from whiteout.enrich.event import BadRow, EnrichedEvent
-from whiteout.errors import ConfigurationError, WhiteoutError
+from whiteout.errors import ConfigurationError, LogError, WhiteoutError
 from whiteout.identifiers import NULL_UUID
-from whiteout.lake.failed import GENERIC_ERROR, LOADER_IGLU_ERROR, LOADER_PARSING_ERROR
+from whiteout.lake.failed import GENERIC_ERROR, LOADER_IGLU_ERROR, LOADER_PARSING_ERROR, reason
 from whiteout.lake.settings import parse_retention
 
 if TYPE_CHECKING:
@@ -462,3 +462,22 @@ def test_a_retention_reads_as_table_and_days() -> None:
     for wrong in (["events"], ["events=30"], ["people=3d"], ["events=0d"], ["events=1d"] * 2):
         with pytest.raises(ConfigurationError, match="events=30d"):
             parse_retention(wrong)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ValueError("ada@example.com is no number"), "ValueError"),
+        (ConfigurationError("user_id must be short, got 'ada@example.com'"), "ConfigurationError"),
+        (DeltaError("cannot cast ada@example.com"), "DeltaError"),
+        (
+            FileNotFoundError(2, "No such file or directory", "/home/ada"),
+            "No such file or directory",
+        ),
+        (LogError("another loader is at work"), "another loader is at work"),
+    ],
+)
+def test_what_the_log_says_of_a_failure_repeats_nothing_of_the_data(
+    error: Exception, told: str
+) -> None:
+    assert reason(error) == told
